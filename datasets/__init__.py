@@ -1,0 +1,1 @@
+"""Loaders of data sets, each with its data card."""

@@ -1,0 +1,1 @@
+"""How sound and behaviour are weighed against each other."""

@@ -1,0 +1,1 @@
+"""From plays to factors, and from embeddings into the factor space."""

@@ -1,0 +1,1 @@
+"""Value objects: ids, tracks, plays, interactions, embeddings, splits."""

@@ -1,0 +1,27 @@
+"""A track of the catalogue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Track:
+    """What is known of a track beside its sound and its plays.
+
+    Attributes:
+        id: the outside id, unique in the library.
+        title, artist, album, genre: as tagged; empty where unknown.
+        duration_seconds: length of the audio, or None where there is none.
+        path: where the audio lies on this machine, or None. Never shown to clients.
+        content_hash: hex SHA-256 of the audio file, or None.
+    """
+
+    id: str
+    title: str = ""
+    artist: str = ""
+    album: str = ""
+    genre: str = ""
+    duration_seconds: float | None = None
+    path: str | None = None
+    content_hash: str | None = None

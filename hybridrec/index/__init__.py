@@ -1,0 +1,1 @@
+"""Inner-product search over track vectors."""

@@ -1,0 +1,1 @@
+"""The jobs a user runs, each composed of the parts below."""
