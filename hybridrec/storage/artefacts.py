@@ -1,0 +1,136 @@
+"""Encoders and models by version, one of each kind current."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, Select, func, insert, select
+
+from hybridrec.errors import LibraryError, NotFound
+from hybridrec.storage import changes, schema
+from hybridrec.storage.database import Database, upsert
+from hybridrec.storage.embeddings import put_ears
+
+Kind = Literal["encoder", "model"]
+
+PART_BYTES = 16 * 1024 * 1024
+_HOW_TO_MAKE = {"encoder": "make one with `hybridrec train-encoder`", "model": "make one with `hybridrec fit`"}
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """What is known of an encoder or model without loading it.
+
+    Attributes:
+        version: 1, 2, 3 ... of its kind.
+        fingerprint: the ears it is, or was fitted to.
+        summary: settings and figures, as its maker chose.
+        created_at: UTC, in seconds since 1970.
+        size_bytes: length of the payload.
+        sha256: hex SHA-256 of the payload.
+    """
+
+    version: int
+    fingerprint: str
+    summary: dict[str, Any]
+    created_at: float
+    size_bytes: int
+    sha256: str
+
+
+class ArtefactStore:
+    """The part of a library that keeps encoders and models."""
+
+    _database: Database
+
+    def save_artefact(self, kind: Kind, payload: bytes, fingerprint: str, summary: Mapping[str, Any]) -> int:
+        """Store a new version and make it current in the same transaction.
+
+        An encoder that becomes current becomes the library's ears too.
+
+        Returns:
+            the version.
+        """
+        row = {
+            "kind": kind,
+            "fingerprint": fingerprint,
+            "summary": json.dumps(dict(summary)),
+            "created_at": time.time(),
+            "size_bytes": len(payload),
+            "sha256": hashlib.sha256(payload).hexdigest(),
+        }
+        with self._database.write() as connection:
+            last = select(func.coalesce(func.max(schema.artefacts.c.version), 0))
+            version = 1 + (connection.scalar(last.where(schema.artefacts.c.kind == kind)) or 0)
+            connection.execute(insert(schema.artefacts), row | {"version": version})
+            for part, start in enumerate(range(0, len(payload), PART_BYTES)):
+                piece = {"kind": kind, "version": version, "part": part, "payload": payload[start : start + PART_BYTES]}
+                connection.execute(insert(schema.artefact_parts), piece)
+            _switch(connection, kind, version, fingerprint)
+        return version
+
+    def use_artefact(self, kind: Kind, version: int) -> None:
+        """Make an earlier or later version current.
+
+        Raises:
+            NotFound: if there is no such version.
+        """
+        with self._database.write() as connection:
+            _switch(connection, kind, version, _get(connection, kind, version).fingerprint)
+
+    def current(self, kind: Kind) -> Artefact | None:
+        """The current version of a kind, or None before the first."""
+        with self._database.read() as connection:
+            row = connection.execute(_current(kind)).first()
+        return None if row is None else _artefact(row)
+
+    def artefacts(self, kind: Kind) -> list[Artefact]:
+        """All versions of a kind, oldest first."""
+        query = select(schema.artefacts).where(schema.artefacts.c.kind == kind)
+        with self._database.read() as connection:
+            return [_artefact(row) for row in connection.execute(query.order_by(schema.artefacts.c.version))]
+
+    def artefact_bytes(self, kind: Kind, version: int | None = None) -> bytes:
+        """The payload of a version, or of the current one, checked against its SHA-256.
+
+        Raises:
+            NotFound: if there is no such version, or none yet.
+            LibraryError: if the payload was damaged.
+        """
+        parts = schema.artefact_parts.c
+        with self._database.read() as connection:
+            artefact = _get(connection, kind, version)
+            query = select(parts.payload).where(parts.kind == kind, parts.version == artefact.version)
+            payload = b"".join(connection.scalars(query.order_by(parts.part)))
+        if hashlib.sha256(payload).hexdigest() != artefact.sha256:
+            fix = f"use another version, or {_HOW_TO_MAKE[kind]}"
+            raise LibraryError(f"version {artefact.version} of the {kind} is damaged", fix=fix)
+        return payload
+
+
+def _get(connection: Connection, kind: Kind, version: int | None) -> Artefact:
+    given = select(schema.artefacts).where(schema.artefacts.c.kind == kind, schema.artefacts.c.version == version)
+    row = connection.execute(_current(kind) if version is None else given).first()
+    if row is None:
+        raise NotFound(f"the library has no such {kind}", got=version, fix=_HOW_TO_MAKE[kind])
+    return _artefact(row)
+
+
+def _current(kind: Kind) -> Select[Any]:
+    return select(schema.artefacts).join(schema.current_artefacts).where(schema.current_artefacts.c.kind == kind)
+
+
+def _switch(connection: Connection, kind: Kind, version: int, fingerprint: str) -> None:
+    upsert(connection, schema.current_artefacts, [{"kind": kind, "version": version}], by=("kind",))
+    changes.record(connection, changes.SWITCH, [kind])
+    if kind == "encoder":
+        put_ears(connection, fingerprint)
+
+
+def _artefact(row: Row[Any]) -> Artefact:
+    return Artefact(row.version, row.fingerprint, json.loads(row.summary), row.created_at, row.size_bytes, row.sha256)

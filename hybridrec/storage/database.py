@@ -1,0 +1,137 @@
+"""The connection to a library: SQLite in a file, or PostgreSQL, with the same promises.
+
+Writers take turns. On SQLite `BEGIN IMMEDIATE` sees to that, on PostgreSQL an
+advisory lock held to the end of the transaction; so numbers drawn by one
+writer are visible before the next draws its own, and two writers never
+deadlock over the order of their rows. Readers see one snapshot and wait for
+nobody (WAL on SQLite, REPEATABLE READ on PostgreSQL).
+
+A transaction is acknowledged when `write()` is left. SQLite runs with
+synchronous=FULL: the log is on the disk by then, and neither kill -9 nor a
+power cut takes it back. PostgreSQL's default (synchronous_commit=on) promises
+the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+
+from hybridrec.errors import InvalidInput, LibraryError, NotReady
+
+BUSY_SECONDS = 60
+_WRITE = "hybridrec_write"
+_WRITERS_LOCK = 0x68796272  # "hybr": the advisory lock that makes writers take turns
+
+T = TypeVar("T")
+
+
+class Database:
+    """Opens transactions and says in plain words when that cannot be done."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @classmethod
+    def in_file(cls, path: Path) -> Database:
+        """SQLite in one file, which is created when it is first written."""
+        engine = create_engine(URL.create("sqlite", database=str(path)))
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return cls(engine)
+
+    @classmethod
+    def at_url(cls, location: str) -> Database:
+        """PostgreSQL at a URL such as `postgresql://name:password@host/database`.
+
+        Raises:
+            InvalidInput: for a URL of another kind.
+            NotReady: if the driver is not installed.
+        """
+        try:
+            url = make_url(location)
+        except ArgumentError:
+            raise InvalidInput("not a database URL", fix="write postgresql://name:password@host/database") from None
+        if url.get_backend_name() != "postgresql":
+            fix = "give a directory, or postgresql://name:password@host/database"
+            raise InvalidInput("a library is a directory or a PostgreSQL URL", got=url.drivername, fix=fix)
+        try:
+            return cls(create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True))
+        except ModuleNotFoundError:
+            fix = "pip install 'hybridrec[postgresql]'"
+            raise NotReady("the driver for PostgreSQL is not installed", fix=fix) from None
+
+    @property
+    def location(self) -> str:
+        """Where the data lies, without a password."""
+        url = self.engine.url
+        return str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A read-only look at one moment of the library.
+
+        Raises:
+            LibraryError: if the database cannot be reached or is damaged.
+        """
+        options = {} if self.engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        with self._plain_words(), self.engine.connect() as plain, plain.execution_options(**options).begin():
+            yield plain
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction: all of it is stored when the block is left, or nothing if it raises.
+
+        Raises:
+            LibraryError: if the database cannot be reached, is damaged, full or busy for a minute.
+        """
+        with self._plain_words(), self.engine.connect() as plain, plain.execution_options(**{_WRITE: True}).begin():
+            if self.engine.dialect.name == "postgresql":
+                plain.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
+            yield plain
+
+    @contextmanager
+    def _plain_words(self) -> Iterator[None]:
+        try:
+            yield
+        except DatabaseError as error:
+            if not (isinstance(error, OperationalError) or type(error) is DatabaseError):
+                raise
+            reason = str(error.orig).strip().splitlines()[0]
+            fix = "check the disk, the rights and that nothing else holds it, or restore a backup"
+            raise LibraryError(f"the library at {self.location} cannot be used", got=reason, fix=fix) from error
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # leave BEGIN to us: the driver's own begins too late to hold a snapshot
+    for pragma in (f"busy_timeout={BUSY_SECONDS * 1000}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITE, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], by: Sequence[str]) -> None:
+    """Insert rows; where one with the same `by` columns is there, its other given columns are replaced."""
+    if not rows:
+        return
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(table)
+    replaced = {name: statement.excluded[name] for name in rows[0] if name not in by}
+    connection.execute(statement.on_conflict_do_update(index_elements=list(by), set_=replaced), list(rows))
+
+
+def batches(items: Iterable[T], size: int = 1000) -> Iterator[list[T]]:
+    """The items in lists of at most `size`."""
+    remaining = iter(items)
+    while batch := list(islice(remaining, size)):
+        yield batch

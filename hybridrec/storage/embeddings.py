@@ -1,0 +1,188 @@
+"""Embeddings by fingerprint, and the ears the library goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Select, func, insert, select
+
+from hybridrec.data.embeddings import Embeddings
+from hybridrec.data.tracks import Track
+from hybridrec.errors import FingerprintMismatch, InvalidInput
+from hybridrec.storage import changes, schema
+from hybridrec.storage.catalogue import put_tracks, track_keys
+from hybridrec.storage.database import Database, batches, upsert
+from hybridrec.storage.paths import StoredPaths
+
+_LITTLE_ENDIAN = np.dtype("<f4")
+
+
+@dataclass(frozen=True)
+class FileStamp:
+    """How a file looked when it was heard; if it looks the same, it need not be heard again.
+
+    Attributes:
+        size_bytes, mtime_ns: as the file system tells them.
+        content_hash: hex SHA-256 of the file.
+        track_id: the track it became.
+    """
+
+    size_bytes: int
+    mtime_ns: int
+    content_hash: str
+    track_id: str
+
+
+@dataclass(frozen=True)
+class HeardTrack:
+    """A track that was just heard.
+
+    Attributes:
+        track: what its tags say.
+        stamp: how its file looked, or None for a file that is not watched.
+        fingerprint: the ears that heard it.
+        vector: `(d,)` float32, unit length.
+    """
+
+    track: Track
+    stamp: FileStamp | None
+    fingerprint: str
+    vector: NDArray[np.float32]
+
+
+class EmbeddingStore:
+    """The part of a library that keeps what tracks sound like."""
+
+    _database: Database
+    _paths: StoredPaths
+
+    def put_heard(self, heard: Iterable[HeardTrack]) -> None:
+        """Store tracks, the stamps of their files and their embeddings, all or nothing.
+
+        Raises:
+            FingerprintMismatch: if a vector has another dimension than its fingerprint's.
+            InvalidInput: for a vector that is not finite, or an id that cannot be stored.
+        """
+        with self._database.write() as connection:
+            for batch in batches(heard):
+                put_tracks(connection, [one.track for one in batch], self._paths)
+                _put_stamps(connection, batch, self._paths)
+                for fingerprint in dict.fromkeys(one.fingerprint for one in batch):
+                    own = [one for one in batch if one.fingerprint == fingerprint]
+                    vectors = np.stack([one.vector for one in own])
+                    _put_vectors(connection, fingerprint, [one.track.id for one in own], vectors)
+
+    def file_stamps(self) -> dict[str, FileStamp]:
+        """The stamps of all heard files, by absolute path."""
+        stamps, tracks = schema.file_stamps.c, schema.tracks.c
+        query = select(stamps.path, stamps.size_bytes, stamps.mtime_ns, stamps.content_hash, tracks.id)
+        with self._database.read() as connection:
+            rows = connection.execute(query.join_from(schema.file_stamps, schema.tracks)).all()
+        return {self._paths.path(path): FileStamp(*stamp) for path, *stamp in rows}
+
+    def put_embeddings(self, embeddings: Embeddings) -> None:
+        """Store vectors; those of the same track and fingerprint are replaced, unknown tracks are created.
+
+        Raises:
+            FingerprintMismatch: if the fingerprint has vectors of another dimension.
+            InvalidInput: if a value is NaN or infinite.
+        """
+        with self._database.write() as connection:
+            for rows in batches(range(len(embeddings.ids))):
+                ids = [embeddings.ids[row] for row in rows]
+                _put_vectors(connection, embeddings.fingerprint, ids, embeddings.vectors[rows[0] : rows[-1] + 1])
+
+    def embeddings(self, fingerprint: str) -> Embeddings:
+        """All vectors of a fingerprint, `(n, d)` float32, in the tracks' order of arrival; (0, d) if none."""
+        query = (
+            select(schema.tracks.c.id, schema.embeddings.c.vector)
+            .join_from(schema.embeddings, schema.tracks)
+            .join(schema.fingerprints)
+            .where(schema.fingerprints.c.fingerprint == fingerprint)
+            .order_by(schema.tracks.c.key)
+        )
+        with self._database.read() as connection:
+            dimension = connection.scalar(_dimension(fingerprint)) or 0
+            rows = connection.execute(query).all()
+        flat = np.frombuffer(b"".join(vector for _, vector in rows), dtype=_LITTLE_ENDIAN)
+        vectors = flat.astype(np.float32).reshape(len(rows), dimension)
+        return Embeddings(fingerprint, tuple(id_ for id_, _ in rows), vectors)
+
+    def fingerprints(self) -> dict[str, int]:
+        """How many embeddings there are of each fingerprint."""
+        query = select(schema.fingerprints.c.fingerprint, func.count(schema.embeddings.c.track_key))
+        query = query.join_from(schema.fingerprints, schema.embeddings, isouter=True)
+        with self._database.read() as connection:
+            rows = connection.execute(query.group_by(schema.fingerprints.c.fingerprint)).all()
+        return {fingerprint: count for fingerprint, count in rows}
+
+    def ears(self) -> str | None:
+        """The fingerprint whose embeddings the library goes by, or None before the first."""
+        with self._database.read() as connection:
+            return get_ears(connection)
+
+    def set_ears(self, fingerprint: str) -> None:
+        """Go by the embeddings of this fingerprint from now on."""
+        with self._database.write() as connection:
+            put_ears(connection, fingerprint)
+
+
+def get_ears(connection: Connection) -> str | None:
+    """The fingerprint the library goes by, within a transaction."""
+    return connection.scalar(select(schema.settings.c.value).where(schema.settings.c.name == "ears"))
+
+
+def put_ears(connection: Connection, fingerprint: str) -> None:
+    """Go by a fingerprint, within a transaction."""
+    if get_ears(connection) != fingerprint:
+        upsert(connection, schema.settings, [{"name": "ears", "value": fingerprint}], by=("name",))
+        changes.record(connection, changes.SWITCH, ["ears"])
+
+
+def _put_stamps(connection: Connection, heard: Sequence[HeardTrack], paths: StoredPaths) -> None:
+    keys = track_keys(connection, {one.track.id for one in heard})
+    rows = [
+        {
+            "path": paths.stored(one.track.path),
+            "size_bytes": one.stamp.size_bytes,
+            "mtime_ns": one.stamp.mtime_ns,
+            "content_hash": one.stamp.content_hash,
+            "track_key": keys[one.track.id],
+        }
+        for one in heard
+        if one.stamp is not None and one.track.path is not None
+    ]
+    upsert(connection, schema.file_stamps, rows, by=("path",))
+
+
+def _put_vectors(connection: Connection, fingerprint: str, ids: Sequence[str], vectors: NDArray[np.float32]) -> None:
+    if not np.isfinite(vectors).all():
+        raise InvalidInput("vectors must be finite", got="NaN or infinity", fix="leave those tracks out")
+    fingerprint_key = _fingerprint_key(connection, fingerprint, vectors.shape[1])
+    keys = track_keys(connection, dict.fromkeys(ids))
+    rows = [
+        {"fingerprint_key": fingerprint_key, "track_key": keys[id_], "vector": vector.tobytes()}
+        for id_, vector in zip(ids, vectors.astype(_LITTLE_ENDIAN), strict=True)
+    ]
+    upsert(connection, schema.embeddings, rows, by=("fingerprint_key", "track_key"))
+    changes.record(connection, changes.TRACK, dict.fromkeys(ids))
+
+
+def _fingerprint_key(connection: Connection, fingerprint: str, dimension: int) -> int:
+    known = select(schema.fingerprints.c.key, schema.fingerprints.c.dimension)
+    row = connection.execute(known.where(schema.fingerprints.c.fingerprint == fingerprint)).first()
+    if row is None:
+        new = insert(schema.fingerprints).values(fingerprint=fingerprint, dimension=dimension)
+        return int(connection.execute(new.returning(schema.fingerprints.c.key)).scalar_one())
+    if row.dimension != dimension:
+        raise FingerprintMismatch(
+            f"vectors of {fingerprint} have {row.dimension} numbers", got=dimension, fix="store them under another name"
+        )
+    return int(row.key)
+
+
+def _dimension(fingerprint: str) -> Select[tuple[int]]:
+    return select(schema.fingerprints.c.dimension).where(schema.fingerprints.c.fingerprint == fingerprint)

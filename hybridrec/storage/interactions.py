@@ -1,0 +1,88 @@
+"""All plays at once, as the matrix that models learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Table, func, select
+
+from hybridrec.data.ids import IdMap
+from hybridrec.data.interactions import build_interactions
+from hybridrec.storage import schema
+from hybridrec.storage.database import Database, batches
+from hybridrec.storage.plays import EFFECTIVE_WEIGHT
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Who played what.
+
+    Attributes:
+        user_ids: the users, by row of the matrix.
+        track_ids: the tracks, by column of the matrix.
+        matrix: CSR `(n_users, n_tracks)` float32 confidences, see `build_interactions`.
+    """
+
+    user_ids: IdMap
+    track_ids: IdMap
+    matrix: sp.csr_matrix
+
+
+class InteractionStore:
+    """The part of a library that sums plays up."""
+
+    _database: Database
+
+    def interactions(self) -> Interactions:
+        """The plays of all users and tracks of the library, each in order of arrival."""
+        plays = schema.plays.c
+        with self._database.read() as connection:
+            user_ids, user_keys = _ids(connection, schema.users)
+            track_ids, track_keys = _ids(connection, schema.tracks)
+            rows = connection.execute(select(plays.user_key, plays.track_key, EFFECTIVE_WEIGHT)).all()
+        told = np.array([tuple(row) for row in rows], dtype=np.float64).reshape(len(rows), 3)
+        matrix = build_interactions(
+            np.searchsorted(user_keys, told[:, 0].astype(np.int64)),
+            np.searchsorted(track_keys, told[:, 1].astype(np.int64)),
+            told[:, 2],
+            shape=(len(user_ids), len(track_ids)),
+        )
+        return Interactions(user_ids, track_ids, matrix)
+
+    def support(self, track_ids: Collection[str] | None = None) -> dict[str, int]:
+        """How many distinct users have played each track; skips do not count.
+
+        Args:
+            track_ids: the tracks to count for, or None for all of the library.
+
+        Returns:
+            a count for every track asked for, 0 where nobody is known to have played it.
+        """
+        with self._database.read() as connection:
+            if track_ids is None:
+                ids = connection.scalars(select(schema.tracks.c.id).order_by(schema.tracks.c.key)).all()
+                return dict.fromkeys(ids, 0) | _support(connection, None)
+            counts = dict.fromkeys(track_ids, 0)
+            for batch in batches(counts):
+                counts.update(_support(connection, batch))
+            return counts
+
+
+def _ids(connection: Connection, table: Table) -> tuple[IdMap, NDArray[np.int64]]:
+    rows = connection.execute(select(table.c.id, table.c.key).order_by(table.c.key)).all()
+    return IdMap(id_ for id_, _ in rows), np.array([key for _, key in rows], dtype=np.int64)
+
+
+def _support(connection: Connection, track_ids: list[str] | None) -> dict[str, int]:
+    plays, tracks = schema.plays.c, schema.tracks.c
+    pairs = select(plays.track_key, plays.user_key).group_by(plays.track_key, plays.user_key)
+    if track_ids is not None:
+        pairs = pairs.where(plays.track_key.in_(select(tracks.key).where(tracks.id.in_(track_ids))))
+    heard = pairs.having(func.sum(EFFECTIVE_WEIGHT) > 0).subquery()
+    counts = select(heard.c.track_key, func.count().label("support")).group_by(heard.c.track_key).subquery()
+    query = select(tracks.id, counts.c.support).join_from(counts, schema.tracks, tracks.key == counts.c.track_key)
+    return {id_: support for id_, support in connection.execute(query)}

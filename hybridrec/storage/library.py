@@ -1,0 +1,137 @@
+"""The library: one catalogue with its plays, vectors and models, on disk or in a database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import Engine, Table, func, select
+
+from hybridrec.errors import LibraryError
+from hybridrec.storage import migrations, schema
+from hybridrec.storage.artefacts import ArtefactStore
+from hybridrec.storage.catalogue import Catalogue
+from hybridrec.storage.changes import ChangeFeed
+from hybridrec.storage.database import Database
+from hybridrec.storage.embeddings import EmbeddingStore
+from hybridrec.storage.interactions import InteractionStore
+from hybridrec.storage.paths import StoredPaths
+from hybridrec.storage.plays import PlayStore
+
+DATABASE_NAME = "library.sqlite3"
+FILES_NAME = "files"
+FILES_BESIDE_URL = Path("hybridrec-files")
+
+
+class Library(Catalogue, EmbeddingStore, PlayStore, InteractionStore, ArtefactStore, ChangeFeed):
+    """A catalogue with its plays, vectors and models; see the parts it is made of.
+
+    Safe to use from several threads and, each opening its own, from several
+    processes. What a method has stored when it returns survives kill -9.
+    Use `Library.open`; it is a context manager.
+
+    Attributes:
+        files: the folder of kept uploads; a track's file there is deleted with the track.
+    """
+
+    def __init__(self, database: Database, files: Path) -> None:
+        self._database = database
+        self.files = files
+        self._paths = StoredPaths(files)
+
+    @classmethod
+    def open(cls, location: str | Path, *, create: bool = False, files: Path | None = None) -> Library:
+        """Open a library, and bring an older one up to date.
+
+        Args:
+            location: a directory, or a URL `postgresql://name:password@host/database`.
+            create: make the library if there is none.
+            files: where uploads are kept; by default `files` in the directory, or
+                `./hybridrec-files` for a URL.
+
+        Raises:
+            LibraryError: if it is missing, damaged, no library, or newer than this program.
+            InvalidInput: for a URL of an unknown kind.
+        """
+        database, beside = _database(location, create)
+        library = cls(database, files or beside)
+        try:
+            library._bring_up_to_date(create)
+            library.files.mkdir(parents=True, exist_ok=True)
+        except BaseException:
+            library.close()
+            raise
+        return library
+
+    def close(self) -> None:
+        """Close all connections; what was stored stays stored."""
+        self.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: type[BaseException] | None, _e: BaseException | None, _t: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def engine(self) -> Engine:
+        """The SQLAlchemy engine, for what no method offers; write through the methods."""
+        return self._database.engine
+
+    @property
+    def location(self) -> str:
+        """Where the library is, without a password."""
+        return self._database.location
+
+    def status(self) -> dict[str, Any]:
+        """Where the library is and how much is in it, ready for JSON."""
+        with self._database.read() as connection:
+            tables = (schema.tracks, schema.users, schema.plays)
+            counts = {table.name: connection.scalar(_count(table)) for table in tables}
+            number = migrations.applied(connection)
+        current = {kind: self.current(kind) for kind in ("encoder", "model")}
+        return {
+            "library": self.location,
+            "schema": number,
+            **counts,
+            "embeddings": self.fingerprints(),
+            "ears": self.ears(),
+            **{kind: artefact and artefact.version for kind, artefact in current.items()},
+        }
+
+    def _bring_up_to_date(self, create: bool) -> None:
+        with self._database.read() as connection:
+            done = migrations.applied(connection)
+        if done == 0 and not create:
+            raise _missing(self.location)
+        migrations.refuse_newer(done)
+        if done < len(migrations.MIGRATIONS):
+            with self._database.write() as connection:
+                migrations.migrate(connection)
+
+
+def _count(table: Table) -> Any:
+    return select(func.count()).select_from(table)
+
+
+def _database(location: str | Path, create: bool) -> tuple[Database, Path]:
+    """The database at a location and the folder for files that goes with it."""
+    if "://" in str(location):
+        return Database.at_url(str(location)), FILES_BESIDE_URL
+    directory = Path(location).absolute()
+    path = directory / DATABASE_NAME
+    if not path.is_file() and not create:
+        raise _missing(str(directory))
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LibraryError(
+            "the library's directory cannot be made", got=str(directory), fix="choose a place you may write to"
+        ) from error
+    return Database.in_file(path), directory / FILES_NAME
+
+
+def _missing(location: str) -> LibraryError:
+    fix = "make one with `hybridrec ingest audio`, or give another --library"
+    return LibraryError("there is no library here", got=location, fix=fix)

@@ -1,0 +1,154 @@
+"""Plays: adding them, a user's history, and forgetting a user."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Float, and_, delete, func, insert, or_, select
+
+from hybridrec.data.plays import Play
+from hybridrec.errors import NotFound
+from hybridrec.storage import changes, schema
+from hybridrec.storage.catalogue import check_id, track_keys
+from hybridrec.storage.database import Database, batches, upsert
+
+EFFECTIVE_WEIGHT = func.coalesce(schema.plays.c.weight, schema.plays.c.fraction, 1.0, type_=Float)
+"""`Play.effective_weight`, said in SQL."""
+
+
+@dataclass(frozen=True)
+class PlaysAdded:
+    """What became of a batch of plays.
+
+    Attributes:
+        added: how many were new.
+        repeated: how many had been told before, in the library or in the batch.
+    """
+
+    added: int
+    repeated: int
+
+
+@dataclass(frozen=True)
+class UserSummary:
+    """A user and how many plays are known of her."""
+
+    id: str
+    plays: int
+
+
+class PlayStore:
+    """The part of a library that keeps plays."""
+
+    _database: Database
+
+    def add_plays(self, plays: Iterable[Play]) -> PlaysAdded:
+        """Store plays in one transaction, all or nothing; unknown users and tracks are created.
+
+        A play that is told again (same user, track and time) counts once and
+        takes the weight and fraction told last.
+
+        Raises:
+            InvalidInput: for an id that cannot be stored; nothing is then.
+        """
+        told = added = 0
+        with self._database.write() as connection:
+            for batch in batches(plays, 10_000):
+                told += len(batch)
+                added += _add(connection, batch)
+        return PlaysAdded(added=added, repeated=told - added)
+
+    def user_plays(self, user: str, after: Play | None = None, limit: int = 100) -> list[Play]:
+        """A user's plays, newest first, those without a time last; empty for an unknown user.
+
+        Args:
+            user: the user's id.
+            after: the last play of the page before, or None for the first page.
+            limit: how many at most.
+        """
+        plays, tracks = schema.plays.c, schema.tracks.c
+        query = select(tracks.id, plays.played_at, plays.fraction, plays.weight)
+        query = query.join_from(schema.plays, schema.users).join(schema.tracks).where(schema.users.c.id == user)
+        if after is not None:
+            moment = _moment(after)
+            same = and_(plays.played_at == moment, tracks.id > after.track)
+            query = query.where(or_(plays.played_at < moment, same))
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(plays.played_at.desc(), tracks.id).limit(limit)).all()
+        return [
+            Play(user, track, None if moment == schema.UNKNOWN_TIME else moment, fraction, weight)
+            for track, moment, fraction, weight in rows
+        ]
+
+    def user_weights(self, user: str) -> dict[str, float]:
+        """The summed signed weights of a user's plays by track id; empty for an unknown user."""
+        query = select(schema.tracks.c.id, func.sum(EFFECTIVE_WEIGHT))
+        query = query.join_from(schema.plays, schema.users).join(schema.tracks).where(schema.users.c.id == user)
+        with self._database.read() as connection:
+            return {id_: float(weight) for id_, weight in connection.execute(query.group_by(schema.tracks.c.id))}
+
+    def find_users(self, query: str = "", after: str | None = None, limit: int = 50) -> list[UserSummary]:
+        """Users whose id contains `query`, whatever the case, ordered by id.
+
+        Args:
+            query: part of an id; empty finds every user.
+            after: the last id of the page before, or None for the first page.
+            limit: how many at most.
+        """
+        users = schema.users.c
+        count = select(func.count()).where(schema.plays.c.user_key == users.key).scalar_subquery()
+        statement = select(users.id, count).order_by(users.id).limit(limit)
+        if query:
+            statement = statement.where(users.id.icontains(query, autoescape=True))
+        if after is not None:
+            statement = statement.where(users.id > after)
+        with self._database.read() as connection:
+            return [UserSummary(id_, plays) for id_, plays in connection.execute(statement)]
+
+    def delete_user(self, user: str) -> None:
+        """Forget a user and all her plays.
+
+        Raises:
+            NotFound: if no such user is known.
+        """
+        with self._database.write() as connection:
+            key = connection.scalar(select(schema.users.c.key).where(schema.users.c.id == user))
+            if key is None:
+                raise NotFound("unknown user", got=user, fix="check the spelling of the id")
+            heard = select(schema.plays.c.track_key).where(schema.plays.c.user_key == key)
+            ids = connection.scalars(select(schema.tracks.c.id).where(schema.tracks.c.key.in_(heard))).all()
+            connection.execute(delete(schema.users).where(schema.users.c.key == key))
+            changes.record(connection, changes.PLAYS, ids)
+
+
+def _add(connection: Connection, plays: Sequence[Play]) -> int:
+    """Add a batch and return how many plays were new."""
+    users = _user_keys(connection, dict.fromkeys(play.user for play in plays))
+    tracks = track_keys(connection, dict.fromkeys(play.track for play in plays))
+    rows: dict[Any, dict[str, Any]] = {}
+    for play in plays:
+        identity = {"user_key": users[play.user], "track_key": tracks[play.track], "played_at": _moment(play)}
+        rows[tuple(identity.values())] = identity | {"fraction": play.fraction, "weight": play.weight}
+    newest = select(func.coalesce(func.max(schema.plays.c.key), 0))
+    before = connection.scalar(newest)
+    upsert(connection, schema.plays, list(rows.values()), by=("user_key", "track_key", "played_at"))
+    changes.record(connection, changes.PLAYS, tracks)
+    return connection.scalar(select(func.count()).where(schema.plays.c.key > before)) or 0
+
+
+def _user_keys(connection: Connection, ids: Collection[str]) -> dict[str, int]:
+    users, keys = schema.users.c, {}
+    for batch in batches(ids):
+        keys.update(
+            {id_: key for id_, key in connection.execute(select(users.id, users.key).where(users.id.in_(batch)))}
+        )
+    if missing := [{"id": check_id("user", id_)} for id_ in ids if id_ not in keys]:
+        new = connection.execute(insert(schema.users).returning(users.id, users.key), missing)
+        keys.update({id_: key for id_, key in new})
+    return keys
+
+
+def _moment(play: Play) -> float:
+    return schema.UNKNOWN_TIME if play.played_at is None else play.played_at

@@ -1,0 +1,139 @@
+"""The tables of a library, as the newest migration leaves them.
+
+Outside ids are text and live in `tracks.id` and `users.id` only; everything
+else refers to the integer keys beside them.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+UNKNOWN_TIME = -1.0
+"""Stands in `plays.played_at` for a play without a time: NULLs would all count as different."""
+
+metadata = MetaData()
+
+_Key = BigInteger().with_variant(Integer, "sqlite")
+
+migrations = Table(
+    "hybridrec_migrations",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("applied_at", Double, nullable=False),
+)
+
+tracks = Table(
+    "tracks",
+    metadata,
+    Column("key", _Key, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("title", Text, nullable=False),
+    Column("artist", Text, nullable=False),
+    Column("album", Text, nullable=False),
+    Column("genre", Text, nullable=False),
+    Column("duration_seconds", Double),
+    Column("path", LargeBinary),
+    Column("content_hash", Text),
+    Column("searchable", Text, nullable=False),
+)
+
+file_stamps = Table(
+    "file_stamps",
+    metadata,
+    Column("path", LargeBinary, primary_key=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("content_hash", Text, nullable=False),
+    Column("track_key", ForeignKey("tracks.key", ondelete="CASCADE"), nullable=False),
+)
+
+fingerprints = Table(
+    "fingerprints",
+    metadata,
+    Column("key", _Key, primary_key=True),
+    Column("fingerprint", Text, nullable=False, unique=True),
+    Column("dimension", Integer, nullable=False),
+)
+
+embeddings = Table(
+    "embeddings",
+    metadata,
+    Column("fingerprint_key", ForeignKey("fingerprints.key"), primary_key=True),
+    Column("track_key", ForeignKey("tracks.key", ondelete="CASCADE"), primary_key=True),
+    Column("vector", LargeBinary, nullable=False),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("key", _Key, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+)
+
+plays = Table(
+    "plays",
+    metadata,
+    Column("key", _Key, primary_key=True),
+    Column("user_key", ForeignKey("users.key", ondelete="CASCADE"), nullable=False),
+    Column("track_key", ForeignKey("tracks.key", ondelete="CASCADE"), nullable=False),
+    Column("played_at", Double, nullable=False),
+    Column("fraction", Double),
+    Column("weight", Double),
+)
+
+artefacts = Table(
+    "artefacts",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+)
+
+artefact_parts = Table(
+    "artefact_parts",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("payload", LargeBinary, nullable=False),
+    ForeignKeyConstraint(["kind", "version"], ["artefacts.kind", "artefacts.version"], ondelete="CASCADE"),
+)
+
+current_artefacts = Table(
+    "current_artefacts",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+    ForeignKeyConstraint(["kind", "version"], ["artefacts.kind", "artefacts.version"]),
+)
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False, index=True),
+)
