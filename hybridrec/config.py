@@ -92,3 +92,87 @@ class CollaborativeConfig(_Settings):
         _require(self.regularization >= 0, "regularization must be 0 or more", self.regularization)
         _require(self.alpha > 0, "alpha must be above 0", self.alpha)
         _require(1 <= self.iterations <= 1000, "iterations must be 1 to 1000", self.iterations)
+
+
+@dataclass(frozen=True)
+class BlendConfig(_Settings):
+    """How sound and behaviour are weighed.
+
+    Attributes:
+        audio_share: audio weight of a track that everybody has played, 0 to 1.
+        half_life: at this many listeners, behaviour has earned half of what it can earn.
+    """
+
+    audio_share: float = 0.1
+    half_life: float = 3.0
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.audio_share <= 1, "audio_share must be 0 to 1", self.audio_share)
+        _require(0 <= self.half_life <= 1e6, "half_life must be 0 to 1000000 listeners", self.half_life)
+
+
+@dataclass(frozen=True)
+class EncoderConfig(_Settings):
+    """The shape of the chunk encoder, from small filters to broad ones.
+
+    Attributes:
+        channels: filters of each strided 3 x 3 stage; every stage halves mels and frames.
+        broad_channels: filters of the last layer, which sees all mels at once.
+        embedding_size: length of the embedding.
+    """
+
+    channels: tuple[int, ...] = (32, 64, 128, 192)
+    broad_channels: int = 384
+    embedding_size: int = 128
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", tuple(self.channels))
+        _require(1 <= len(self.channels) <= 6, "channels must name 1 to 6 stages", self.channels)
+        _require(all(1 <= c <= 4096 for c in self.channels), "channels must be 1 to 4096 each", self.channels)
+        _require(1 <= self.broad_channels <= 4096, "broad_channels must be 1 to 4096", self.broad_channels)
+        _require(2 <= self.embedding_size <= 4096, "embedding_size must be 2 to 4096", self.embedding_size)
+
+
+@dataclass(frozen=True)
+class TrainingConfig(_Settings):
+    """Contrastive training of the encoder: how long, how large the steps, what counts as alike.
+
+    Attributes:
+        epochs, steps_per_epoch: the length; a held-out figure and a checkpoint come after each epoch.
+        tracks_per_step: tracks in a step, each heard twice.
+        learning_rate, weight_decay: AdamW, after a linear warm-up over `warmup_share` of all steps, then a cosine to 0.
+        temperature: of the NT-Xent loss; lower looks harder at the nearest other tracks.
+        group_weight: how much another track of the same group (an album) counts as alike, against 1 for the
+            track itself. At 0 such tracks are left out of the loss: neither alike nor different.
+        projection_size: width of the head that only training has.
+        averaging: decay of the running mean of the weights that is kept in the end; 0 keeps the last weights.
+        held_out_share: share of the tracks that are never trained on and give the retrieval figure.
+        seconds_per_track: how much of a track, around its middle, is read.
+    """
+
+    epochs: int = 4
+    steps_per_epoch: int = 20
+    tracks_per_step: int = 64
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    warmup_share: float = 0.1
+    temperature: float = 0.1
+    group_weight: float = 0.0
+    projection_size: int = 256
+    averaging: float = 0.95
+    held_out_share: float = 0.1
+    seconds_per_track: float = 60.0
+
+    def __post_init__(self) -> None:
+        _require(self.epochs >= 1, "epochs must be 1 or more", self.epochs)
+        _require(self.steps_per_epoch >= 1, "steps_per_epoch must be 1 or more", self.steps_per_epoch)
+        _require(self.tracks_per_step >= 2, "tracks_per_step must be 2 or more", self.tracks_per_step)
+        _require(self.learning_rate > 0, "learning_rate must be above 0", self.learning_rate)
+        _require(self.weight_decay >= 0, "weight_decay must be 0 or more", self.weight_decay)
+        _require(0 <= self.warmup_share < 1, "warmup_share must be 0 to 1", self.warmup_share)
+        _require(self.temperature > 0, "temperature must be above 0", self.temperature)
+        _require(0 <= self.group_weight <= 1, "group_weight must be 0 to 1", self.group_weight)
+        _require(self.projection_size >= 2, "projection_size must be 2 or more", self.projection_size)
+        _require(0 <= self.averaging < 1, "averaging must be 0 to below 1", self.averaging)
+        _require(0 < self.held_out_share < 1, "held_out_share must be between 0 and 1", self.held_out_share)
+        _require(self.seconds_per_track >= 2, "seconds_per_track must be 2 or more", self.seconds_per_track)

@@ -39,3 +39,25 @@ def unit_length(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
         raise InvalidInput("vectors must be finite", got="NaN or infinity", fix="leave those tracks out")
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / np.where(lengths > 0, lengths, 1.0), dtype=np.float32)
+
+
+def aligned_embeddings(
+    embeddings: NDArray[np.floating] | None, n: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Check embeddings that came as one row a track, a row of NaN standing for missing audio.
+
+    Returns:
+        Unit-length embeddings `(n, d)` float32, zero where missing, and which rows
+        have audio, `(n,)` bool. None gives d = 0 and no audio.
+
+    Raises:
+        InvalidInput: if the number of rows is not n.
+    """
+    if embeddings is None:
+        return np.zeros((n, 0), dtype=np.float32), np.zeros(n, dtype=np.bool_)
+    if embeddings.ndim != 2 or len(embeddings) != n:
+        raise InvalidInput(
+            "item_embeddings must have one row an item", got=embeddings.shape, fix=f"give an array of shape ({n}, d)"
+        )
+    has_audio = ~np.isnan(embeddings).any(axis=1)
+    return unit_length(np.where(has_audio[:, None], embeddings, 0.0)), has_audio

@@ -1,0 +1,73 @@
+"""Factors of users and played tracks, by `implicit`'s alternating least squares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import scipy.sparse as sp
+from implicit.cpu.als import AlternatingLeastSquares
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from hybridrec.config import CollaborativeConfig
+
+EpochCallback = Callable[[int, float, float | None], None]
+
+
+def fit_als(
+    interactions: sp.csr_matrix,
+    config: CollaborativeConfig,
+    *,
+    seed: int | None = None,
+    num_threads: int = 0,
+    show_progress: bool = False,
+    callback: EpochCallback | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Factorise confidences after Hu, Koren and Volinsky (2008).
+
+    Args:
+        interactions: CSR `(n_users, n_tracks)` float32; negative confidences mean
+            "surely not liked".
+        config: the settings of ALS.
+        seed: makes the start, and so the result, repeatable.
+        num_threads: 0 takes all cores.
+        show_progress: draws a bar on standard error.
+        callback: called after each iteration with its number, seconds and loss.
+
+    Returns:
+        User factors `(n_users, f)` and track factors `(n_tracks, f)`, float32.
+        Rows without a positive confidence are zero.
+    """
+    with threadpool_limits(1, "blas"):
+        als = _als(config, seed=seed, num_threads=num_threads)
+        als.fit(interactions, show_progress=show_progress, callback=callback)
+    return als.user_factors, als.item_factors
+
+
+def fold_in(
+    rows: sp.csr_matrix, other_factors: NDArray[np.float32], gram: NDArray[np.float32], config: CollaborativeConfig
+) -> NDArray[np.float32]:
+    """Factors of users (or tracks) from what they met, the others' factors being held still.
+
+    One exact half-step of ALS: the answer to "who is this, given these plays?",
+    with nothing else changed.
+
+    Args:
+        rows: CSR `(m, n_others)` float32 confidences.
+        other_factors: `(n_others, f)` float32.
+        gram: `(f, f)` float32, `other_factors.T @ other_factors`.
+        config: the settings that the factors were fitted with.
+
+    Returns:
+        `(m, f)` float32; zero for an empty row.
+    """
+    with threadpool_limits(1, "blas"):
+        als = _als(config, seed=None, num_threads=0)
+        als.factors = other_factors.shape[1]
+        als.item_factors, als._YtY = other_factors, gram
+        return np.asarray(als.recalculate_user(np.arange(rows.shape[0]), rows), dtype=np.float32)
+
+
+def _als(config: CollaborativeConfig, *, seed: int | None, num_threads: int) -> AlternatingLeastSquares:
+    return AlternatingLeastSquares(**config.to_dict(), random_state=seed, num_threads=num_threads)
