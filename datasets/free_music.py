@@ -1,0 +1,196 @@
+"""Freely licensed game music that anyone on Debian or Ubuntu can get; see free_music.md, its data card."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from tqdm import tqdm
+
+from hybridrec.errors import InvalidInput
+
+from .debian import ZIP_PREFIX, Package, PackageError, download, extract, find_packages
+
+TABLE = Path(__file__).with_name("free_music.tsv")
+SPLITS = ("train", "train-aux", "eval")
+RECORDING_SPLITS = ("train", "eval")
+MANIFEST_NAME = "manifest.tsv"
+MANIFEST_COLUMNS = ("file", "collection", "artist", "title", "genre", "licence", "split", "source")
+
+
+@dataclass(frozen=True)
+class FreeTrack:
+    """One line of the table.
+
+    Attributes:
+        package: the Debian package that holds the track.
+        path_in_package: where, from the root; `zip/...` lies inside the package's own zip archive.
+        collection: the soundtrack that it belongs to.
+        artist, title, genre: as tagged or as the package states; empty where unknown.
+        licence: as the package states it.
+        seconds: length.
+        kind: `recording`, or `module-render` and `midi-render` for what needs a player to become sound.
+        split: `train`, `train-aux` or `eval`; no artist or collection is in two of train and eval.
+    """
+
+    package: str
+    path_in_package: str
+    collection: str
+    artist: str
+    title: str
+    genre: str
+    licence: str
+    seconds: float
+    kind: str
+    split: str
+
+    @property
+    def file(self) -> str:
+        """Where a fetch puts the track, below its directory: `package/name`."""
+        path = self.path_in_package
+        for prefix in (ZIP_PREFIX, "usr/share/", "games/"):
+            path = path.removeprefix(prefix)
+        return f"{self.package}/{path.replace('/', '__')}"
+
+
+@dataclass(frozen=True)
+class FetchReport:
+    """What a fetch did.
+
+    Attributes:
+        fetched: files that were brought now.
+        skipped_present: files that were there already.
+        missing: (package, why) for each package or file that could not be had.
+        manifest: the table of all that lies in the directory now.
+    """
+
+    fetched: int
+    skipped_present: int
+    manifest: Path
+    missing: list[tuple[str, str]] = field(default_factory=list)
+
+
+def read_free_music(table: Path = TABLE) -> list[FreeTrack]:
+    """The table of freely licensed music, 1,174 tracks."""
+    with table.open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines, delimiter="\t"))
+    return [FreeTrack(**{**row, "seconds": float(row["seconds"])}) for row in rows]  # type: ignore[arg-type]
+
+
+def fetch_free_music(
+    directory: str | Path,
+    *,
+    split: str | None = None,
+    packages: Iterable[str] | None = None,
+    limit: int | None = None,
+    progress: bool = True,
+) -> FetchReport:
+    """Fetch soundtracks out of Debian's or Ubuntu's packages, small packages first.
+
+    Files that are there already are kept, so a fetch that was interrupted goes on.
+    Each file appears whole or not at all, and each package is removed as soon as
+    its music is out. Run one fetch a directory at a time.
+
+    Args:
+        directory: where the music goes, as `package/name`, with a `manifest.tsv`.
+        split: `train`, `eval`, or `train-aux` (modules and MIDI files, which need a player to
+            become sound); None takes every recording.
+        packages: only these packages.
+        limit: at most so many tracks.
+        progress: whether to show a progress bar.
+
+    Raises:
+        InvalidInput: for an unknown split, package or limit.
+        NotReady: if this is no Debian or Ubuntu, or if its package lists are empty.
+    """
+    wanted = _select(split, None if packages is None else set(packages))
+    if limit is not None and limit < 1:
+        raise InvalidInput("limit must be 1 or more", got=limit, fix="leave it out for all tracks")
+    directory = Path(directory)
+    available = find_packages({track.package for track in wanted})
+    unknown = Package("", "", 0)
+    wanted.sort(key=lambda track: available.get(track.package, unknown).size_bytes)
+    return _fetch(directory, wanted[:limit], available, progress)
+
+
+def _select(split: str | None, packages: set[str] | None) -> list[FreeTrack]:
+    if split is not None and split not in SPLITS:
+        raise InvalidInput("unknown split", got=split, fix=f"use one of {', '.join(SPLITS)}")
+    tracks = read_free_music()
+    if packages is not None:
+        unknown = sorted(packages - {track.package for track in tracks})
+        if unknown:
+            raise InvalidInput("no such package in free_music.tsv", got=unknown[0], fix="name a package of that table")
+    splits = RECORDING_SPLITS if split is None else (split,)
+    return [track for track in tracks if track.split in splits and (packages is None or track.package in packages)]
+
+
+def _fetch(directory: Path, wanted: Sequence[FreeTrack], available: dict[str, Package], progress: bool) -> FetchReport:
+    manifest = _Manifest(directory)
+    absent = [track for track in wanted if not (directory / track.file).exists()]
+    by_package: dict[str, list[FreeTrack]] = {}
+    for track in absent:
+        by_package.setdefault(track.package, []).append(track)
+    total_bytes = sum(available[name].size_bytes for name in by_package if name in available)
+    missing: list[tuple[str, str]] = []
+    with tqdm(total=total_bytes, unit="B", unit_scale=True, disable=not progress) as bar:
+        for name, tracks in by_package.items():
+            bar.set_description(name)
+            missing += [(name, why) for why in _fetch_package(directory, available.get(name), tracks)]
+            manifest.add(wanted, available)
+            bar.update(available[name].size_bytes if name in available else 0)
+    manifest.add(wanted, available)
+    fetched = sum((directory / track.file).exists() for track in absent)
+    return FetchReport(fetched, len(wanted) - len(absent), manifest.path, missing)
+
+
+def _fetch_package(directory: Path, package: Package | None, tracks: Sequence[FreeTrack]) -> list[str]:
+    """Bring the tracks of one package, and say why what is missing is missing."""
+    if package is None:
+        return ["no such package in this machine's package lists"]
+    scratch = directory / ".fetching"
+    shutil.rmtree(scratch, ignore_errors=True)  # of a fetch that was killed
+    scratch.mkdir(parents=True)
+    (directory / package.name).mkdir(exist_ok=True)
+    try:
+        targets = {track.path_in_package: directory / track.file for track in tracks}
+        found = extract(download(package, scratch), targets)
+    except PackageError as error:
+        return [str(error)]
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return [f"version {package.version} has no {path}" for path in targets if path not in found]
+
+
+class _Manifest:
+    """`manifest.tsv`: for each file in the directory its labels, licence and source."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.path = directory / MANIFEST_NAME
+        self._rows: dict[str, dict[str, str]] = {}
+        if self.path.exists():
+            with self.path.open(encoding="utf-8", newline="") as lines:
+                self._rows = {row["file"]: row for row in csv.DictReader(lines, delimiter="\t")}
+
+    def add(self, tracks: Iterable[FreeTrack], available: dict[str, Package]) -> None:
+        """Add what has arrived; files that were known keep the version that they came from."""
+        for track in tracks:
+            if track.file not in self._rows and (self.path.parent / track.file).exists():
+                package = available.get(track.package)
+                source = f"{track.package}={package.version}" if package else track.package
+                labels = {item.name: str(getattr(track, item.name)) for item in fields(track)}
+                row = {**labels, "file": track.file, "source": source}
+                self._rows[track.file] = {column: row[column] for column in MANIFEST_COLUMNS}
+        self._save()
+
+    def _save(self) -> None:
+        partial = self.path.with_suffix(".partial")
+        with partial.open("w", encoding="utf-8", newline="") as lines:
+            writer = csv.DictWriter(lines, MANIFEST_COLUMNS, delimiter="\t", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self._rows[file] for file in sorted(self._rows))
+        partial.replace(self.path)
