@@ -1,0 +1,164 @@
+"""Trained ears as one safetensors file: weights, the settings they need, and the figures they reached."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from hybridrec.config import AudioConfig, EncoderConfig
+from hybridrec.encoder.model import ChunkEncoder
+from hybridrec.errors import InvalidInput, NotFound
+
+FORMAT_VERSION = 1
+_METADATA_KEY = "hybridrec"
+_REPLACE = "copy the file again or train anew"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An encoder at rest.
+
+    Attributes:
+        audio: how sound must become chunks for these weights.
+        encoder: the shape of the network.
+        weights: the network's state by name.
+        figures: what was measured when it was trained, plain JSON values; not part of the fingerprint.
+    """
+
+    audio: AudioConfig
+    encoder: EncoderConfig
+    weights: Mapping[str, Tensor]
+    figures: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: ChunkEncoder, audio: AudioConfig, figures: Mapping[str, Any] | None = None) -> Checkpoint:
+        """A copy of a model's weights with the audio settings that it was trained on."""
+        weights = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in model.state_dict().items()}
+        return cls(audio, model.config, weights, dict(figures or {}))
+
+    def build(self) -> ChunkEncoder:
+        """The encoder, ready to hear.
+
+        Raises:
+            InvalidInput: if the weights do not fit the shape that the settings describe.
+        """
+        model = ChunkEncoder(self.encoder, self.audio.n_mels)
+        wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+        got = {name: tuple(tensor.shape) for name, tensor in self.weights.items()}
+        wrong = sorted(name for name in wanted.keys() | got.keys() if wanted.get(name) != got.get(name))
+        if wrong:
+            raise InvalidInput(
+                f"weights of the encoder do not fit its settings: {wrong[0]} must be {wanted.get(wrong[0], 'absent')}",
+                got=got.get(wrong[0], "absent"),
+                fix="use the checkpoint as it was written",
+            )
+        model.load_state_dict(dict(self.weights))
+        return model.eval()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits that name these ears: a hash of the weights and the audio settings."""
+        digest = hashlib.sha256(json.dumps(self.audio.to_dict(), sort_keys=True).encode())
+        for name in sorted(self.weights):
+            tensor = self.weights[name]
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def to_bytes(self) -> bytes:
+        """The checkpoint as a safetensors file, the same bytes for the same checkpoint."""
+        about = {
+            "fingerprint": self.fingerprint,
+            "audio": self.audio.to_dict(),
+            "encoder": self.encoder.to_dict(),
+            "figures": self.figures,
+        }
+        return write_tensors(self.weights, about)
+
+    @classmethod
+    def from_bytes(cls, payload: bytes) -> Checkpoint:
+        """Read what `to_bytes` wrote.
+
+        Raises:
+            InvalidInput: if the bytes are no checkpoint, damaged, or written by a newer version.
+        """
+        weights, about = read_tensors(payload)
+        try:
+            audio, encoder = AudioConfig.from_dict(about["audio"]), EncoderConfig.from_dict(about["encoder"])
+            checkpoint = cls(audio, encoder, weights, about["figures"])
+        except (KeyError, TypeError) as error:
+            raise InvalidInput("settings of the checkpoint cannot be read", got=str(error), fix=_REPLACE) from error
+        if checkpoint.fingerprint != about.get("fingerprint"):
+            raise InvalidInput("damaged checkpoint: its fingerprint differs", got=checkpoint.fingerprint, fix=_REPLACE)
+        if not all(torch.isfinite(tensor).all() for tensor in weights.values()):
+            raise InvalidInput("weights of the checkpoint must be finite", got="NaN or infinity", fix=_REPLACE)
+        checkpoint.build()
+        return checkpoint
+
+    def save(self, path: Path) -> None:
+        """Write to `path`, all or nothing."""
+        write_atomically(path, self.to_bytes())
+
+    @classmethod
+    def load(cls, path: Path) -> Checkpoint:
+        """Read from `path`.
+
+        Raises:
+            NotFound: if there is no such file.
+            InvalidInput: as `from_bytes`.
+        """
+        try:
+            return cls.from_bytes(path.read_bytes())
+        except FileNotFoundError:
+            raise NotFound("no checkpoint at this path", got=str(path), fix="train an encoder first") from None
+
+
+def write_tensors(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> bytes:
+    """Tensors and plain JSON values as the bytes of one safetensors file."""
+    described = json.dumps({"version": FORMAT_VERSION, **about}, sort_keys=True)
+    return safetensors.torch.save(dict(tensors), metadata={_METADATA_KEY: described})
+
+
+def read_tensors(payload: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors of a safetensors file and the JSON values beside them.
+
+    Raises:
+        InvalidInput: if the bytes are damaged, not ours, or written by a newer version.
+    """
+    try:
+        tensors = safetensors.torch.load(payload)
+        header = json.loads(payload[8 : 8 + int.from_bytes(payload[:8], "little")])
+        about = json.loads(header["__metadata__"][_METADATA_KEY])
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise InvalidInput("not a readable checkpoint of hybridrec", got=str(error)[:200], fix=_REPLACE) from error
+    if about.get("version", 0) > FORMAT_VERSION:
+        raise InvalidInput(
+            "checkpoint was written by a newer version of hybridrec", got=about["version"], fix="upgrade hybridrec"
+        )
+    return tensors, about
+
+
+def write_atomically(path: Path, payload: bytes) -> None:
+    """Write beside `path` and rename, so that a reader finds the old file or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        try:
+            file.write(payload)
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise

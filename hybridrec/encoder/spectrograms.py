@@ -1,0 +1,80 @@
+"""What training reads: whole spectrograms, drawn from in pairs of chunks, and the held-out retrieval figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridrec.encoder.model import ChunkEncoder
+from hybridrec.encoder.training import Pairs
+
+Augment = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]]
+"""Changes `(n, n_mels, n_frames)` chunks as a recording might be changed without becoming other music."""
+
+HALF_CHUNKS = 5
+"""Chunks that stand for half a track in the held-out figure."""
+
+
+@dataclass(frozen=True)
+class SpectrogramPairs:
+    """Draws two random chunks a track, the positive pairs of contrastive training.
+
+    Attributes:
+        spectrograms: `(n_mels, n_frames)` float16 log-mel each, memory-mapped or not, no shorter than a chunk.
+        chunk_frames: frames in a chunk.
+        groups: `(n_tracks,)` int64, equal for tracks of one group, or None.
+        augment: changes the chunks of both sides, or None.
+    """
+
+    spectrograms: Sequence[NDArray[np.float16]]
+    chunk_frames: int
+    groups: NDArray[np.int64] | None = None
+    augment: Augment | None = None
+
+    def __call__(self, rng: np.random.Generator, n_tracks: int) -> Pairs:
+        """Pairs of `n_tracks` different tracks, or of all where there are fewer."""
+        rows = rng.choice(len(self.spectrograms), min(n_tracks, len(self.spectrograms)), replace=False)
+        first, second = self._chunks(rows, rng), self._chunks(rows, rng)
+        return Pairs(first, second, None if self.groups is None else self.groups[rows])
+
+    def _chunks(self, rows: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
+        chunks = np.stack([random_chunk(self.spectrograms[row], self.chunk_frames, rng) for row in rows])
+        return chunks if self.augment is None else self.augment(chunks, rng)
+
+
+def random_chunk(spectrogram: NDArray[np.float16], chunk_frames: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """A chunk from anywhere in a spectrogram, `(n_mels, chunk_frames)` float32."""
+    start = rng.integers(spectrogram.shape[1] - chunk_frames + 1)
+    return spectrogram[:, start : start + chunk_frames].astype(np.float32)
+
+
+def spaced_chunks(spectrogram: NDArray[np.float16], chunk_frames: int, n_chunks: int) -> NDArray[np.float32]:
+    """Evenly spaced chunks from end to end, `(n_chunks, n_mels, chunk_frames)` float32; they may overlap."""
+    starts = np.linspace(0, spectrogram.shape[1] - chunk_frames, n_chunks).round().astype(np.int64)
+    return np.stack([spectrogram[:, start : start + chunk_frames] for start in starts]).astype(np.float32)
+
+
+def halves_found(model: ChunkEncoder, spectrograms: Sequence[NDArray[np.float16]], chunk_frames: int) -> float:
+    """Recall@1 of tracks by their other half: the share of halves whose nearest neighbour is the other half.
+
+    Args:
+        model: the ears to judge.
+        spectrograms: `(n_mels, n_frames)` float16 log-mel each, two chunks or longer.
+        chunk_frames: frames in a chunk.
+
+    Returns:
+        0 to 1, over both halves of all tracks, each sought among all other halves.
+    """
+    vectors = []
+    for spectrogram in spectrograms:
+        middle = spectrogram.shape[1] // 2
+        for half in (spectrogram[:, :middle], spectrogram[:, middle:]):
+            vectors.append(model.embed(spaced_chunks(half, chunk_frames, HALF_CHUNKS)))
+    rows = np.array(vectors)
+    cosines = rows @ rows.T
+    np.fill_diagonal(cosines, -np.inf)
+    other_half = np.arange(len(rows)) ^ 1
+    return float((cosines.argmax(axis=1) == other_half).mean())

@@ -1,0 +1,115 @@
+"""A checkpoint brings back the same ears, and refuses to be anything else."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hybridrec.config import AudioConfig, EncoderConfig
+from hybridrec.encoder.checkpoint import Checkpoint
+from hybridrec.encoder.model import new_encoder
+from hybridrec.errors import InvalidInput, NotFound
+
+SMALL = EncoderConfig(channels=(4, 8), broad_channels=8, embedding_size=8)
+
+
+@pytest.fixture
+def checkpoint() -> Checkpoint:
+    return Checkpoint.of(new_encoder(SMALL, 96, seed=0), AudioConfig(), {"recall_at_1": 0.5})
+
+
+def with_about(payload: bytes, **changes: object) -> bytes:
+    """The same file with other settings beside the weights."""
+    size = struct.unpack("<Q", payload[:8])[0]
+    header = json.loads(payload[8 : 8 + size])
+    about = json.loads(header["__metadata__"]["hybridrec"])
+    header["__metadata__"]["hybridrec"] = json.dumps({**about, **changes})
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + payload[8 + size :]
+
+
+def test_a_round_trip_hears_the_same(checkpoint: Checkpoint) -> None:
+    back = Checkpoint.from_bytes(checkpoint.to_bytes())
+    chunks = np.random.default_rng(0).normal(size=(3, 96, 130)).astype(np.float32)
+    np.testing.assert_array_equal(back.build().embed(chunks), checkpoint.build().embed(chunks))
+    assert (back.audio, back.encoder, back.figures) == (checkpoint.audio, checkpoint.encoder, {"recall_at_1": 0.5})
+    assert back.fingerprint == checkpoint.fingerprint
+    assert back.to_bytes() == checkpoint.to_bytes()
+
+
+def test_a_checkpoint_does_not_follow_the_model_it_was_taken_from() -> None:
+    model = new_encoder(SMALL, 96, seed=0)
+    checkpoint = Checkpoint.of(model, AudioConfig())
+    with torch.no_grad():
+        model.head.bias.add_(1)
+    assert not torch.equal(checkpoint.build().head.bias, model.head.bias)
+
+
+def test_the_fingerprint_names_weights_and_audio_settings_but_not_figures(checkpoint: Checkpoint) -> None:
+    other_weights = Checkpoint.of(new_encoder(SMALL, 96, seed=1), AudioConfig())
+    other_audio = replace(checkpoint, audio=AudioConfig(hop_samples=256))
+    other_figures = replace(checkpoint, figures={})
+    assert len({checkpoint.fingerprint, other_weights.fingerprint, other_audio.fingerprint}) == 3
+    assert other_figures.fingerprint == checkpoint.fingerprint
+    assert len(checkpoint.fingerprint) == 16
+
+
+def test_a_file_is_replaced_whole_and_leaves_nothing_beside_it(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    path = tmp_path / "ears" / "encoder.safetensors"
+    checkpoint.save(path)
+    checkpoint.save(path)
+    assert [entry.name for entry in path.parent.iterdir()] == ["encoder.safetensors"]
+    assert Checkpoint.load(path).fingerprint == checkpoint.fingerprint
+
+
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="no checkpoint"):
+        Checkpoint.load(tmp_path / "nowhere.safetensors")
+
+
+@pytest.mark.parametrize("payload", [b"", b"not a checkpoint", b"\x80\x04pickle", b"\xff" * 64])
+def test_what_is_no_checkpoint_is_refused(payload: bytes) -> None:
+    with pytest.raises(InvalidInput, match="not a readable checkpoint"):
+        Checkpoint.from_bytes(payload)
+
+
+def test_a_truncated_file_is_refused(checkpoint: Checkpoint) -> None:
+    with pytest.raises(InvalidInput, match="not a readable checkpoint"):
+        Checkpoint.from_bytes(checkpoint.to_bytes()[:-10])
+
+
+def test_a_flipped_bit_is_found(checkpoint: Checkpoint) -> None:
+    payload = bytearray(checkpoint.to_bytes())
+    payload[-3] ^= 1
+    with pytest.raises(InvalidInput, match="fingerprint differs"):
+        Checkpoint.from_bytes(bytes(payload))
+
+
+def test_a_newer_version_is_refused(checkpoint: Checkpoint) -> None:
+    with pytest.raises(InvalidInput, match=r"newer version.*upgrade hybridrec"):
+        Checkpoint.from_bytes(with_about(checkpoint.to_bytes(), version=2))
+
+
+def test_weights_of_another_shape_are_refused(checkpoint: Checkpoint) -> None:
+    wider = {**SMALL.to_dict(), "broad_channels": 16}
+    with pytest.raises(InvalidInput, match=r"broad.0.weight must be \(16, 8, 24, 3\); got \(8, 8, 24, 3\)"):
+        Checkpoint.from_bytes(with_about(checkpoint.to_bytes(), encoder=wider))
+
+
+def test_settings_that_this_version_does_not_know_are_refused(checkpoint: Checkpoint) -> None:
+    with pytest.raises(InvalidInput, match="unknown setting for AudioConfig"):
+        Checkpoint.from_bytes(with_about(checkpoint.to_bytes(), audio={"stereo": True}))
+
+
+def test_weights_that_are_not_numbers_are_refused() -> None:
+    model = new_encoder(SMALL, 96, seed=0)
+    with torch.no_grad():
+        model.head.bias[0] = float("nan")
+    with pytest.raises(InvalidInput, match="finite"):
+        Checkpoint.from_bytes(Checkpoint.of(model, AudioConfig()).to_bytes())
