@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, insert, select
 
 from hybridrec.data.tracks import Track
-from hybridrec.errors import InvalidInput, NotFound
+from hybridrec.errors import NotFound
 from hybridrec.storage import changes, schema
-from hybridrec.storage.database import Database, batches, upsert
+from hybridrec.storage.database import Database, among, batches, upsert
 from hybridrec.storage.paths import StoredPaths
 
 _TEXTS = ("title", "artist", "album", "genre")
@@ -44,6 +44,15 @@ class Catalogue:
         found = self._first(select(*_COLUMNS).where(schema.tracks.c.id == id_))
         if found is None:
             raise _unknown_track(id_)
+        return found
+
+    def tracks(self, ids: Collection[str]) -> dict[str, Track]:
+        """Tracks by their ids; those that the library has not are left out."""
+        found: dict[str, Track] = {}
+        with self._database.read() as connection:
+            for batch in batches(ids):
+                rows = connection.execute(select(*_COLUMNS).where(schema.tracks.c.id.in_(batch)))
+                found.update((row.id, _track(row, self._paths)) for row in rows)
         return found
 
     def track_by_hash(self, content_hash: str) -> Track | None:
@@ -98,7 +107,8 @@ class Catalogue:
 def put_tracks(connection: Connection, tracks: Sequence[Track], paths: StoredPaths) -> None:
     """Add or update tracks within a transaction; unchanged ones are not written."""
     new = {track.id: _row(track, paths) for track in tracks}
-    known = {row.id: row._asdict() for row in connection.execute(select(*_COLUMNS).where(schema.tracks.c.id.in_(new)))}
+    stored = select(*_COLUMNS).where(among(connection, schema.tracks.c.id, new))
+    known = {row.id: row._asdict() for row in connection.execute(stored).all()}
     merged = [_merge(known.get(id_, {}), row) for id_, row in new.items()]
     fresh = [row for row in merged if row != known.get(row["id"])]
     rows = [row | {"searchable": searchable(row["id"], row["title"], row["artist"], row["album"])} for row in fresh]
@@ -108,34 +118,16 @@ def put_tracks(connection: Connection, tracks: Sequence[Track], paths: StoredPat
 
 def track_keys(connection: Connection, ids: Collection[str]) -> dict[str, int]:
     """Keys of tracks by id, within a transaction; unknown tracks are created bare."""
-    keys, missing = _known_keys(connection, ids)
+    columns = schema.tracks.c
+    known = select(columns.id, columns.key).where(among(connection, columns.id, ids))
+    keys = {id_: key for id_, key in connection.execute(known).all()}
+    missing = [id_ for id_ in ids if id_ not in keys]
     if missing:
-        bare = [
-            dict.fromkeys(_TEXTS, "") | {"id": check_id("track", id_), "searchable": searchable(id_)} for id_ in missing
-        ]
-        rows = connection.execute(insert(schema.tracks).returning(schema.tracks.c.id, schema.tracks.c.key), bare)
-        keys.update((row.id, row.key) for row in rows)
+        bare = [dict.fromkeys(_TEXTS, "") | {"id": id_, "searchable": searchable(id_)} for id_ in missing]
+        new = insert(schema.tracks).returning(columns.id, columns.key)
+        keys.update({id_: key for id_, key in connection.execute(new, bare).all()})
         changes.record(connection, changes.TRACK, missing)
     return keys
-
-
-def _known_keys(connection: Connection, ids: Collection[str]) -> tuple[dict[str, int], list[str]]:
-    keys: dict[str, int] = {}
-    for batch in batches(ids):
-        rows = connection.execute(select(schema.tracks.c.id, schema.tracks.c.key).where(schema.tracks.c.id.in_(batch)))
-        keys.update((row.id, row.key) for row in rows)
-    return keys, [id_ for id_ in ids if id_ not in keys]
-
-
-def check_id(name: str, id_: str) -> str:
-    """The id, if a database can store it.
-
-    Raises:
-        InvalidInput: if it is empty, or has characters that no database takes.
-    """
-    if not id_ or _text(id_) != id_:
-        raise InvalidInput(f"{name} must be text without zero bytes", got=id_, fix="give another id")
-    return id_
 
 
 def searchable(*texts: str) -> str:
@@ -147,7 +139,7 @@ def searchable(*texts: str) -> str:
 def _row(track: Track, paths: StoredPaths) -> dict[str, Any]:
     texts = {name: _text(getattr(track, name)) for name in _TEXTS}
     return {
-        "id": check_id("track", track.id),
+        "id": track.id,
         **texts,
         "duration_seconds": track.duration_seconds,
         "path": None if track.path is None else paths.stored(track.path),

@@ -3,8 +3,9 @@
 Each writing transaction draws the next number and marks what it touched with
 it. A track that is touched again moves to its newest number instead of being
 listed twice, so the feed never grows beyond a few rows a track, and the
-deleted stay listed. Writers take turns (see `database.py`), so a number that
-is seen means that all lower ones are seen too.
+deleted stay listed. A stored play bears the number itself. Writers take turns
+(see `database.py`), so a number that is seen means that all lower ones are
+seen too.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from hybridrec.storage import schema
 from hybridrec.storage.database import Database, upsert
 
 TRACK, PLAYS, SWITCH = "track", "plays", "switch"
+_SOME_PLAYS = ""
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,16 @@ class ChangeFeed:
         query = select(schema.changes.c.kind, schema.changes.c.subject, schema.changes.c.seq)
         with self._database.read() as connection:
             rows = connection.execute(query.where(schema.changes.c.seq > seq)).all()
+            played = {subject for kind, subject, _ in rows if kind == PLAYS}
+            if _SOME_PLAYS in played:
+                played.remove(_SOME_PLAYS)
+                recent = select(schema.tracks.c.id).join(schema.plays).where(schema.plays.c.seq > seq)
+                played.update(connection.scalars(recent.distinct()))
         switched = {subject for kind, subject, _ in rows if kind == SWITCH}
         return Changes(
             seq=max((number for _, _, number in rows), default=seq),
             tracks=frozenset(subject for kind, subject, _ in rows if kind == TRACK),
-            plays=frozenset(subject for kind, subject, _ in rows if kind == PLAYS),
+            plays=frozenset(played),
             models="model" in switched,
             ears=not switched.isdisjoint({"encoder", "ears"}),
         )
@@ -66,9 +73,19 @@ class ChangeFeed:
 
 def record(connection: Connection, kind: str, subjects: Iterable[str]) -> None:
     """Mark the subjects as changed, within the transaction that changes them."""
+    _mark(connection, kind, subjects)
+
+
+def number_for_plays(connection: Connection) -> int:
+    """Draw the number that plays stored in this transaction must bear."""
+    return _mark(connection, PLAYS, [_SOME_PLAYS])
+
+
+def _mark(connection: Connection, kind: str, subjects: Iterable[str]) -> int:
     number = _newest(connection) + 1
     rows = [{"kind": kind, "subject": subject, "seq": number} for subject in subjects]
     upsert(connection, schema.changes, rows, by=("kind", "subject"))
+    return number
 
 
 def _newest(connection: Connection) -> int:

@@ -14,19 +14,45 @@ the same.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy import (
+    ARRAY,
+    URL,
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    Text,
+    any_,
+    create_engine,
+    event,
+    func,
+    literal,
+    make_url,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError, StatementError
 
-from hybridrec.errors import InvalidInput, LibraryError, NotReady
+from hybridrec.errors import HybridrecError, InvalidInput, LibraryError, NotReady
+from hybridrec.storage.schema import checked_id
 
 BUSY_SECONDS = 60
+_PRAGMAS = (
+    f"busy_timeout={BUSY_SECONDS * 1000}",
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "wal_autocheckpoint=8192",  # pages of 4 KiB: a batch of plays touches many, and must not copy them back each time
+    "cache_size=-32768",  # KiB
+)
 _WRITE = "hybridrec_write"
 _WRITERS_LOCK = 0x68796272  # "hybr": the advisory lock that makes writers take turns
 
@@ -101,17 +127,19 @@ class Database:
     def _plain_words(self) -> Iterator[None]:
         try:
             yield
-        except DatabaseError as error:
+        except StatementError as error:
+            if isinstance(error.orig, HybridrecError):  # raised while the values were bound
+                raise error.orig from None
             if not (isinstance(error, OperationalError) or type(error) is DatabaseError):
                 raise
-            reason = str(error.orig).strip().splitlines()[0]
+            reason = str(error.orig).partition("\n")[0]
             fix = "check the disk, the rights and that nothing else holds it, or restore a backup"
             raise LibraryError(f"the library at {self.location} cannot be used", got=reason, fix=fix) from error
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # leave BEGIN to us: the driver's own begins too late to hold a snapshot
-    for pragma in (f"busy_timeout={BUSY_SECONDS * 1000}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -124,10 +152,32 @@ def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]],
     """Insert rows; where one with the same `by` columns is there, its other given columns are replaced."""
     if not rows:
         return
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(table)
+    statement = _insert(connection, table)
     replaced = {name: statement.excluded[name] for name in rows[0] if name not in by}
     connection.execute(statement.on_conflict_do_update(index_elements=list(by), set_=replaced), list(rows))
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> int:
+    """Insert the rows that are not there yet and return how many these were."""
+    if not rows:
+        return 0
+    return connection.execute(_insert(connection, table).on_conflict_do_nothing(), list(rows)).rowcount
+
+
+def _insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def among(connection: Connection, column: Column[str], ids: Iterable[str]) -> ColumnElement[bool]:
+    """The condition that a column is one of many ids, which travel as one value however many they are.
+
+    Raises:
+        InvalidInput: for an id that no database can hold.
+    """
+    checked = [checked_id(id_) for id_ in ids]
+    if connection.dialect.name == "postgresql":
+        return column == any_(literal(checked, ARRAY(Text)))
+    return column.in_(select(func.json_each(json.dumps(checked)).table_valued("value").c.value))
 
 
 def batches(items: Iterable[T], size: int = 1000) -> Iterator[list[T]]:

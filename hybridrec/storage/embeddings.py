@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,8 +96,13 @@ class EmbeddingStore:
                 ids = [embeddings.ids[row] for row in rows]
                 _put_vectors(connection, embeddings.fingerprint, ids, embeddings.vectors[rows[0] : rows[-1] + 1])
 
-    def embeddings(self, fingerprint: str) -> Embeddings:
-        """All vectors of a fingerprint, `(n, d)` float32, in the tracks' order of arrival; (0, d) if none."""
+    def embeddings(self, fingerprint: str, ids: Collection[str] | None = None) -> Embeddings:
+        """Vectors of a fingerprint, `(n, d)` float32, in the tracks' order of arrival; (0, d) if none.
+
+        Args:
+            fingerprint: the ears that made them.
+            ids: of these tracks, as far as they were heard; None: of all.
+        """
         query = (
             select(schema.tracks.c.id, schema.embeddings.c.vector)
             .join_from(schema.embeddings, schema.tracks)
@@ -104,9 +110,10 @@ class EmbeddingStore:
             .where(schema.fingerprints.c.fingerprint == fingerprint)
             .order_by(schema.tracks.c.key)
         )
+        queries = [query] if ids is None else [query.where(schema.tracks.c.id.in_(some)) for some in batches(ids)]
         with self._database.read() as connection:
-            dimension = connection.scalar(_dimension(fingerprint)) or 0
-            rows = connection.execute(query).all()
+            dimension = int(connection.scalar(_dimension(fingerprint)) or 0)
+            rows = [row for query in queries for row in connection.execute(query)]
         flat = np.frombuffer(b"".join(vector for _, vector in rows), dtype=_LITTLE_ENDIAN)
         vectors = flat.astype(np.float32).reshape(len(rows), dimension)
         return Embeddings(fingerprint, tuple(id_ for id_, _ in rows), vectors)
@@ -184,5 +191,5 @@ def _fingerprint_key(connection: Connection, fingerprint: str, dimension: int) -
     return int(row.key)
 
 
-def _dimension(fingerprint: str) -> Select[tuple[int]]:
+def _dimension(fingerprint: str) -> Select[Any]:
     return select(schema.fingerprints.c.dimension).where(schema.fingerprints.c.fingerprint == fingerprint)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table, func, select
 from hybridrec.data.ids import IdMap
 from hybridrec.data.interactions import build_interactions
 from hybridrec.storage import schema
-from hybridrec.storage.database import Database, batches
+from hybridrec.storage.database import Database, among
 from hybridrec.storage.plays import EFFECTIVE_WEIGHT
 
 
@@ -66,10 +66,7 @@ class InteractionStore:
             if track_ids is None:
                 ids = connection.scalars(select(schema.tracks.c.id).order_by(schema.tracks.c.key)).all()
                 return dict.fromkeys(ids, 0) | _support(connection, None)
-            counts = dict.fromkeys(track_ids, 0)
-            for batch in batches(counts):
-                counts.update(_support(connection, batch))
-            return counts
+            return dict.fromkeys(track_ids, 0) | _support(connection, track_ids)
 
 
 def _ids(connection: Connection, table: Table) -> tuple[IdMap, NDArray[np.int64]]:
@@ -77,11 +74,11 @@ def _ids(connection: Connection, table: Table) -> tuple[IdMap, NDArray[np.int64]
     return IdMap(id_ for id_, _ in rows), np.array([key for _, key in rows], dtype=np.int64)
 
 
-def _support(connection: Connection, track_ids: list[str] | None) -> dict[str, int]:
+def _support(connection: Connection, track_ids: Collection[str] | None) -> dict[str, int]:
     plays, tracks = schema.plays.c, schema.tracks.c
-    pairs = select(plays.track_key, plays.user_key).group_by(plays.track_key, plays.user_key)
+    pairs = select(plays.track_key, plays.user_key).group_by(plays.user_key, plays.track_key)
     if track_ids is not None:
-        pairs = pairs.where(plays.track_key.in_(select(tracks.key).where(tracks.id.in_(track_ids))))
+        pairs = pairs.where(plays.track_key.in_(select(tracks.key).where(among(connection, tracks.id, track_ids))))
     heard = pairs.having(func.sum(EFFECTIVE_WEIGHT) > 0).subquery()
     counts = select(heard.c.track_key, func.count().label("support")).group_by(heard.c.track_key).subquery()
     query = select(tracks.id, counts.c.support).join_from(counts, schema.tracks, tracks.key == counts.c.track_key)

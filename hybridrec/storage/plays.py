@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Float, and_, delete, func, insert, or_, selec
 from hybridrec.data.plays import Play
 from hybridrec.errors import NotFound
 from hybridrec.storage import changes, schema
-from hybridrec.storage.catalogue import check_id, track_keys
-from hybridrec.storage.database import Database, batches, upsert
+from hybridrec.storage.catalogue import track_keys
+from hybridrec.storage.database import Database, among, batches, insert_new, upsert
 
 EFFECTIVE_WEIGHT = func.coalesce(schema.plays.c.weight, schema.plays.c.fraction, 1.0, type_=Float)
 """`Play.effective_weight`, said in SQL."""
@@ -89,6 +89,13 @@ class PlayStore:
         with self._database.read() as connection:
             return {id_: float(weight) for id_, weight in connection.execute(query.group_by(schema.tracks.c.id))}
 
+    def listeners(self, track: str) -> dict[str, float]:
+        """The summed signed weights of a track's plays by user id; empty for an unknown track."""
+        query = select(schema.users.c.id, func.sum(EFFECTIVE_WEIGHT))
+        query = query.join_from(schema.plays, schema.users).join(schema.tracks).where(schema.tracks.c.id == track)
+        with self._database.read() as connection:
+            return {id_: float(weight) for id_, weight in connection.execute(query.group_by(schema.users.c.id))}
+
     def find_users(self, query: str = "", after: str | None = None, limit: int = 50) -> list[UserSummary]:
         """Users whose id contains `query`, whatever the case, ordered by id.
 
@@ -127,26 +134,24 @@ def _add(connection: Connection, plays: Sequence[Play]) -> int:
     """Add a batch and return how many plays were new."""
     users = _user_keys(connection, dict.fromkeys(play.user for play in plays))
     tracks = track_keys(connection, dict.fromkeys(play.track for play in plays))
+    seq = changes.number_for_plays(connection)
     rows: dict[Any, dict[str, Any]] = {}
     for play in plays:
         identity = {"user_key": users[play.user], "track_key": tracks[play.track], "played_at": _moment(play)}
-        rows[tuple(identity.values())] = identity | {"fraction": play.fraction, "weight": play.weight}
-    newest = select(func.coalesce(func.max(schema.plays.c.key), 0))
-    before = connection.scalar(newest)
-    upsert(connection, schema.plays, list(rows.values()), by=("user_key", "track_key", "played_at"))
-    changes.record(connection, changes.PLAYS, tracks)
-    return connection.scalar(select(func.count()).where(schema.plays.c.key > before)) or 0
+        rows[tuple(identity.values())] = identity | {"fraction": play.fraction, "weight": play.weight, "seq": seq}
+    added = insert_new(connection, schema.plays, list(rows.values()))
+    if added < len(rows):
+        upsert(connection, schema.plays, list(rows.values()), by=("user_key", "track_key", "played_at"))
+    return added
 
 
 def _user_keys(connection: Connection, ids: Collection[str]) -> dict[str, int]:
-    users, keys = schema.users.c, {}
-    for batch in batches(ids):
-        keys.update(
-            {id_: key for id_, key in connection.execute(select(users.id, users.key).where(users.id.in_(batch)))}
-        )
-    if missing := [{"id": check_id("user", id_)} for id_ in ids if id_ not in keys]:
-        new = connection.execute(insert(schema.users).returning(users.id, users.key), missing)
-        keys.update({id_: key for id_, key in new})
+    users = schema.users.c
+    known = select(users.id, users.key).where(among(connection, users.id, ids))
+    keys = {id_: key for id_, key in connection.execute(known).all()}
+    if missing := [{"id": id_} for id_ in ids if id_ not in keys]:
+        new = insert(schema.users).returning(users.id, users.key)
+        keys.update({id_: key for id_, key in connection.execute(new, missing).all()})
     return keys
 
 

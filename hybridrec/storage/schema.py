@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
+    Dialect,
     Double,
     ForeignKey,
     ForeignKeyConstraint,
@@ -17,12 +18,38 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    TypeDecorator,
 )
+
+from hybridrec.errors import InvalidInput
 
 UNKNOWN_TIME = -1.0
 """Stands in `plays.played_at` for a play without a time: NULLs would all count as different."""
 
 metadata = MetaData()
+
+
+def checked_id(id_: str) -> str:
+    """The id, if a database can hold it.
+
+    Raises:
+        InvalidInput: if it is empty, or has zero bytes or halves of characters.
+    """
+    if not id_ or "\0" in id_ or id_ != id_.encode("utf-8", "replace").decode("utf-8"):
+        raise InvalidInput("an id must be Unicode text without zero bytes", got=id_, fix="give another id")
+    return id_
+
+
+class Id(TypeDecorator[str]):
+    """An outside id: text that is checked on its way in."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """See `checked_id`; None passes."""
+        return None if value is None else checked_id(value)
+
 
 _Key = BigInteger().with_variant(Integer, "sqlite")
 
@@ -38,7 +65,7 @@ tracks = Table(
     "tracks",
     metadata,
     Column("key", _Key, primary_key=True),
-    Column("id", Text, nullable=False, unique=True),
+    Column("id", Id, nullable=False, unique=True),
     Column("title", Text, nullable=False),
     Column("artist", Text, nullable=False),
     Column("album", Text, nullable=False),
@@ -79,18 +106,18 @@ users = Table(
     "users",
     metadata,
     Column("key", _Key, primary_key=True),
-    Column("id", Text, nullable=False, unique=True),
+    Column("id", Id, nullable=False, unique=True),
 )
 
 plays = Table(
     "plays",
     metadata,
-    Column("key", _Key, primary_key=True),
-    Column("user_key", ForeignKey("users.key", ondelete="CASCADE"), nullable=False),
-    Column("track_key", ForeignKey("tracks.key", ondelete="CASCADE"), nullable=False),
-    Column("played_at", Double, nullable=False),
+    Column("user_key", ForeignKey("users.key", ondelete="CASCADE"), primary_key=True),
+    Column("track_key", ForeignKey("tracks.key", ondelete="CASCADE"), primary_key=True),
+    Column("played_at", Double, primary_key=True),
     Column("fraction", Double),
     Column("weight", Double),
+    Column("seq", BigInteger, nullable=False),
 )
 
 artefacts = Table(
