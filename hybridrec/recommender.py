@@ -110,7 +110,7 @@ class HybridRecommender(RecommenderBase):
         matrix = check_csr(user_items).astype(np.float32)
         support = support_of(matrix)
         embeddings, has_audio = aligned_embeddings(item_embeddings, matrix.shape[1])
-        if support.any() or not has_audio.any():
+        if support.any():
             self.user_factors, factors = fit_als(
                 matrix,
                 self.collaborative,
@@ -123,9 +123,8 @@ class HybridRecommender(RecommenderBase):
             factors = np.zeros_like(embeddings)
             self.user_factors = np.zeros((matrix.shape[0], embeddings.shape[1]), dtype=np.float32)
         self._listen(factors, support, embeddings, has_audio)
-        active = np.diff(matrix.indptr) > 0
-        centre = self.user_factors[active] if support.any() else self.tracks.blended
-        self.mean_user = np.asarray(centre.mean(axis=0), dtype=np.float32)
+        known = self.user_factors[np.diff(matrix.indptr) > 0] if self.knows_taste else self.tracks.blended
+        self.mean_user = np.asarray(known.sum(axis=0) / max(1, len(known)), dtype=np.float32)
 
     def hear(self, item_embeddings: NDArray[np.floating]) -> None:
         """Give the fitted items other ears: the projection is learnt anew, the factors stay.
@@ -164,12 +163,17 @@ class HybridRecommender(RecommenderBase):
         """Factors of users from their plays alone, `(f,)` for a scalar or `(m, f)`; nothing is stored.
 
         A play of a cold track counts through its sound, so a user whose every
-        track is new has factors too.
+        track is new has factors too. Where nobody's taste is known yet, a user is
+        the direction of the embeddings she played, less those she skipped.
         """
         rows = check_csr(user_items)
         if rows.shape[0] != np.size(userid):
             raise ValueError("user_items must contain 1 row for every user in userids")
-        found = fold_in(rows, self.tracks.blended, self.tracks.gram, self.collaborative)
+        tracks = self.tracks
+        if self.knows_taste:
+            found = fold_in(rows, tracks.blended, tracks.gram, self.collaborative)
+        else:
+            found = unit_length(rows @ tracks.blended)
         return found[0] if np.isscalar(userid) else found
 
     def partial_fit_users(self, userids: Sequence[int] | Rows, user_items: sp.csr_matrix) -> None:
@@ -262,19 +266,32 @@ class HybridRecommender(RecommenderBase):
         if filter_already_liked_items or recalculate_user:
             _check_rows(userid, user_items)
         factors = self.recalculate_user(userid, user_items) if recalculate_user else self.fitted_users[userid]
-        queries = user_query_vectors(np.atleast_2d(factors), self.audio_share(audio_weight))
         liked = user_items if filter_already_liked_items else None
-        wanted = _wanted(self.tracks.scorable, filter_items, items)
-        found = search(
+        found = self.recommend_for(
+            np.atleast_2d(factors), N, exclude=filter_items, liked=liked, items=items, audio_weight=audio_weight
+        )
+        return _shaped(found, userid)
+
+    def recommend_for(
+        self,
+        user_factors: Array,
+        N: int = 10,
+        *,
+        exclude: Sequence[int] | Rows | None = None,
+        liked: sp.csr_matrix | None = None,
+        items: Sequence[int] | Rows | None = None,
+        audio_weight: float | None = None,
+    ) -> Ranking:
+        """Best items for tastes `(m, f)` that need not be users themselves; otherwise as `recommend`."""
+        return search(
             self.tracks.user_vectors,
-            queries,
+            user_query_vectors(user_factors, self.audio_share(audio_weight)),
             N,
-            wanted=wanted,
+            wanted=_wanted(self.tracks.scorable, exclude, items),
             exclude=liked,
             items=items,
             num_threads=self.num_threads,
         )
-        return _shaped(found, userid)
 
     def similar_items(
         self,
@@ -380,6 +397,11 @@ class HybridRecommender(RecommenderBase):
     def is_fitted(self) -> bool:
         """Whether `fit` has been called, or a fitted model loaded."""
         return self._tracks is not None
+
+    @property
+    def knows_taste(self) -> bool:
+        """Whether any item has been played, so that there are factors and not sound alone."""
+        return bool(self.tracks.support.any())
 
     def audio_share(self, audio_weight: float | None) -> float:
         """The audio share of a query: the tuned one, or the one asked for.

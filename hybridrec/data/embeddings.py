@@ -59,5 +59,5 @@ def aligned_embeddings(
         raise InvalidInput(
             "item_embeddings must have one row an item", got=embeddings.shape, fix=f"give an array of shape ({n}, d)"
         )
-    has_audio = ~np.isnan(embeddings).any(axis=1)
+    has_audio = ~np.isnan(embeddings).any(axis=1) & (embeddings.shape[1] > 0)
     return unit_length(np.where(has_audio[:, None], embeddings, 0.0)), has_audio

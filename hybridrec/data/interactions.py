@@ -7,17 +7,21 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 
+def confidence(weights: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Damp summed weights s of pairs to sign(s) * log2(1 + |s|): a hundred plays are not a hundred times one.
+
+    One play is 1. The damping is the logarithmic one of Hu, Koren and Volinsky (2008), eq. 6.
+    """
+    return np.asarray(np.sign(weights) * np.log2(1.0 + np.abs(weights)), dtype=np.float32)
+
+
 def build_interactions(
     user_rows: NDArray[np.int64],
     track_rows: NDArray[np.int64],
     weights: NDArray[np.float64],
     shape: tuple[int, int],
 ) -> sp.csr_matrix:
-    """Sum the weights of each pair and damp them: a hundred plays are not a hundred times one.
-
-    The confidence of a pair with summed weight s is sign(s) * log2(1 + |s|), so
-    that one play is 1, and a pair that skips and plays cancel is left out. The
-    damping is the logarithmic one of Hu, Koren and Volinsky (2008), eq. 6.
+    """Sum the weights of each pair and turn them into confidences; pairs that cancel are left out.
 
     Args:
         user_rows, track_rows: `(n_plays,)` int64 rows.
@@ -29,7 +33,7 @@ def build_interactions(
     """
     summed = sp.coo_matrix((weights, (user_rows, track_rows)), shape=shape).tocsr()
     summed.sum_duplicates()
-    summed.data = np.sign(summed.data) * np.log2(1.0 + np.abs(summed.data))
+    summed.data = confidence(summed.data)
     summed.eliminate_zeros()
     return sp.csr_matrix(summed, dtype=np.float32)
 

@@ -48,11 +48,14 @@ def search(
             vectors[chosen], queries, n, wanted=wanted[chosen], exclude=excluded, num_threads=num_threads
         )
         return chosen[rows].astype(np.int32), scores
+    k = min(n, len(vectors))
+    if not wanted.any():
+        return np.zeros((len(queries), k), dtype=np.int32), np.full((len(queries), k), UNRANKED, dtype=np.float32)
     unwanted = np.flatnonzero(~wanted).astype(np.int32)
     rows, scores = topk(
         vectors,
         queries,
-        min(n, len(vectors)),
+        k,
         filter_query_items=exclude,
         filter_items=unwanted if len(unwanted) else None,
         num_threads=num_threads,

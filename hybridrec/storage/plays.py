@@ -139,9 +139,11 @@ def _add(connection: Connection, plays: Sequence[Play]) -> int:
     for play in plays:
         identity = {"user_key": users[play.user], "track_key": tracks[play.track], "played_at": _moment(play)}
         rows[tuple(identity.values())] = identity | {"fraction": play.fraction, "weight": play.weight, "seq": seq}
-    added = insert_new(connection, schema.plays, list(rows.values()))
-    if added < len(rows):
-        upsert(connection, schema.plays, list(rows.values()), by=("user_key", "track_key", "played_at"))
+    ordered = [rows[identity] for identity in sorted(rows)]
+    added = insert_new(connection, schema.plays, ordered)
+    if added < len(ordered):
+        identity_columns = ("user_key", "track_key", "played_at")
+        upsert(connection, schema.plays, ordered, identity_columns, unless_same=("fraction", "weight"))
     return added
 
 

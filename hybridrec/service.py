@@ -1,0 +1,356 @@
+"""What a music service asks of hybridrec, by outside ids: the one face behind the command line and HTTP."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridrec.blend.tracks import Parts
+from hybridrec.blend.weighting import Sides
+from hybridrec.data.plays import Play
+from hybridrec.data.tracks import Track
+from hybridrec.errors import Conflict, NotFound
+from hybridrec.index.exact import UNRANKED
+from hybridrec.live_model import LiveModel
+from hybridrec.storage.embeddings import HeardTrack
+from hybridrec.storage.library import Library
+from hybridrec.storage.plays import PlaysAdded, UserSummary
+
+if TYPE_CHECKING:
+    from hybridrec.audio.tags import Tags
+    from hybridrec.workflows.ears import Ears, Heard
+
+Basis = Literal["behaviour", "audio", "popularity", "track"]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One track of an answer; `score = audio_part + behaviour_part`.
+
+    Attributes:
+        track: what is known of it.
+        score: the greater the better; comparable within one answer.
+        audio_weight: the weight that sound had for this track, 0 to 1.
+        audio_part, behaviour_part: the two weighted parts of the score.
+        support: distinct users who have played it.
+    """
+
+    track: Track
+    score: float
+    audio_weight: float
+    audio_part: float
+    behaviour_part: float
+    support: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Tracks, best first, and what the answer went by.
+
+    Attributes:
+        hits: the tracks.
+        basis: `behaviour`, the user's plays seen through factors; `audio`, her plays by
+            their sound, before the first fit; `popularity`, nothing is known of her;
+            `track`, a seed song.
+    """
+
+    hits: list[Hit]
+    basis: Basis
+
+
+@dataclass(frozen=True)
+class TrackDetails:
+    """What an uploader says of a track; what is left empty is read from the file's tags.
+
+    Attributes:
+        filename: as the client calls the file; used for a title where there is no other.
+        id: the outside id wanted; None derives one from the audio.
+        title, artist, album, genre: as the uploader gives them.
+    """
+
+    filename: str = ""
+    id: str | None = None
+    title: str = ""
+    artist: str = ""
+    album: str = ""
+    genre: str = ""
+
+
+class RecommendationService:
+    """Answers users, seed songs and uploads from a library; safe to use from several threads.
+
+    Every answer takes in what anybody wrote to the library before it was asked for.
+
+    Args:
+        library: an open library; closed by `close`.
+    """
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self._lock = threading.RLock()
+        self._live = LiveModel(library)
+        self._ears: Ears | None = None
+
+    def close(self) -> None:
+        """Close the library."""
+        self.library.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- recommending ----------------------------------------------------------------
+
+    def recommend(
+        self, user: str, n: int = 10, *, audio_weight: float | None = None, exclude_played: bool = True
+    ) -> Answer:
+        """What a user should hear next. A user without plays gets what is popular.
+
+        Args:
+            user: outside id; an unknown one is served too.
+            n: how many tracks at most.
+            audio_weight: share of sound, 0 to 1; None takes the tuned one.
+            exclude_played: leave out what she played or skipped.
+
+        Raises:
+            InvalidInput: if the audio weight is not 0 to 1.
+        """
+        weights = self.library.user_weights(user)
+        with self._caught_up() as live:
+            model = live.model
+            share = model.audio_share(audio_weight)
+            played = live.user_row(weights)
+            known = played.nnz > 0
+            taste = model.recalculate_user(0, played) if known else model.fitted_mean_user
+            heard_before = played.indices if exclude_played else None
+            rows, scores = model.recommend_for(taste[None, :], n, exclude=heard_before, audio_weight=share)
+            kept = np.asarray(rows[0][scores[0] > UNRANKED], dtype=np.int64)
+            basis: Basis = "popularity" if not known else "behaviour" if model.knows_taste else "audio"
+            return Answer(self._hits(live, kept, model.tracks.user_parts(taste, kept, share)), basis)
+
+    def similar(self, track: str, n: int = 10, *, audio_weight: float | None = None) -> Answer:
+        """What sounds and is heard like a track.
+
+        Raises:
+            NotFound: if the library has no such track.
+            InvalidInput: if the audio weight is not 0 to 1.
+        """
+        self.library.track(track)
+        with self._caught_up() as live:
+            row = live.ids.row(track)
+            return self._similar(live, live.model.tracks.sides(np.array([row])), n, audio_weight, leave_out=[row])
+
+    def similar_to_audio(self, path: Path, n: int = 10) -> Answer:
+        """What sounds like a file, which is not kept.
+
+        Raises:
+            AudioError: if the file cannot be heard.
+            NotReady: if the library has no encoder.
+        """
+        heard = self._hear(path)
+        with self._caught_up() as live:
+            return self._similar(live, _unplayed(heard.embedding, live), n, None, leave_out=[])
+
+    def _similar(
+        self, live: LiveModel, seed: Sides, n: int, audio_weight: float | None, *, leave_out: list[int]
+    ) -> Answer:
+        model = live.model
+        share = model.audio_share(audio_weight)
+        rows, scores = model.similar_to(seed, n, exclude=leave_out, audio_weight=share)
+        kept = np.asarray(rows[0][scores[0] > UNRANKED], dtype=np.int64)
+        parts = model.tracks.seed_parts(seed, kept, share, model.calibration)
+        return Answer(self._hits(live, kept, parts), "track")
+
+    def _hits(self, live: LiveModel, rows: NDArray[np.int64], parts: Parts) -> list[Hit]:
+        ids = [live.ids.id(row) for row in rows]
+        tracks = self.library.tracks(ids)
+        values = zip(ids, parts.weights.tolist(), parts.audio.tolist(), parts.behaviour.tolist(), strict=True)
+        return [
+            Hit(tracks[id_], audio + behaviour, weight, audio, behaviour, live.support(id_))
+            for id_, weight, audio, behaviour in values
+            if id_ in tracks
+        ]
+
+    # --- writing ---------------------------------------------------------------------
+
+    def add_track(self, path: Path, details: TrackDetails) -> tuple[Track, bool]:
+        """Hear a file, keep it and add its track; the next recommendation may return it.
+
+        Args:
+            path: the file; it is copied, not moved.
+            details: what the uploader says of it.
+
+        Returns:
+            The track, and whether it is new: the same audio is never added twice.
+
+        Raises:
+            AudioError: if the file cannot be heard.
+            NotReady: if the library has no encoder.
+            Conflict: if the id is taken by other audio.
+        """
+        from hybridrec.audio.tags import read_tags
+
+        content_hash = _sha256(path)
+        known = self.library.track_by_hash(content_hash)
+        if known is not None:
+            return known, False
+        id_ = details.id or content_hash[:16]
+        if self._is_taken(id_):
+            raise Conflict("the id belongs to a track with other audio", got=id_, fix="choose another id")
+        ears, heard = self._ears_of_library(), self._hear(path)
+        kept = self._keep(path, content_hash)
+        track = _described(id_, details, read_tags(path), heard.duration_seconds, kept, content_hash)
+        self.library.put_heard([HeardTrack(track, None, ears.fingerprint, heard.embedding)])
+        return self.library.track(id_), True
+
+    def add_plays(self, plays: Sequence[Play]) -> PlaysAdded:
+        """Store plays; each counts once however often it is told, and the next request knows it.
+
+        Raises:
+            InvalidInput: for an id that cannot be stored; nothing is stored then.
+        """
+        return self.library.add_plays(plays)
+
+    def delete_track(self, id_: str) -> None:
+        """Forget a track, its embedding, its plays and its kept file.
+
+        Raises:
+            NotFound: if the library has no such track.
+        """
+        self.library.delete_track(id_)
+
+    def delete_user(self, user: str) -> None:
+        """Forget a user and all her plays.
+
+        Raises:
+            NotFound: if the library knows no such user.
+        """
+        self.library.delete_user(user)
+
+    # --- looking up ------------------------------------------------------------------
+
+    def track(self, id_: str) -> Track:
+        """One track.
+
+        Raises:
+            NotFound: if the library has no such track.
+        """
+        return self.library.track(id_)
+
+    def support(self, id_: str) -> int:
+        """How many distinct users have played a track; 0 for an unknown one."""
+        return self.library.support([id_])[id_]
+
+    def find_tracks(self, query: str = "", after: str | None = None, limit: int = 50) -> list[Track]:
+        """Tracks by words of their id, title, artist or album, ordered by id, after a cursor."""
+        return self.library.find_tracks(query, after, limit)
+
+    def audio_path(self, id_: str) -> Path:
+        """Where the audio of a track lies on this machine.
+
+        Raises:
+            NotFound: if there is no such track, or its file is not here.
+        """
+        path = self.library.track(id_).path
+        if path is None or not Path(path).is_file():
+            raise NotFound("the track has no audio on this machine", got=id_, fix="ingest its folder again")
+        return Path(path)
+
+    def find_users(self, query: str = "", after: str | None = None, limit: int = 50) -> list[UserSummary]:
+        """Users by part of their id, ordered by id, after a cursor."""
+        return self.library.find_users(query, after, limit)
+
+    def user_plays(self, user: str, limit: int = 100) -> list[Play]:
+        """A user's plays, newest first."""
+        return self.library.user_plays(user, limit=limit)
+
+    def readiness(self) -> dict[str, object]:
+        """Whether recommendations can be given, what they go by, and why not."""
+        with self._caught_up() as live:
+            tracks = live.model.tracks
+            scorable = int(tracks.scorable.sum())
+            status = self.library.status()
+            return {
+                "ready": scorable > 0,
+                "why": "" if scorable else "no track has audio or plays yet: run `hybridrec ingest audio`",
+                "tracks": status["tracks"],
+                "embedded": int(tracks.has_audio.sum()),
+                "users": status["users"],
+                "plays": status["plays"],
+                "model_version": live.version,
+                "fingerprint": live.fingerprint,
+            }
+
+    # --- inside ----------------------------------------------------------------------
+
+    @contextmanager
+    def _caught_up(self) -> Iterator[LiveModel]:
+        """The live model with all that was written, held still while it answers."""
+        with self._lock:
+            self._live = self._live.catch_up()
+            yield self._live
+
+    def _ears_of_library(self) -> Ears:
+        from hybridrec.workflows.ears import library_ears  # hearing needs torch, answering does not
+
+        fingerprint = self.library.ears()
+        with self._lock:
+            if self._ears is None or self._ears.fingerprint != fingerprint:
+                self._ears = library_ears(self.library)
+            return self._ears
+
+    def _hear(self, path: Path) -> Heard:
+        return self._ears_of_library().hear(path)
+
+    def _is_taken(self, id_: str) -> bool:
+        known = self.library.tracks([id_]).get(id_)
+        return known is not None and known.content_hash is not None
+
+    def _keep(self, path: Path, content_hash: str) -> Path:
+        kept = self.library.files / content_hash[:2] / content_hash
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        partial = kept.with_name(f"{content_hash}.{os.getpid()}-{threading.get_ident()}.part")
+        with path.open("rb") as source, partial.open("wb") as target:
+            shutil.copyfileobj(source, target)
+            target.flush()
+            os.fsync(target.fileno())
+        partial.replace(kept)
+        return kept
+
+
+def _unplayed(embedding: NDArray[np.float32], live: LiveModel) -> Sides:
+    nothing = np.zeros((1, live.model.tracks.factors.shape[1]), dtype=np.float32)
+    return Sides(nothing, embedding[None, :], np.ones(1, dtype=np.float32), np.ones(1, dtype=np.bool_))
+
+
+def _described(
+    id_: str, details: TrackDetails, tags: Tags, duration_seconds: float, kept: Path, content_hash: str
+) -> Track:
+    name = Path(details.filename).stem
+    return Track(
+        id=id_,
+        title=details.title or tags.title or name,
+        artist=details.artist or tags.artist,
+        album=details.album or tags.album,
+        genre=details.genre or tags.genre,
+        duration_seconds=duration_seconds,
+        path=str(kept),
+        content_hash=content_hash,
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,125 @@
+"""Fitting a library's model: plays to factors, embeddings to the factor space, both kept as a version."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from hybridrec.config import BlendConfig, CollaborativeConfig
+from hybridrec.data.embeddings import Embeddings
+from hybridrec.data.ids import IdMap
+from hybridrec.errors import LibraryError, NotReady
+from hybridrec.recommender import HybridRecommender
+from hybridrec.recommender_file import fill_from_arrays, to_arrays
+from hybridrec.storage.library import Library
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What was fitted.
+
+    Attributes:
+        version: of the model that is now current.
+        users, tracks: how many rows the model has.
+        heard, cold: tracks with audio, and tracks that nobody played.
+        seconds: how long it took.
+    """
+
+    version: int
+    users: int
+    tracks: int
+    heard: int
+    cold: int
+    seconds: float
+
+
+def fit(
+    library: Library,
+    *,
+    collaborative: CollaborativeConfig | None = None,
+    blend: BlendConfig | None = None,
+    seed: int = 0,
+    show_progress: bool = False,
+) -> FitReport:
+    """Fit a model to all plays and embeddings of the library, and make it current.
+
+    Args:
+        library: an open library.
+        collaborative: settings of ALS; None takes the defaults, with fewer factors for
+            small data, see `sized_to`.
+        blend: settings of the weighting layer; None takes the defaults.
+        seed: same seed, same model.
+        show_progress: draw a bar.
+
+    Raises:
+        NotReady: if the library has no tracks.
+    """
+    begin = time.monotonic()
+    known = library.interactions()
+    if len(known.track_ids) == 0:
+        raise NotReady("there is nothing to fit: the library has no tracks", fix="ingest audio or plays first")
+    ears = library.ears()
+    embeddings = None if ears is None else align(library.embeddings(ears), known.track_ids)
+    model = HybridRecommender(collaborative or sized_to(known.matrix), blend, random_state=seed)
+    model.fit(known.matrix, show_progress=show_progress, item_embeddings=embeddings)
+    support = model.tracks.support
+    counts = {
+        "users": len(known.user_ids),
+        "tracks": len(known.track_ids),
+        "heard": int(model.tracks.has_audio.sum()),
+        "cold": int((support == 0).sum()),
+    }
+    summary = {**counts, "seed": seed, "blend": model.blend.to_dict(), "collaborative": model.collaborative.to_dict()}
+    version = library.save_artefact("model", _to_bytes(model, known.track_ids), ears or "", summary)
+    return FitReport(version=version, **counts, seconds=time.monotonic() - begin)
+
+
+def sized_to(interactions: sp.csr_matrix) -> CollaborativeConfig:
+    """The default settings, with no more factors than an eighth of the users or tracks that have plays.
+
+    With more, ALS learns a small service's plays by heart and scores all else as nothing.
+    """
+    users = np.count_nonzero(np.diff(interactions.indptr))
+    tracks = len(np.unique(interactions.indices))
+    default = CollaborativeConfig()
+    return replace(default, factors=int(np.clip(min(users, tracks) // 8, 2, default.factors)))
+
+
+def align(embeddings: Embeddings, track_ids: IdMap) -> NDArray[np.float32]:
+    """Embeddings in the order of the rows, `(n_tracks, d)` float32; a row of NaN has no audio."""
+    aligned = np.full((len(track_ids), embeddings.vectors.shape[1]), np.nan, dtype=np.float32)
+    here = [(row, i) for i, id_ in enumerate(embeddings.ids) if (row := track_ids.get(id_)) is not None]
+    if here:
+        rows, sources = np.array(here).T
+        aligned[rows] = embeddings.vectors[sources]
+    return aligned
+
+
+def load_model(library: Library) -> tuple[HybridRecommender, IdMap]:
+    """The library's current model and the tracks of its rows, without their embeddings.
+
+    Raises:
+        NotFound: if no model was fitted yet.
+        LibraryError: if it is damaged or newer than this program.
+    """
+    with np.load(io.BytesIO(library.artefact_bytes("model")), allow_pickle=False) as data:
+        try:
+            ids = json.loads(data["track_ids"].tobytes())
+        except (KeyError, ValueError) as error:
+            raise LibraryError("the model has no track ids", got=str(error), fix="run `hybridrec fit`") from None
+        model = HybridRecommender()
+        fill_from_arrays(model, data)
+    return model, IdMap(ids)
+
+
+def _to_bytes(model: HybridRecommender, track_ids: IdMap) -> bytes:
+    ids = np.frombuffer(json.dumps(list(track_ids)).encode(), dtype=np.uint8)
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, track_ids=ids, **to_arrays(model, embeddings=False))
+    return buffer.getvalue()

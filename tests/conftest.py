@@ -1,0 +1,84 @@
+"""Fixtures that several tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hybridrec.data.embeddings import Embeddings
+from hybridrec.data.plays import Play
+from hybridrec.data.tracks import Track
+from hybridrec.service import RecommendationService
+from hybridrec.storage.library import Library
+from hybridrec.workflows.fit import fit
+
+
+@pytest.fixture(scope="session")
+def data_directory() -> Path:
+    """The folder of real plays and music, where the machine has it."""
+    place = os.environ.get("HYBRIDREC_DATA")
+    if not place:
+        pytest.skip("HYBRIDREC_DATA does not name the folder of real plays and music")
+    return Path(place)
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    """An empty library in a directory of its own."""
+    with Library.open(tmp_path / "library", create=True) as library:
+        yield library
+
+
+TRACKS_BY_STYLE = 20
+
+
+def two_styles(seed: int = 0) -> tuple[list[Track], Embeddings, list[Play]]:
+    """Forty tracks of two styles that sound apart, and thirty listeners who each keep to one style.
+
+    The last two tracks of each style are cold.
+    """
+    rng = np.random.default_rng(seed)
+    styles = ["calm"] * TRACKS_BY_STYLE + ["loud"] * TRACKS_BY_STYLE
+    tracks = [
+        Track(f"{style}-{n % TRACKS_BY_STYLE:02d}", title=f"{style} song {n}", artist=f"{style} band", genre=style)
+        for n, style in enumerate(styles)
+    ]
+    centres = {"calm": np.eye(128)[0], "loud": np.eye(128)[1]}
+    vectors = np.array([centres[style] + rng.normal(0, 0.05, 128) for style in styles])
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    embeddings = Embeddings("external:two-styles", tuple(track.id for track in tracks), vectors.astype(np.float32))
+    plays = [
+        Play(f"user-{user:02d}", f"{style}-{track:02d}", played_at=1_700_000_000.0 + 1000 * user + track)
+        for user in range(30)
+        for style in [["calm", "loud"][user % 2]]
+        for track in rng.choice(TRACKS_BY_STYLE - 2, size=8, replace=False)
+    ]
+    return tracks, embeddings, plays
+
+
+@pytest.fixture
+def heard_library(library: Library) -> Library:
+    """A library of two styles with embeddings and no plays."""
+    tracks, embeddings, _ = two_styles()
+    library.put_tracks(tracks)
+    library.put_embeddings(embeddings)
+    library.set_ears(embeddings.fingerprint)
+    return library
+
+
+@pytest.fixture
+def fitted_library(heard_library: Library) -> Library:
+    """The library of two styles with its plays, and a model fitted to both."""
+    heard_library.add_plays(two_styles()[2])
+    fit(heard_library)
+    return heard_library
+
+
+@pytest.fixture
+def service(fitted_library: Library) -> RecommendationService:
+    """A service over the fitted library of two styles."""
+    return RecommendationService(fitted_library)
