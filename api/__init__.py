@@ -1,1 +1,1 @@
-"""The Flask application."""
+"""The Flask application: typed views over one `RecommendationService`, and the web page."""

@@ -1,0 +1,64 @@
+"""The application: every view, behind one service."""
+
+from __future__ import annotations
+
+from flask_openapi3 import Info, OpenAPI
+
+import hybridrec
+from hybridrec.service import RecommendationService
+
+from .context import give_context
+from .docs import docs_of
+from .health import health
+from .page import page
+from .plays import plays
+from .problems import Problem, answer_errors, refuse_fields
+from .recommendations import recommendations
+from .requests import StrictJson, UploadRequest
+from .security import secure
+from .settings import ApiSettings
+from .similar import similar
+from .tracks import tracks
+from .urls import IdConverter, keep_slashes
+from .users import users
+
+_ABOUT = (
+    "A music recommender that hears the tracks and knows the taste. A track is recommendable by its sound the moment "
+    "it is uploaded; as plays arrive, behaviour takes over, track by track. Errors are problem documents (RFC 9457)."
+)
+
+
+def create_app(service: RecommendationService, *, settings: ApiSettings | None = None) -> OpenAPI:
+    """Make the WSGI application.
+
+    Args:
+        service: answers everything; it stays open as long as the application serves.
+        settings: limits; the defaults suit a loopback service.
+    """
+    settings = settings or ApiSettings()
+    app = _bare_app(settings)
+    give_context(app, service, settings)
+    answer_errors(app)
+    secure(app)
+    for views in (recommendations, similar, tracks, plays, users, health):
+        app.register_api(views)
+    app.register_blueprint(page)
+    app.register_blueprint(docs_of(app))
+    return app
+
+
+def _bare_app(settings: ApiSettings) -> OpenAPI:
+    app = OpenAPI(
+        __name__,
+        info=Info(title="hybridrec", version=hybridrec.__version__, description=_ABOUT),
+        validation_error_model=Problem,
+        validation_error_callback=refuse_fields,
+        doc_ui=False,
+        static_folder=None,
+    )
+    app.config.update(MAX_CONTENT_LENGTH=settings.upload_limit_bytes, TRUSTED_HOSTS=list(settings.trusted_hosts))
+    app.json = StrictJson(app)
+    app.request_class = UploadRequest
+    app.url_map.converters["id"] = IdConverter
+    app.wsgi_app = keep_slashes(app.wsgi_app)  # type: ignore[method-assign, assignment]
+    return app

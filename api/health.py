@@ -1,0 +1,27 @@
+"""Is the process alive, and can it do its job?"""
+
+from __future__ import annotations
+
+from flask import Response, jsonify
+from flask_openapi3 import APIBlueprint, Tag
+
+from .context import service
+from .problems import documented, problem
+from .schemas import HealthOut, NoQuery, ReadyOut
+
+health = APIBlueprint("health", __name__, abp_tags=[Tag(name="health", description="For whoever runs the service.")])
+
+
+@health.get("/healthz", responses={200: HealthOut, **documented(422)})
+def healthz(query: NoQuery) -> dict[str, object]:
+    """Say that the process answers."""
+    return HealthOut(status="ok").model_dump()
+
+
+@health.get("/readyz", responses={200: ReadyOut, **documented(422, 500, 503)})
+def readyz(query: NoQuery) -> Response:
+    """Say whether recommendations can be served, from what, and if not, why."""
+    state = service().readiness()
+    if not state["ready"]:
+        return problem("not-ready", 503, str(state["why"]), extra=state)
+    return jsonify(ReadyOut.model_validate(state).model_dump())

@@ -1,0 +1,15 @@
+"""The web page."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template
+
+from .context import service, settings
+
+page = Blueprint("page", __name__, static_folder="static", template_folder="templates", static_url_path="/static")
+
+
+@page.get("/")
+def index() -> str:
+    """The page, with what the library holds; the rest is fetched as it is asked for."""
+    return render_template("index.html", state=service().readiness(), upload_limit=settings().upload_limit_bytes)

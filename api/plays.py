@@ -1,0 +1,25 @@
+"""Who played what."""
+
+from __future__ import annotations
+
+from flask_openapi3 import APIBlueprint, Tag
+
+from .context import service
+from .problems import documented
+from .requests import expect_json
+from .schemas import NoQuery, PlaysAddedOut, PlaysBody
+
+plays = APIBlueprint(
+    "plays", __name__, url_prefix="/v1", abp_tags=[Tag(name="plays", description="Who played what, and when.")]
+)
+plays.before_request(expect_json)
+
+
+@plays.post("/plays", responses={200: PlaysAddedOut, **documented(400, 413, 415, 422, 500)})
+def add_plays(query: NoQuery, body: PlaysBody) -> dict[str, object]:
+    """Add 1 to 1000 plays; the next recommendation already knows them.
+
+    A play that was told before is not counted again, so a request may be repeated without harm.
+    """
+    result = service().add_plays([play.to_play() for play in body.plays])
+    return PlaysAddedOut(added=result.added, repeated=result.repeated).model_dump()

@@ -1,0 +1,127 @@
+"""Errors as problem documents (RFC 9457): what was wrong, what was got, what to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, current_app, request
+from pydantic import BaseModel, Field, ValidationError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from hybridrec.errors import (
+    AudioError,
+    Conflict,
+    FingerprintMismatch,
+    HybridrecError,
+    InvalidInput,
+    NotFound,
+    NotReady,
+)
+
+MEDIA_TYPE = "application/problem+json"
+_MAX_GOT_CHARACTERS = 200
+
+_KINDS: tuple[tuple[type[HybridrecError], str, HTTPStatus], ...] = (
+    (NotFound, "not-found", HTTPStatus.NOT_FOUND),
+    (Conflict, "conflict", HTTPStatus.CONFLICT),
+    (AudioError, "audio", HTTPStatus.UNPROCESSABLE_ENTITY),
+    (InvalidInput, "invalid-input", HTTPStatus.UNPROCESSABLE_ENTITY),
+    (NotReady, "not-ready", HTTPStatus.SERVICE_UNAVAILABLE),
+    (FingerprintMismatch, "not-ready", HTTPStatus.SERVICE_UNAVAILABLE),
+)
+_HTTP_KINDS = {
+    400: ("bad-request", "send a request that HTTP and JSON allow"),
+    403: ("forbidden", "write from a page of this service, or from a program"),
+    404: ("not-found", "see /docs for the addresses that exist"),
+    405: ("method-not-allowed", "use one of the methods in the Allow header"),
+    413: ("too-large", "send less in one request"),
+    415: ("unsupported-media-type", "send application/json, or multipart/form-data where a file is sent"),
+}
+
+
+class FieldError(BaseModel):
+    """One field of a request that was refused."""
+
+    field: str = Field(description="where it stands, as in `plays.3.fraction`", examples=["n"])
+    got: str = Field(description="the value, shortened", examples=["1000"])
+    fix: str = Field(description="what it should be", examples=["Input should be less than or equal to 100"])
+
+
+class Problem(BaseModel):
+    """Why a request was not answered, after RFC 9457."""
+
+    type: str = Field(description="names the kind of problem; never changes", examples=["/problems/not-found"])
+    title: str = Field(description="the kind in words", examples=["Not Found"])
+    status: int = Field(description="the HTTP status", examples=[404])
+    detail: str = Field(description="what was wrong this time", examples=["there is no such track"])
+    got: str | None = Field(None, description="the offending value, shortened", examples=["song-17"])
+    fix: str | None = Field(None, description="what to do about it", examples=["search for it with GET /v1/tracks?q="])
+    errors: list[FieldError] | None = Field(None, description="the fields that were refused")
+
+
+def documented(*statuses: int) -> dict[str | int, Any]:
+    """The entries of the OpenAPI document that say which problems a call may answer with."""
+    schema = {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}
+    return {status: {"content": {MEDIA_TYPE: schema}} for status in statuses}
+
+
+def problem(
+    kind: str, status: int, detail: str, *, extra: Mapping[str, object] | None = None, **members: Any
+) -> Response:
+    """A problem document as a response; `extra` adds members that RFC 9457 calls extensions."""
+    document = Problem(
+        type=f"/problems/{kind}", title=HTTPStatus(status).phrase, status=status, detail=detail, **members
+    ).model_dump(exclude_none=True)
+    return Response(json.dumps({**document, **(extra or {})}), status, mimetype=MEDIA_TYPE)
+
+
+def refuse_fields(error: ValidationError) -> Response:
+    """The answer to a request whose fields do not fit their schema."""
+    errors = [
+        FieldError(
+            field=".".join(str(part) for part in found["loc"]) or "body",
+            got=_shown(found["input"]),
+            fix=found["msg"].removeprefix("Value error, "),
+        )
+        for found in error.errors(include_url=False, include_context=False)
+    ]
+    detail = f"{len(errors)} field{'s' * (len(errors) > 1)} of the request cannot be used"
+    return problem("invalid-input", 422, detail, fix=f"{errors[0].field}: {errors[0].fix}", errors=errors)
+
+
+def answer_errors(app: Flask) -> None:
+    """Let an application answer every error with a problem document."""
+    app.register_error_handler(HybridrecError, _from_hybridrec)
+    app.register_error_handler(HTTPException, _from_http)
+    app.register_error_handler(Exception, _from_bug)
+
+
+def _from_hybridrec(error: HybridrecError) -> Response:
+    for cls, kind, status in _KINDS:
+        if isinstance(error, cls):
+            got = None if error.got is None else _shown(error.got)
+            return problem(kind, status, error.what, got=got, fix=error.fix or None)
+    return _from_bug(error)
+
+
+def _from_http(error: HTTPException) -> Response:
+    status = error.code or 500
+    kind, fix = _HTTP_KINDS.get(status, (f"http-{status}", None))
+    detail = "there is nothing at this address" if status == 404 else error.description or error.name
+    answer = problem(kind, status, detail, fix=fix)
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return answer
+
+
+def _from_bug(error: Exception) -> Response:
+    current_app.logger.error("%s %s failed", request.method, request.path, exc_info=error)
+    return problem("internal", 500, "the server failed to answer this", fix="look into its log, or try again")
+
+
+def _shown(value: object) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= _MAX_GOT_CHARACTERS else f"{text[: _MAX_GOT_CHARACTERS - 1]}…"

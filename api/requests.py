@@ -1,0 +1,64 @@
+"""How requests are read: JSON strictly, uploads straight into a temporary file."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import IO, Any
+
+from flask import Request, abort, request
+from flask.json.provider import DefaultJSONProvider
+from pydantic_core import from_json
+from werkzeug.datastructures import FileStorage
+
+from .context import settings
+
+
+class StrictJson(DefaultJSONProvider):
+    """JSON that refuses NaN, lone surrogates and absurd nesting, each with a 400."""
+
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        """Read a JSON document.
+
+        Raises:
+            ValueError: if it is none.
+        """
+        return from_json(s, allow_inf_nan=False)
+
+
+class UploadRequest(Request):
+    """A request whose files are written to disk once, under a name that the client cannot choose."""
+
+    def _get_file_stream(
+        self,
+        total_content_length: int | None,
+        content_type: str | None,
+        filename: str | None = None,
+        content_length: int | None = None,
+    ) -> IO[bytes]:
+        return tempfile.NamedTemporaryFile(prefix="hybridrec-upload-")
+
+    def on_json_loading_failed(self, e: ValueError | None) -> Any:
+        """Say where a body stops being JSON; without an error it has the wrong type, which is a 415."""
+        if e is None:
+            return super().on_json_loading_failed(e)
+        abort(400, f"the body is not JSON: {e}")
+
+
+def file_of(upload: FileStorage) -> Path:
+    """Where an upload lies until its request is answered."""
+    upload.stream.flush()
+    return Path(upload.stream.name)
+
+
+def expect_json() -> None:
+    """Before a view that takes JSON: 413 where it is too long, 415 where it is something else, 400 where broken."""
+    if request.method == "POST":
+        request.max_content_length = settings().body_limit_bytes
+        request.get_json()
+
+
+def expect_form() -> None:
+    """Before a view that takes a file: 415 where the body is no multipart form."""
+    if request.method == "POST" and request.mimetype != "multipart/form-data":
+        abort(415, "the audio file must come as multipart/form-data")

@@ -1,0 +1,40 @@
+"""What every answer says to browsers, and what no web page may make them do."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, abort, request
+
+CONTENT_POLICY = (
+    "default-src 'self'; media-src 'self' blob:; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": CONTENT_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+
+
+def secure(app: Flask) -> None:
+    """Add the security headers to every answer and refuse writes that another site's page sends."""
+    app.before_request(_refuse_other_sites)
+    app.after_request(_add_headers)
+
+
+def _refuse_other_sites() -> None:
+    origin = request.headers.get("Origin")
+    if request.method not in _SAFE_METHODS and origin and urlsplit(origin).netloc != request.host:
+        abort(403, "a page of another site may not write here")
+
+
+def _add_headers(answer: Response) -> Response:
+    for name, value in _HEADERS.items():
+        answer.headers.setdefault(name, value)
+    if request.path.startswith("/v1/"):
+        answer.headers.setdefault("Cache-Control", "no-store")
+    return answer

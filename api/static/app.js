@@ -1,0 +1,191 @@
+// The page: one state, one request for it at a time, and the newest answer wins.
+
+import { addPlay, addTrack, findTracks, findUsers, getTrack, recommendTo, similarTo, similarToFile } from "./api.js";
+import { startBlend, showBlend } from "./blend.js";
+import { Combobox } from "./combobox.js";
+import { hideIdeas, showIdeas } from "./ideas.js";
+import { showListener } from "./listener.js";
+import { startPlayer } from "./player.js";
+import { clearResults, shiftWords, showResults, waiting } from "./results.js";
+import { showFileSeed, showStart, showTrackSeed, showUserSeed } from "./seed.js";
+import { readState, writeState } from "./state.js";
+import { startUpload } from "./upload.js";
+import { byOf, nameOf } from "./words.js";
+
+const FIRST_RESULTS = 10;
+const MOST_RESULTS = 100;
+const get = (id) => document.getElementById(id);
+
+let state = readState();
+let count = FIRST_RESULTS;
+let request = null;
+let shifts = new Map();
+
+// --- what is shown ---------------------------------------------------------------------------
+
+async function show({ sameSeed = false } = {}) {
+  request?.abort();
+  request = new AbortController();
+  const { signal } = request;
+  if (!sameSeed) {
+    count = FIRST_RESULTS;
+    shifts = new Map();
+    say("");
+    clearResults();
+  }
+  get("problem").hidden = true;
+  hideIdeas();
+  waiting();
+  try {
+    if (!sameSeed) await showSeed(signal);
+    const hits = await ask(signal);
+    if (!signal.aborted) draw(hits);
+  } catch (error) {
+    if (error.name !== "AbortError") fail(error);
+  }
+}
+
+async function showSeed(signal) {
+  showListener(state.user, { signal, onOpen: openTrack }).catch((error) => error.name !== "AbortError" && fail(error));
+  get("add").hidden = !state.file;
+  if (state.file) return showFileSeed(state.file);
+  if (state.track) return showTrackSeed(await getTrack(state.track, signal));
+  if (state.user) return showUserSeed(state.user);
+  return showStart();
+}
+
+async function ask(signal) {
+  const options = { n: count, weight: state.weight, excludePlayed: get("exclude-played").checked, signal };
+  if (state.file) return (await similarToFile(state.file, options)).similar;
+  if (state.track) return (await similarTo(state.track, options)).similar;
+  if (!state.user) return null;
+  const { basis, recommendations } = await recommendTo(state.user, options);
+  get("lead").textContent = BASES[basis] ?? "";
+  return recommendations;
+}
+
+const BASES = {
+  behaviour: "From what they have played, and what those tracks sound like.",
+  audio: "From the sound of what they have played; the model has not met them yet.",
+  popularity: "Nothing is known of this listener yet, so this is what many play.",
+};
+
+function draw(hits) {
+  showBlend({ state, hits });
+  if (hits === null) {
+    clearResults();
+    get("more").hidden = true;
+    showIdeas({ onTrack: openTrack, onUser: openUser }).catch(fail);
+    return;
+  }
+  showResults(hits, { user: state.user, shifts, onOpen: openTrack, onPlayed: played });
+  get("more").hidden = hits.length < count || count >= MOST_RESULTS;
+  if (!hits.length) say("Nothing fits yet. Bring in more tracks with “hybridrec ingest audio”.");
+}
+
+function say(words) {
+  get("notice").hidden = !words;
+  get("notice").textContent = words;
+}
+
+function fail({ message, got, fix }) {
+  clearResults();
+  const words = document.createElement("p");
+  words.textContent = got ? `${message}: ${got}` : message;
+  const help = document.createElement("p");
+  help.textContent = fix ?? "";
+  get("problem").replaceChildren(words, help);
+  get("problem").hidden = false;
+}
+
+// --- what the listener does ------------------------------------------------------------------
+
+function go(changes, { replace = false, sameSeed = false } = {}) {
+  state = { ...state, ...changes };
+  writeState(state, { replace });
+  return show({ sameSeed });
+}
+
+function openTrack(track) {
+  get("answer").focus({ preventScroll: true });
+  get("answer").scrollIntoView({ block: "start" });
+  return go({ track, file: null });
+}
+
+const openUser = (user) => go({ user, track: null, file: null });
+
+async function played(hit) {
+  const { user } = state;
+  try {
+    await addPlay(user, hit.track.id);
+    shifts.set(hit.track.id, { audio_weight: hit.audio_weight, support: hit.support });
+    await show({ sameSeed: true });
+    showListener(user, { onOpen: openTrack });
+    const after = [...get("results").children].find((row) => row.dataset.track === hit.track.id)?.hit ?? (await findAgain(hit));
+    const outcome = after ? `${shiftWords(hit, after)}.` : "";
+    say(`${user} has played “${nameOf(hit.track)}”. ${outcome}`);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+// A track that was just played leaves the recommendations; ask for it once more to see its new weight.
+async function findAgain(hit) {
+  if (state.track || state.file) return undefined;
+  const options = { n: MOST_RESULTS, weight: state.weight, excludePlayed: false };
+  const { recommendations } = await recommendTo(state.user, options);
+  return recommendations.find(({ track }) => track.id === hit.track.id);
+}
+
+async function keep(event) {
+  event.preventDefault();
+  const button = event.submitter;
+  button.disabled = true;
+  try {
+    const { track, created } = await addTrack(state.file, Object.fromEntries(new FormData(event.target)));
+    await openTrack(track.id);
+    say(created ? `“${nameOf(track)}” is in the catalogue and can be recommended now.` : `The catalogue had this very audio already, as “${nameOf(track)}”.`);
+  } catch (error) {
+    fail(error);
+  } finally {
+    button.disabled = false;
+  }
+}
+
+// --- beginning -------------------------------------------------------------------------------
+
+const describeTrack = (track) => ({ name: nameOf(track), more: byOf(track) });
+const describeUser = (user) => ({ name: user.id, more: user.plays === 1 ? "1 play" : `${user.plays} plays` });
+
+new Combobox(get("track-search"), {
+  find: async (words, signal) => (await findTracks(words, 8, signal)).tracks,
+  describe: describeTrack,
+  choose: (track) => openTrack(track.id),
+  fail,
+});
+new Combobox(get("user-search"), {
+  find: async (words, signal) => (await findUsers(words, 8, signal)).users,
+  describe: describeUser,
+  choose: (user) => openUser(user.id),
+  fail,
+});
+startPlayer(say);
+startBlend((weight) => go({ weight }, { replace: true, sameSeed: true }));
+startUpload({
+  limitBytes: Number(document.body.dataset.uploadLimit),
+  onFile: (file) => go({ file, track: null }),
+  onProblem: fail,
+});
+get("add").addEventListener("submit", keep);
+get("exclude-played").addEventListener("change", () => show({ sameSeed: true }));
+get("listener-clear").addEventListener("click", () => go({ user: null }));
+get("listener-name").addEventListener("click", () => openUser(state.user));
+get("more").addEventListener("click", () => {
+  count = Math.min(MOST_RESULTS, count * 2);
+  show({ sameSeed: true });
+});
+window.addEventListener("popstate", () => {
+  state = readState();
+  show();
+});
+show();

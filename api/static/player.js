@@ -1,0 +1,82 @@
+// One player for the whole page. Every play button shows whether its own track sounds.
+
+import { audioAddress } from "./api.js";
+import { clock, nameOf, setIcon } from "./words.js";
+
+const get = (name) => document.getElementById(`player${name}`);
+const audio = get("-audio");
+const toggle = get("-toggle");
+const seek = get("-seek");
+
+let current = null;
+let report = () => {};
+
+export function startPlayer(onProblem) {
+  report = onProblem;
+  toggle.addEventListener("click", () => (audio.paused ? start() : audio.pause()));
+  get("-close").addEventListener("click", close);
+  seek.addEventListener("input", () => (audio.currentTime = Number(seek.value)));
+  audio.addEventListener("timeupdate", showTime);
+  audio.addEventListener("durationchange", showTime);
+  for (const change of ["play", "pause", "ended"]) audio.addEventListener(change, showState);
+  audio.addEventListener("error", () => current && report(`“${nameOf(current)}” cannot be played here`));
+}
+
+// Play a track of the catalogue, or a file of the listener's own; the same one again pauses.
+export function play(track, address = audioAddress(track.id)) {
+  if (current?.id === track.id) {
+    return audio.paused ? start() : audio.pause();
+  }
+  current = track;
+  audio.src = address;
+  get("").hidden = false;
+  document.body.classList.add("playing");
+  get("-title").textContent = nameOf(track);
+  get("-artist").textContent = track.artist || "";
+  return start();
+}
+
+// Make a button play a track, and keep its looks in step with the player.
+export function bindPlay(button, track, address) {
+  button.dataset.plays = track.id;
+  button.dataset.name = nameOf(track);
+  button.addEventListener("click", () => play(track, address));
+  showButton(button);
+}
+
+function start() {
+  return audio.play().catch((error) => {
+    if (error.name === "NotAllowedError") report("The browser wants a click on Play first");
+  });
+}
+
+function close() {
+  audio.pause();
+  current = null;
+  audio.removeAttribute("src");
+  get("").hidden = true;
+  document.body.classList.remove("playing");
+  showState();
+}
+
+function showTime() {
+  const length = Number.isFinite(audio.duration) ? audio.duration : 0;
+  seek.max = String(length || 1);
+  seek.value = String(audio.currentTime);
+  seek.style.setProperty("--done", length ? audio.currentTime / length : 0);
+  seek.setAttribute("aria-valuetext", `${clock(audio.currentTime)} of ${clock(length)}`);
+  get("-time").textContent = `${clock(audio.currentTime)} / ${clock(length)}`;
+}
+
+function showState() {
+  setIcon(toggle, audio.paused ? "play" : "pause");
+  toggle.setAttribute("aria-label", audio.paused ? "Play" : "Pause");
+  document.querySelectorAll("[data-plays]").forEach(showButton);
+}
+
+function showButton(button) {
+  const sounds = current?.id === button.dataset.plays && !audio.paused;
+  setIcon(button, sounds ? "pause" : "play");
+  button.classList.toggle("sounds", sounds);
+  button.setAttribute("aria-label", `${sounds ? "Pause" : "Play"} ${button.dataset.name}`);
+}

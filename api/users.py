@@ -1,0 +1,40 @@
+"""Listeners: who is known, what of them, and forgetting it."""
+
+from __future__ import annotations
+
+from flask_openapi3 import APIBlueprint, Tag
+
+from .context import service
+from .problems import documented
+from .schemas import NoQuery, PlayOut, SearchQuery, UserOut, UserPath, UserPlaysOut, UserPlaysQuery, UsersOut
+
+users = APIBlueprint(
+    "users",
+    __name__,
+    url_prefix="/v1",
+    abp_tags=[Tag(name="users", description="Listeners: who is known, what of them, and forgetting it.")],
+)
+
+
+@users.get("/users", responses={200: UsersOut, **documented(422, 500)})
+def list_users(query: SearchQuery) -> dict[str, object]:
+    """List users, paged by cursor."""
+    found = service().find_users(query.q, query.after, query.limit + 1)
+    page = [UserOut.of(user) for user in found[: query.limit]]
+    return UsersOut(users=page, next=page[-1].id if len(found) > query.limit else None).model_dump()
+
+
+@users.get("/users/<id:user>/plays", responses={200: UserPlaysOut, **documented(404, 422, 500)})
+def list_plays(path: UserPath, query: UserPlaysQuery) -> dict[str, object]:
+    """List what a user has played, newest first."""
+    known = service().user_plays(path.user, query.limit)
+    tracks = service().library.tracks({play.track for play in known})
+    played = [PlayOut.of(play, tracks[play.track]) for play in known if play.track in tracks]
+    return UserPlaysOut(user=path.user, plays=played).model_dump()
+
+
+@users.delete("/users/<id:user>", responses={204: None, **documented(404, 422, 500)})
+def forget_user(path: UserPath, query: NoQuery) -> tuple[str, int]:
+    """Forget a user and all that is known of her."""
+    service().delete_user(path.user)
+    return "", 204
