@@ -1,0 +1,105 @@
+"""The demo: the whole line on music that needs no download, with simulated listeners."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from hybridrec.data.plays import Play
+from hybridrec.datasets.listeners import simulate_plays
+from hybridrec.datasets.synthetic import synthesise_catalogue
+from hybridrec.service import Answer, RecommendationService, TrackDetails
+from hybridrec.storage.library import Library
+from hybridrec.workflows.ears import ensure_ears
+from hybridrec.workflows.fit import fit
+from hybridrec.workflows.ingest_audio import ingest_audio
+from hybridrec.workflows.ingest_plays import ingest_plays
+from hybridrec.workflows.train_encoder import train_library_encoder
+
+TRACKS = 240
+FRESH_SEED = 1
+Say = Callable[[str], object]
+Show = Callable[[Answer], object]
+
+
+def prepare_demo(directory: Path, *, music: Path | None, say: Say, show: Show, tracks: int = TRACKS) -> Path:
+    """Build the demo's library and show a user, a seed song and a fresh upload.
+
+    What is there from an earlier run is kept, so a second run is quick.
+
+    Args:
+        directory: where the synthesised music and the library go.
+        music: a folder of the user's own audio; None synthesises a small catalogue.
+        say: is told each step, in words.
+        show: is shown each answer.
+        tracks: how many tracks to synthesise.
+
+    Returns:
+        The library's directory, ready to be served.
+    """
+    begin = time.monotonic()
+    if music is None:
+        say(f"Synthesising {tracks} tracks")
+        synthesise_catalogue(directory / "music", tracks=tracks)
+    place = directory / "library"
+    with Library.open(place, create=True) as library:
+        _learn(library, music or directory / "music", say)
+        _simulate_listeners(library, directory / "simulated-plays.csv", say)
+        say("\nFitting taste and the blend")
+        fit(library)
+        _show_answers(library, _fresh_upload(directory, music), say, show)
+    say(f"\nThe demo took {time.monotonic() - begin:.0f} s; its library is {place}")
+    return place
+
+
+def _learn(library: Library, music: Path, say: Say) -> None:
+    if library.current("encoder") is None:
+        say("\nTraining the ears on them, briefly")
+        report = train_library_encoder(library, music)
+        say(report.in_words())
+    say("\nHearing them")
+    heard = ingest_audio(library, music, ensure_ears(library))
+    for unreadable in heard.failed:
+        say(f"  not read: {unreadable.path}: {unreadable.why}")
+    say(f"{heard.added} tracks added, {heard.unchanged} unchanged, {heard.tracks_per_second:.1f} tracks/s")
+
+
+def _simulate_listeners(library: Library, file: Path, say: Say) -> None:
+    if library.status()["plays"]:
+        return
+    tracks = library.find_tracks(limit=100_000)
+    plays = simulate_plays([track.id for track in tracks], [track.genre or track.album for track in tracks])
+    _write_plays(plays, file)
+    report = ingest_plays(library, file)
+    users = library.status()["users"]
+    say(f"\nSimulated listeners, whose taste follows sound only in part: {users} users, {report.added} plays")
+
+
+def _write_plays(plays: list[Play], file: Path) -> None:
+    columns = ["user", "track", "played_at", "fraction", "weight"]
+    rows = [[getattr(play, column) for column in columns] for play in plays]
+    pd.DataFrame(rows, columns=columns).to_csv(file, index=False)
+
+
+def _fresh_upload(directory: Path, music: Path | None) -> Path | None:
+    """A track of the synthesised kind that is not in the catalogue; None where the music is the user's own."""
+    if music is not None:
+        return None
+    return synthesise_catalogue(directory / "upload", tracks=1, seed=FRESH_SEED, progress=False)[0].path
+
+
+def _show_answers(library: Library, fresh: Path | None, say: Say, show: Show) -> None:
+    service = RecommendationService(library)
+    user = library.find_users(limit=1)[0].id
+    say(f"\nFor {user}:")
+    show(service.recommend(user, 5))
+    seed = library.find_tracks(limit=1)[0]
+    say(f"\nLike {seed.artist} - {seed.title} ({seed.id}):")
+    show(service.similar(seed.id, 5))
+    if fresh is not None:
+        track, _ = service.add_track(fresh, TrackDetails(filename=fresh.name))
+        say(f"\nLike the fresh upload {track.artist} - {track.title} ({track.genre}), which nobody has played:")
+        show(service.similar(track.id, 5))
