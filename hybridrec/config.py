@@ -47,7 +47,16 @@ def _require(condition: bool, what: str, got: object) -> None:
 
 @dataclass(frozen=True)
 class AudioConfig(_Settings):
-    """How sound becomes log-mel chunks. Part of the fingerprint: change one, change the ears."""
+    """How sound becomes log-mel chunks. Part of the fingerprint: change one, change the ears.
+
+    Attributes:
+        sample_rate_hz: everything is resampled to this.
+        fft_samples, hop_samples: length and distance of the spectrogram's frames.
+        n_mels, fmin_hz, fmax_hz: bands of the mel filterbank and where they begin and end.
+        level_floor_db: sound this far below the track's mean level begins to vanish.
+        chunk_seconds: length of a chunk.
+        chunks_per_track: how many chunks stand for a track, regularly spaced.
+    """
 
     sample_rate_hz: int = 22050
     fft_samples: int = 1024
@@ -55,6 +64,7 @@ class AudioConfig(_Settings):
     n_mels: int = 96
     fmin_hz: float = 30.0
     fmax_hz: float = 11025.0
+    level_floor_db: float = 40.0
     chunk_seconds: float = 3.0
     chunks_per_track: int = 10
 
@@ -64,6 +74,7 @@ class AudioConfig(_Settings):
         _require(8 <= self.n_mels <= 512, "n_mels must be 8 to 512", self.n_mels)
         _require(0 <= self.fmin_hz < self.fmax_hz, "fmin_hz must be below fmax_hz", self.fmin_hz)
         _require(self.fmax_hz <= self.sample_rate_hz / 2, "fmax_hz must be at most half the sample rate", self.fmax_hz)
+        _require(0 < self.level_floor_db <= 120, "level_floor_db must be above 0 and at most 120", self.level_floor_db)
         _require(0.5 <= self.chunk_seconds <= 60, "chunk_seconds must be 0.5 to 60", self.chunk_seconds)
         _require(1 <= self.chunks_per_track <= 1000, "chunks_per_track must be 1 to 1000", self.chunks_per_track)
 
@@ -76,6 +87,64 @@ class AudioConfig(_Settings):
     def chunk_frames(self) -> int:
         """Spectrogram frames in one chunk, frames centred on their samples."""
         return 1 + self.chunk_samples // self.hop_samples
+
+
+@dataclass(frozen=True)
+class AudioLimits(_Settings):
+    """What a file may ask of us before it is refused; no claim in its header can cost more.
+
+    Attributes:
+        min_seconds, max_seconds: duration. What is shorter than a chunk is repeated to fill it.
+        max_file_bytes: size of the file.
+        max_channels, max_sample_rate_hz: of the sound in it.
+        silence_dbfs: a chunk whose peak stays below this level, against full scale, is silent.
+    """
+
+    min_seconds: float = 0.5
+    max_seconds: float = 4 * 3600.0
+    max_file_bytes: int = 4 * 1024**3
+    max_channels: int = 16
+    max_sample_rate_hz: int = 384_000
+    silence_dbfs: float = -70.0
+
+    def __post_init__(self) -> None:
+        _require(0 < self.min_seconds < self.max_seconds, "min_seconds must be below max_seconds", self.min_seconds)
+        _require(self.max_file_bytes > 0, "max_file_bytes must be 1 or more", self.max_file_bytes)
+        _require(self.max_channels > 0, "max_channels must be 1 or more", self.max_channels)
+        _require(self.max_sample_rate_hz >= 8000, "max_sample_rate_hz must be 8000 or more", self.max_sample_rate_hz)
+        _require(self.silence_dbfs < 0, "silence_dbfs must be below 0", self.silence_dbfs)
+
+
+@dataclass(frozen=True)
+class AugmentConfig(_Settings):
+    """How chunks are changed in training as recordings and copies differ; each change has its own switch.
+
+    Attributes:
+        gain, gain_db: louder or softer by up to this, against the level floor.
+        noise, noise_min_db, noise_max_db: white noise, this far below the track's mean level.
+        time_mask, time_mask_share: hide a stretch of frames, up to this share of the chunk.
+        frequency_mask, frequency_mask_share: hide a stretch of mel bands, up to this share of them.
+    """
+
+    gain: bool = True
+    gain_db: float = 6.0
+    noise: bool = True
+    noise_min_db: float = 10.0
+    noise_max_db: float = 50.0
+    time_mask: bool = True
+    time_mask_share: float = 0.2
+    frequency_mask: bool = True
+    frequency_mask_share: float = 0.15
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.gain_db <= 60, "gain_db must be 0 to 60", self.gain_db)
+        _require(
+            0 <= self.noise_min_db <= self.noise_max_db, "noise_min_db must be 0 to noise_max_db", self.noise_min_db
+        )
+        _require(0 <= self.time_mask_share < 1, "time_mask_share must be 0 to below 1", self.time_mask_share)
+        _require(
+            0 <= self.frequency_mask_share < 1, "frequency_mask_share must be 0 to below 1", self.frequency_mask_share
+        )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,56 @@
+"""Log-mel spectrograms that hardly change with volume or codec."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import librosa.filters
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hybridrec.config import AudioConfig
+
+
+def log_mel(samples: NDArray[np.float32], audio: AudioConfig) -> NDArray[np.float32]:
+    """The log-mel spectrogram of a track's chunks.
+
+    Mel powers (librosa's filterbank, Slaney's scale) are divided by their mean
+    over all that is given, which takes the volume out, then compressed with a
+    soft floor, which takes out what codecs do far below the music. With the
+    floor F = 10^(level_floor_db / 10) and the power p relative to the mean,
+    the value is log(1 + F p) / log(1 + F).
+
+    Args:
+        samples: `(n_chunks, n_samples)` float32 mono at `audio.sample_rate_hz`, all of one
+            track, with `n_samples` of half of `fft_samples` or more.
+
+    Returns:
+        `(n_chunks, n_mels, n_frames)` float32; 0 is silence, 1 the mean level, rarely above 1.6.
+        Frames are centred: `n_frames = 1 + n_samples // hop_samples`.
+    """
+    filters, window = _filters(audio), _window(audio.fft_samples)
+    waves = torch.from_numpy(samples / max(float(np.abs(samples).max()), float(np.finfo(np.float32).tiny)))
+    spectrum = torch.stft(
+        waves, audio.fft_samples, audio.hop_samples, window=window, center=True, pad_mode="reflect", return_complex=True
+    )
+    mel = filters @ (spectrum.real.square() + spectrum.imag.square())
+    floor = 10 ** (audio.level_floor_db / 10)
+    relative = mel * (floor / max(float(mel.mean()), float(np.finfo(np.float32).tiny)))
+    levels: NDArray[np.float32] = (torch.log1p(relative) / np.log1p(floor)).numpy()
+    return levels
+
+
+@lru_cache(maxsize=8)
+def _filters(audio: AudioConfig) -> Tensor:
+    """The mel filterbank, `(n_mels, 1 + fft_samples // 2)` float32."""
+    bank = librosa.filters.mel(
+        sr=audio.sample_rate_hz, n_fft=audio.fft_samples, n_mels=audio.n_mels, fmin=audio.fmin_hz, fmax=audio.fmax_hz
+    )
+    return torch.from_numpy(bank.astype(np.float32))
+
+
+@lru_cache(maxsize=8)
+def _window(fft_samples: int) -> Tensor:
+    return torch.hann_window(fft_samples)

@@ -1,0 +1,216 @@
+"""Open audio files that give mono excerpts from any place, by libsndfile or by FFmpeg."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Protocol, Self
+
+import av
+import numpy as np
+import soundfile
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from numpy.typing import NDArray
+
+from hybridrec.config import AudioLimits
+from hybridrec.errors import AudioError
+
+PREROLL_SECONDS = 0.1
+"""Decoded before an excerpt and thrown away, because codecs lean on the frames before."""
+
+
+class Refused(Exception):
+    """A reader cannot make sense of a file; another one may."""
+
+
+class Source(Protocol):
+    """An open file. Frames are samples of all channels at one moment.
+
+    Attributes:
+        rate_hz: frames a second.
+        n_frames: the length.
+    """
+
+    rate_hz: int
+    n_frames: int
+
+    def read(self, start: int, count: int) -> NDArray[np.float32]:
+        """The mean of the channels from frame `start` on, `(count,)` float32, fewer where the file ends.
+
+        Raises:
+            Refused: if the file is damaged there.
+        """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, t: TracebackType | None) -> None: ...
+
+
+class SndfileSource:
+    """A file read by libsndfile, which seeks to the sample and decodes little more than is asked for.
+
+    Raises:
+        Refused: if libsndfile cannot open it.
+        AudioError: if it is beyond the limits.
+    """
+
+    def __init__(self, path: Path, limits: AudioLimits) -> None:
+        try:
+            self._file = soundfile.SoundFile(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        except soundfile.LibsndfileError as error:
+            raise Refused(error.error_string) from error
+        self.rate_hz = int(self._file.samplerate)
+        self.n_frames = int(self._file.frames)
+        try:
+            check_shape(path, self.rate_hz, int(self._file.channels), limits)
+        except AudioError:
+            self._file.close()
+            raise
+
+    def read(self, start: int, count: int) -> NDArray[np.float32]:
+        """See `Source.read`."""
+        try:
+            self._file.seek(start)
+            frames = self._file.read(count, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise Refused(error.error_string) from error
+        return _mono(frames)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, t: TracebackType | None) -> None:
+        self._file.close()
+
+
+class FFmpegSource:
+    """A file read by FFmpeg, the second way: slower, but it knows more formats and forgives more.
+
+    No claim of the header is believed: the length is counted over the packets,
+    which costs no decoding, and the rate is that of the first decoded frame.
+
+    Args:
+        path: the file.
+        demuxer: FFmpeg's name of the container. It is never left to guess, for
+            among its guesses are playlists that make it open other files.
+        limits: what the file may ask.
+
+    Raises:
+        Refused: if FFmpeg finds no sound in it.
+        AudioError: if it is beyond the limits.
+    """
+
+    def __init__(self, path: Path, demuxer: str, limits: AudioLimits) -> None:
+        self._file: BinaryIO = path.open("rb")
+        try:
+            self._container = av.open(self._file, mode="r", format=demuxer, metadata_errors="replace")
+            self._stream = self._audio_stream()
+            first = next(self._frames(), None)
+            if first is None:
+                raise Refused("no sound can be decoded")
+            self.rate_hz = int(first.sample_rate)
+            check_shape(path, self.rate_hz, len(first.layout.channels), limits)
+            self._origin = int(self._stream.start_time or 0)
+            self.n_frames = self._count(limits.max_seconds)
+        except (av.FFmpegError, ValueError) as error:
+            self._file.close()
+            raise Refused(getattr(error, "strerror", None) or str(error)) from error
+        except BaseException:
+            self._file.close()
+            raise
+
+    def read(self, start: int, count: int) -> NDArray[np.float32]:
+        """See `Source.read`."""
+        blocks: list[NDArray[np.float32]] = []
+        missing = count
+        try:
+            self._seek(max(0.0, start / self.rate_hz - PREROLL_SECONDS))
+            for frame in self._frames():
+                block = _mono(_float_frames(frame))[max(0, start - self._position(frame)) :][:missing]
+                blocks.append(block)
+                missing -= len(block)
+                if missing == 0:
+                    break
+        except (av.FFmpegError, ValueError) as error:
+            raise Refused(getattr(error, "strerror", None) or str(error)) from error
+        return np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
+
+    def _audio_stream(self) -> AudioStream:
+        if not self._container.streams.audio:
+            raise Refused("no sound in it")
+        stream = self._container.streams.audio[0]
+        stream.codec_context.thread_type = "NONE"
+        return stream
+
+    def _frames(self) -> Any:
+        """Decoded frames from here on; a packet that cannot be decoded is passed over."""
+        for packet in self._container.demux(self._stream):
+            try:
+                yield from packet.decode()
+            except av.InvalidDataError:
+                continue
+
+    def _count(self, max_seconds: float) -> int:
+        """Frames in the file, or a second beyond the limit where it is longer."""
+        self._seek(0.0)
+        time_base = self._stream.time_base
+        assert time_base is not None
+        stop = self._origin + (max_seconds + 1) / time_base
+        end = self._origin
+        for packet in self._container.demux(self._stream):
+            if packet.pts is not None:
+                end = max(end, packet.pts + (packet.duration or 0))
+            if end > stop:
+                break
+        return round((end - self._origin) * time_base * self.rate_hz)
+
+    def _seek(self, seconds: float) -> None:
+        assert self._stream.time_base is not None
+        self._container.seek(self._origin + int(seconds / self._stream.time_base), stream=self._stream)
+
+    def _position(self, frame: AudioFrame) -> int:
+        """Where a frame begins, counted in samples."""
+        if frame.pts is None or frame.time_base is None:
+            raise Refused("its packets bear no times")
+        assert self._stream.time_base is not None
+        return round((frame.pts * frame.time_base - self._origin * self._stream.time_base) * self.rate_hz)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, t: TracebackType | None) -> None:
+        self._container.close()
+        self._file.close()
+
+
+def check_shape(path: Path, rate_hz: int, channels: int, limits: AudioLimits) -> None:
+    """Refuse what no recording has, before anything is allocated for it.
+
+    Raises:
+        AudioError: if the sample rate or the number of channels is beyond the limits.
+    """
+    if not 4000 <= rate_hz <= limits.max_sample_rate_hz:
+        fix = f"resample it to 4000 to {limits.max_sample_rate_hz} Hz"
+        raise AudioError(f"{path.name}: sample rate out of range", got=f"{rate_hz} Hz", fix=fix)
+    if channels > limits.max_channels:
+        fix = f"mix it down to {limits.max_channels} channels or fewer"
+        raise AudioError(f"{path.name}: too many channels", got=channels, fix=fix)
+
+
+def _mono(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean of the channels; `(n, channels)` to `(n,)` float32."""
+    channels = frames.shape[1]
+    return frames[:, 0] if channels == 1 else frames @ np.full(channels, 1 / channels, dtype=np.float32)
+
+
+def _float_frames(frame: AudioFrame) -> NDArray[np.float32]:
+    """The samples of a decoded frame in -1 to 1, `(n, channels)` float32."""
+    raw: NDArray[Any] = frame.to_ndarray()
+    raw = raw.T if frame.format.is_planar else raw.reshape(-1, len(frame.layout.channels))
+    samples = raw.astype(np.float32)
+    if raw.dtype.kind not in "iu":
+        return samples
+    full_scale = 2.0 ** (8 * raw.dtype.itemsize - 1)
+    return samples / np.float32(full_scale) - np.float32(raw.dtype.kind == "u")

@@ -1,0 +1,67 @@
+"""What a file says of itself."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mutagen
+
+MAX_TEXT_CHARACTERS = 300
+
+_NAMES = {
+    "title": ("title", "TIT2"),
+    "artist": ("artist", "albumartist", "TPE1", "TPE2"),
+    "album": ("album", "TALB"),
+    "genre": ("genre", "TCON"),
+}
+
+
+@dataclass(frozen=True)
+class Tags:
+    """The tags of a file; texts have no control characters and at most 300 characters.
+
+    Attributes:
+        title: as tagged, else the file's name without its ending.
+        artist, album, genre: as tagged; empty where unknown.
+        duration_seconds: as the header claims, or None.
+    """
+
+    title: str
+    artist: str = ""
+    album: str = ""
+    genre: str = ""
+    duration_seconds: float | None = None
+
+
+def read_tags(path: Path) -> Tags:
+    """The tags of a file, as far as they can be read; never an error, whatever is in the file."""
+    try:
+        file = mutagen.File(path, easy=True)
+        texts = {name: _text(file, keys) for name, keys in _NAMES.items()}
+        length = getattr(getattr(file, "info", None), "length", None)
+    except Exception:  # mutagen's readers fail in many ways on damaged files, and tags are never worth a failure
+        return Tags(title=_clean(path.stem))
+    duration = float(length) if length and math.isfinite(length) and length > 0 else None
+    return Tags(**(texts | {"title": texts["title"] or _clean(path.stem)}), duration_seconds=duration)
+
+
+def _text(tags: Mapping[str, Any] | None, keys: tuple[str, ...]) -> str:
+    """The first of the keys that has a text; several values are joined."""
+    for key in keys:
+        value = tags.get(key) if tags is not None else None
+        values = getattr(value, "text", value) or []
+        text = _clean(", ".join(str(one) for one in ([values] if isinstance(values, str) else values)))
+        if text:
+            return text
+    return ""
+
+
+def _clean(text: str) -> str:
+    """Text on one line, without control characters and lone surrogates, bounded in length."""
+    printable = "".join(" " if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in text[:10_000])
+    return " ".join(printable.split())[:MAX_TEXT_CHARACTERS]
