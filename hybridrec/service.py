@@ -62,10 +62,17 @@ class Answer:
         basis: `behaviour`, the user's plays seen through factors; `audio`, her plays by
             their sound, before the first fit; `popularity`, nothing is known of her;
             `track`, a seed song.
+        audio_weight: the share of sound it was made with for much-played tracks, 0 to 1:
+            the one asked for, or the tuned one.
+        model_version: of the model that gave it, or None before the first fit.
+        fingerprint: of the ears it goes by, or None without audio.
     """
 
     hits: list[Hit]
     basis: Basis
+    audio_weight: float
+    model_version: int | None
+    fingerprint: str | None
 
 
 @dataclass(frozen=True)
@@ -138,7 +145,7 @@ class RecommendationService:
             rows, scores = model.recommend_for(taste[None, :], n, exclude=heard_before, audio_weight=share)
             kept = np.asarray(rows[0][scores[0] > UNRANKED], dtype=np.int64)
             basis: Basis = "popularity" if not known else "behaviour" if model.knows_taste else "audio"
-            return Answer(self._hits(live, kept, model.tracks.user_parts(taste, kept, share)), basis)
+            return self._answer(live, kept, model.tracks.user_parts(taste, kept, share), basis, share)
 
     def similar(self, track: str, n: int = 10, *, audio_weight: float | None = None) -> Answer:
         """What sounds and is heard like a track.
@@ -171,7 +178,10 @@ class RecommendationService:
         rows, scores = model.similar_to(seed, n, exclude=leave_out, audio_weight=share)
         kept = np.asarray(rows[0][scores[0] > UNRANKED], dtype=np.int64)
         parts = model.tracks.seed_parts(seed, kept, share, model.calibration)
-        return Answer(self._hits(live, kept, parts), "track")
+        return self._answer(live, kept, parts, "track", share)
+
+    def _answer(self, live: LiveModel, rows: NDArray[np.int64], parts: Parts, basis: Basis, share: float) -> Answer:
+        return Answer(self._hits(live, rows, parts), basis, share, live.version, live.fingerprint)
 
     def _hits(self, live: LiveModel, rows: NDArray[np.int64], parts: Parts) -> list[Hit]:
         ids = [live.ids.id(row) for row in rows]
