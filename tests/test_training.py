@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from hybridrec.config import EncoderConfig, TrainingConfig
+from hybridrec.encoder.held_out import group_precision, halves_found
 from hybridrec.encoder.model import ChunkEncoder, new_encoder
-from hybridrec.encoder.spectrograms import SpectrogramPairs, halves_found
+from hybridrec.encoder.spectrograms import SpectrogramPairs
 from hybridrec.encoder.training import EpochReport, learning_rate, train
 from hybridrec.errors import Conflict
 
@@ -128,3 +129,16 @@ def test_halves_are_found_when_tracks_differ_and_guessed_when_they_do_not() -> N
     assert halves_found(model, distinct, CHUNK_FRAMES) == 1.0
     noise = [rng.normal(size=(N_MELS, 64)).astype(np.float16) for _ in range(60)]
     assert halves_found(model, noise, CHUNK_FRAMES) < 0.2
+
+
+def test_group_precision_of_a_ranking_worked_out_by_hand() -> None:
+    angles = np.deg2rad([0, 10, 19, 90, 100, 5])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    assert group_precision(vectors, np.array([1, 1, 1, 2, 2, -1]), fewest=2) == 1.0
+    # One pair lies between the two of the other, who find each other last: twice 1/1 and twice 1/3.
+    mixed = group_precision(vectors[[0, 1, 2, 3]], np.array([2, 1, 1, 2]), fewest=2)
+    assert mixed == pytest.approx((1 + 1 + 1 / 3 + 1 / 3) / 4)
+
+
+def test_groups_that_are_too_small_are_no_queries() -> None:
+    assert np.isnan(group_precision(np.eye(3, dtype=np.float32), np.array([0, 0, 1]), fewest=4))

@@ -1,4 +1,4 @@
-"""What training reads: whole spectrograms, drawn from in pairs of chunks, and the held-out retrieval figure."""
+"""What training reads: whole spectrograms, drawn from in chunks."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridrec.encoder.model import ChunkEncoder
 from hybridrec.encoder.training import Pairs
 
 Augment = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]]
 """Changes `(n, n_mels, n_frames)` chunks as a recording might be changed without becoming other music."""
-
-HALF_CHUNKS = 5
-"""Chunks that stand for half a track in the held-out figure."""
 
 
 @dataclass(frozen=True)
@@ -55,26 +51,3 @@ def spaced_chunks(spectrogram: NDArray[np.float16], chunk_frames: int, n_chunks:
     """Evenly spaced chunks from end to end, `(n_chunks, n_mels, chunk_frames)` float32; they may overlap."""
     starts = np.linspace(0, spectrogram.shape[1] - chunk_frames, n_chunks).round().astype(np.int64)
     return np.stack([spectrogram[:, start : start + chunk_frames] for start in starts]).astype(np.float32)
-
-
-def halves_found(model: ChunkEncoder, spectrograms: Sequence[NDArray[np.float16]], chunk_frames: int) -> float:
-    """Recall@1 of tracks by their other half: the share of halves whose nearest neighbour is the other half.
-
-    Args:
-        model: the ears to judge.
-        spectrograms: `(n_mels, n_frames)` float16 log-mel each, two chunks or longer.
-        chunk_frames: frames in a chunk.
-
-    Returns:
-        0 to 1, over both halves of all tracks, each sought among all other halves.
-    """
-    vectors = []
-    for spectrogram in spectrograms:
-        middle = spectrogram.shape[1] // 2
-        for half in (spectrogram[:, :middle], spectrogram[:, middle:]):
-            vectors.append(model.embed(spaced_chunks(half, chunk_frames, HALF_CHUNKS)))
-    rows = np.array(vectors)
-    cosines = rows @ rows.T
-    np.fill_diagonal(cosines, -np.inf)
-    other_half = np.arange(len(rows)) ^ 1
-    return float((cosines.argmax(axis=1) == other_half).mean())
