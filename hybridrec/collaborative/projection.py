@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import Ridge
-from sklearn.model_selection import KFold
 
 RIDGES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 FOLDS = 5
@@ -55,6 +53,8 @@ def fit_projection(
         support: `(n,)` int64 listeners of the same tracks, each at least 1.
         seed: draws the folds.
     """
+    from sklearn.linear_model import Ridge  # slow to import, and only fitting needs it
+
     if len(embeddings) < FEWEST_TRACKS:
         centre = factors.mean(axis=0) if len(factors) else np.zeros(factors.shape[1])
         return Projection(np.zeros((embeddings.shape[1], factors.shape[1]), np.float32), centre.astype(np.float32))
@@ -71,6 +71,9 @@ def fit_projection(
 def _held_out_error(
     inputs: NDArray[np.float32], targets: NDArray[np.float32], trust: NDArray[np.float64], ridge: float, seed: int
 ) -> float:
+    from sklearn.linear_model import Ridge
+    from sklearn.model_selection import KFold
+
     folds = KFold(min(FOLDS, len(inputs)), shuffle=True, random_state=seed)
     error = 0.0
     for train, held_out in folds.split(inputs):
