@@ -221,7 +221,7 @@ class RecommendationService:
             raise Conflict("the id belongs to a track with other audio", got=id_, fix="choose another id")
         ears, heard = self._ears_of_library(), self._hear(path)
         kept = self._keep(path, content_hash)
-        track = _described(id_, details, read_tags(path), heard.duration_seconds, kept, content_hash)
+        track = _described(id_, details, read_tags(path, details.filename), heard.duration_seconds, kept, content_hash)
         self.library.put_heard([HeardTrack(track, None, ears.fingerprint, heard.embedding)])
         return self.library.track(id_), True
 
@@ -348,10 +348,9 @@ def _unplayed(embedding: NDArray[np.float32], live: LiveModel) -> Sides:
 def _described(
     id_: str, details: TrackDetails, tags: Tags, duration_seconds: float, kept: Path, content_hash: str
 ) -> Track:
-    name = Path(details.filename).stem
     return Track(
         id=id_,
-        title=details.title or tags.title or name,
+        title=details.title or tags.title,
         artist=details.artist or tags.artist,
         album=details.album or tags.album,
         genre=details.genre or tags.genre,
