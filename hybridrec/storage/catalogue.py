@@ -106,7 +106,9 @@ class Catalogue:
 
 def put_tracks(connection: Connection, tracks: Sequence[Track], paths: StoredPaths) -> None:
     """Add or update tracks within a transaction; unchanged ones are not written."""
-    new = {track.id: _row(track, paths) for track in tracks}
+    new: dict[str, dict[str, Any]] = {}
+    for track in tracks:
+        new[track.id] = _merge(new.get(track.id, {}), _row(track, paths))
     stored = select(*_COLUMNS).where(among(connection, schema.tracks.c.id, new))
     known = {row.id: row._asdict() for row in connection.execute(stored).all()}
     merged = [_merge(known.get(id_, {}), row) for id_, row in new.items()]

@@ -36,6 +36,7 @@ from sqlalchemy import (
     func,
     literal,
     make_url,
+    or_,
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -83,7 +84,7 @@ class Database:
         """
         try:
             url = make_url(location)
-        except ArgumentError:
+        except (ArgumentError, ValueError):
             raise InvalidInput("not a database URL", fix="write postgresql://name:password@host/database") from None
         if url.get_backend_name() != "postgresql":
             fix = "give a directory, or postgresql://name:password@host/database"
@@ -148,20 +149,32 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], by: Sequence[str]) -> None:
-    """Insert rows; where one with the same `by` columns is there, its other given columns are replaced."""
+def upsert(
+    connection: Connection,
+    table: Table,
+    rows: Sequence[dict[str, Any]],
+    by: Sequence[str],
+    unless_same: Sequence[str] = (),
+) -> None:
+    """Insert rows; where one with the same `by` columns is there, its other given columns are replaced.
+
+    If `unless_same` names columns, a row that differs in none of them is left as it is.
+    """
     if not rows:
         return
     statement = _insert(connection, table)
     replaced = {name: statement.excluded[name] for name in rows[0] if name not in by}
-    connection.execute(statement.on_conflict_do_update(index_elements=list(by), set_=replaced), list(rows))
+    differs = [table.c[name].is_distinct_from(statement.excluded[name]) for name in unless_same]
+    where = or_(*differs) if differs else None
+    connection.execute(statement.on_conflict_do_update(index_elements=list(by), set_=replaced, where=where), list(rows))
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> int:
     """Insert the rows that are not there yet and return how many these were."""
     if not rows:
         return 0
-    return connection.execute(_insert(connection, table).on_conflict_do_nothing(), list(rows)).rowcount
+    statement = _insert(connection, table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    return connection.execute(statement, list(rows)).rowcount
 
 
 def _insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:

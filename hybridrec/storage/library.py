@@ -105,10 +105,10 @@ class Library(Catalogue, EmbeddingStore, PlayStore, InteractionStore, ArtefactSt
             done = migrations.applied(connection)
         if done == 0 and not create:
             raise _missing(self.location)
-        migrations.refuse_newer(done)
+        migrations.refuse_newer(done, migrations.MIGRATIONS)
         if done < len(migrations.MIGRATIONS):
             with self._database.write() as connection:
-                migrations.migrate(connection)
+                migrations.migrate(connection, migrations.MIGRATIONS)
 
 
 def _count(table: Table) -> Any:

@@ -104,7 +104,7 @@ def applied(connection: Connection) -> int:
     return 0
 
 
-def migrate(connection: Connection, steps: Sequence[Migration] = MIGRATIONS) -> None:
+def migrate(connection: Connection, steps: Sequence[Migration]) -> None:
     """Take the steps that are still missing, in the caller's transaction.
 
     Raises:
@@ -120,7 +120,7 @@ def migrate(connection: Connection, steps: Sequence[Migration] = MIGRATIONS) -> 
         connection.execute(insert(schema.migrations), row)
 
 
-def refuse_newer(done: int, steps: Sequence[Migration] = MIGRATIONS) -> None:
+def refuse_newer(done: int, steps: Sequence[Migration]) -> None:
     """Stop before a schema that this program does not know.
 
     Raises:

@@ -19,7 +19,7 @@ from hybridrec.storage.schema import checked_id
 from hybridrec.workflows.play_files import PlayFile, Row
 
 MAX_BAD_ROWS_KEPT = 100
-_BATCH_PLAYS = 5000
+_BATCH_PLAYS = 10_000
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def ingest_plays(
     Columns: user, track, and if they are known played_at (seconds since 1970, or
     ISO 8601, which is UTC unless it says otherwise), fraction, and weight, which
     may be called plays or count. The file is checked to its end before the first
-    play is stored. Plays are stored 5000 at a time; an import that was cut short
+    play is stored. Plays are stored 10,000 at a time; an import that was cut short
     is simply repeated, for a play that is told twice counts once.
 
     Args:
