@@ -114,30 +114,42 @@ def _read(path: Path, limits: AudioLimits, use: Callable[[Source], T]) -> T:
     raise AudioError(f"{path.name}: damaged beyond hearing ({reason.strip(' .')})", fix="get the file again")
 
 
-def _readers(path: Path, limits: AudioLimits) -> Iterator[Callable[[], Source]]:
-    """Ways to read a file, the fastest first.
+def check_file(path: Path, limits: AudioLimits) -> None:
+    """Refuse what need not be opened to be refused.
 
     Raises:
-        AudioError: if it is missing, empty, too large, or not audio.
+        AudioError: if it is missing, not a file, empty, or too large.
     """
     try:
         facts = path.stat()
-        if not stat.S_ISREG(facts.st_mode):
-            raise AudioError(f"{path.name}: not a file", fix="name an audio file")
-        if facts.st_size == 0:
-            raise AudioError(f"{path.name}: the file is empty", got="0 bytes", fix="get the file again")
-        if facts.st_size > limits.max_file_bytes:
-            fix = f"give at most {limits.max_file_bytes} bytes"
-            raise AudioError(f"{path.name}: the file is too large", got=f"{facts.st_size} bytes", fix=fix)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if not stat.S_ISREG(facts.st_mode):
+        raise AudioError(f"{path.name}: not a file", fix="name an audio file")
+    if facts.st_size == 0:
+        raise AudioError(f"{path.name}: the file is empty", got="0 bytes", fix="get the file again")
+    if facts.st_size > limits.max_file_bytes:
+        fix = f"give at most {limits.max_file_bytes} bytes"
+        raise AudioError(f"{path.name}: the file is too large", got=f"{facts.st_size} bytes", fix=fix)
+
+
+def _readers(path: Path, limits: AudioLimits) -> Iterator[Callable[[], Source]]:
+    """Ways to read a file, the fastest first."""
+    check_file(path, limits)
+    try:
         with path.open("rb", buffering=0) as file:
             kind = kind_of(file)
     except OSError as error:
-        raise AudioError(f"{path.name}: cannot be read ({error.strerror})", fix="check that it is there") from error
+        raise _unreadable(path, error) from error
     if kind is None:
         raise AudioError(f"{path.name}: not audio, whatever its name says", fix=f"give {HEARD_KINDS}")
     if kind.for_libsndfile:
         yield lambda: SndfileSource(path, limits)
     yield lambda: FFmpegSource(path, kind.demuxer, limits)
+
+
+def _unreadable(path: Path, error: OSError) -> AudioError:
+    return AudioError(f"{path.name}: cannot be read ({error.strerror})", fix="check that it is there and yours to read")
 
 
 def _check_duration(path: Path, source: Source, limits: AudioLimits) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 HEARD_KINDS = "MP3, FLAC, Ogg Vorbis, Opus, WAV, AIFF, M4A or AAC"
+AUDIO_SUFFIXES = frozenset(
+    (".mp3", ".flac", ".ogg", ".oga", ".opus", ".wav", ".aif", ".aiff", ".aifc", ".m4a", ".mp4", ".aac")
+)
 
 _HEAD_BYTES = 4096
 _ID3_HEADER_BYTES = 10
@@ -62,3 +66,17 @@ def _synchsafe(digits: bytes) -> int:
     for digit in digits:
         length = length << 7 | digit & 0x7F
     return length
+
+
+def is_worth_hearing(path: Path) -> bool:
+    """Whether a file is audio, or claims to be by its name, so that its failure is worth a word.
+
+    Raises:
+        OSError: if it cannot be opened.
+    """
+    if path.suffix.lower() in AUDIO_SUFFIXES:
+        return True
+    if not path.is_file():
+        return False
+    with path.open("rb", buffering=0) as file:
+        return kind_of(file) is not None

@@ -38,16 +38,22 @@ class Tags:
     duration_seconds: float | None = None
 
 
-def read_tags(path: Path) -> Tags:
-    """The tags of a file, as far as they can be read; never an error, whatever is in the file."""
+def read_tags(path: Path, called: str = "") -> Tags:
+    """The tags of a file, as far as they can be read; never an error, whatever is in the file.
+
+    Args:
+        path: an audio file.
+        called: the name to make a title of, where the path's own says nothing, as for an upload.
+    """
+    name = _clean(Path(called).stem or path.stem)
     try:
         file = mutagen.File(path, easy=True)
         texts = {name: _text(file, keys) for name, keys in _NAMES.items()}
         length = getattr(getattr(file, "info", None), "length", None)
     except Exception:  # mutagen's readers fail in many ways on damaged files, and tags are never worth a failure
-        return Tags(title=_clean(path.stem))
+        return Tags(title=name)
     duration = float(length) if length and math.isfinite(length) and length > 0 else None
-    return Tags(**(texts | {"title": texts["title"] or _clean(path.stem)}), duration_seconds=duration)
+    return Tags(**(texts | {"title": texts["title"] or name}), duration_seconds=duration)
 
 
 def _text(tags: Mapping[str, Any] | None, keys: tuple[str, ...]) -> str:

@@ -1,0 +1,105 @@
+"""Ears: from an audio file to its embedding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridrec.audio.decode import decode_chunks
+from hybridrec.audio.melspec import log_mel
+from hybridrec.audio.stages import StageClock
+from hybridrec.config import AudioConfig, AudioLimits, EncoderConfig
+from hybridrec.encoder.checkpoint import Checkpoint
+from hybridrec.encoder.model import new_encoder
+from hybridrec.errors import NotReady
+from hybridrec.storage.library import Library
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was heard of a file.
+
+    Attributes:
+        embedding: `(128,)` float32 of unit length (the length is the encoder's `embedding_size`).
+        duration_seconds: length of the track.
+    """
+
+    embedding: NDArray[np.float32]
+    duration_seconds: float
+
+
+class Ears:
+    """An encoder with the audio settings it was trained on, ready to hear files.
+
+    May be used from several threads at once.
+
+    Args:
+        checkpoint: the encoder.
+        limits: what a file may ask before it is refused.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, limits: AudioLimits | None = None) -> None:
+        self.fingerprint = checkpoint.fingerprint
+        self._audio = checkpoint.audio
+        self._model = checkpoint.build()
+        self._limits = limits or AudioLimits()
+
+    @classmethod
+    def from_checkpoint(cls, payload: bytes, limits: AudioLimits | None = None) -> Self:
+        """Ears from the bytes of a checkpoint.
+
+        Raises:
+            InvalidInput: if the bytes are no checkpoint, damaged, or written by a newer version.
+        """
+        return cls(Checkpoint.from_bytes(payload), limits)
+
+    def hear(self, path: Path, clock: StageClock | None = None) -> Heard:
+        """The embedding of a file: the mean of its chunks' vectors, renormalised.
+
+        Args:
+            path: an audio file.
+            clock: told the time of each stage.
+
+        Raises:
+            AudioError: if the file is missing, empty, not audio, damaged, silent, or beyond the limits.
+        """
+        clock = clock or StageClock()
+        excerpts = decode_chunks(path, self._audio, self._limits, clock)
+        with clock.stage("mel"):
+            chunks = log_mel(excerpts.samples, self._audio)
+        with clock.stage("network"):
+            embedding = self._model.embed(chunks)
+        return Heard(embedding, excerpts.duration_seconds)
+
+
+def library_ears(library: Library) -> Ears:
+    """The ears of a library's current encoder.
+
+    Raises:
+        NotReady: if the library has no encoder, or goes by vectors that its encoder did not make.
+    """
+    current = library.current("encoder")
+    if current is None:
+        raise NotReady("the library has no encoder", fix="run `hybridrec ingest audio` or `hybridrec train-encoder`")
+    if current.fingerprint != library.ears():
+        fix = "run `hybridrec ingest audio` with its encoder"
+        raise NotReady("the library's embeddings were made by other ears than its encoder", got=library.ears(), fix=fix)
+    return Ears.from_checkpoint(library.artefact_bytes("encoder", current.version))
+
+
+def ensure_ears(library: Library) -> bytes:
+    """The library's current encoder, as the bytes of its checkpoint.
+
+    A library without one gets an untrained encoder, always the same: its random
+    filters tell timbres apart to some degree, until `hybridrec train-encoder`
+    makes better ones.
+    """
+    if library.current("encoder") is None:
+        audio = AudioConfig()
+        untrained = Checkpoint.of(new_encoder(EncoderConfig(), audio.n_mels, seed=0), audio, {"trained": False})
+        library.save_artefact("encoder", untrained.to_bytes(), untrained.fingerprint, untrained.figures)
+    return library.artefact_bytes("encoder")

@@ -1,0 +1,181 @@
+"""Many files heard at once, each core with ears of its own; a file that kills its process harms no other."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import threadpoolctl
+import torch
+
+from hybridrec.audio.decode import check_file
+from hybridrec.audio.kinds import is_worth_hearing
+from hybridrec.audio.stages import StageClock
+from hybridrec.audio.tags import Tags, read_tags
+from hybridrec.config import AudioLimits
+from hybridrec.errors import AudioError, NotReady
+from hybridrec.workflows.ears import Ears, Heard
+
+IN_FLIGHT = 4
+"""Files a worker that are handed out ahead; what bounds memory however many there are."""
+
+
+@dataclass(frozen=True)
+class HeardFile:
+    """What became of a file.
+
+    Attributes:
+        path: the file.
+        size_bytes, mtime_ns, content_hash: how it looked; the hash is hex SHA-256.
+        tags: what it says of itself.
+        heard: what was heard; None if that was not needed or not possible.
+        why: the reason if it could not be heard.
+        stage_seconds: processor time by stage.
+    """
+
+    path: Path
+    size_bytes: int = 0
+    mtime_ns: int = 0
+    content_hash: str = ""
+    tags: Tags = field(default_factory=lambda: Tags(""))
+    heard: Heard | None = None
+    why: str = ""
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+
+
+class HearingPool:
+    """Processes that hear files. A context manager.
+
+    Args:
+        ears_bytes: the checkpoint that each of them loads.
+        limits: what a file may ask.
+        known: hex SHA-256 of files that need not be heard again.
+        workers: how many processes.
+
+    Raises:
+        NotReady: if a process cannot start.
+    """
+
+    def __init__(self, ears_bytes: bytes, limits: AudioLimits, known: frozenset[str], workers: int) -> None:
+        self._initargs = (ears_bytes, limits, known)
+        self._workers = workers
+        self._pool = self._start(workers)
+
+    def hear(self, paths: Iterable[Path]) -> Iterator[HeardFile | None]:
+        """What became of each file, in the order given; None for a file that is not audio and does not claim to be."""
+        paths = iter(paths)
+        waiting: deque[tuple[Path, Future[HeardFile | None]]] = deque()
+        while True:
+            room = IN_FLIGHT * self._workers - len(waiting)
+            waiting.extend((path, self._submit(path)) for path in islice(paths, room))
+            if not waiting:
+                return
+            path, future = waiting.popleft()
+            try:
+                heard = future.result()
+            except BrokenProcessPool:
+                suspects = [path, *(path for path, _ in waiting)]
+                waiting.clear()
+                yield from self._one_by_one(suspects)
+            else:
+                yield heard
+
+    def _one_by_one(self, suspects: list[Path]) -> Iterator[HeardFile | None]:
+        """Hear files one at a time, so that one that kills its process is known by it."""
+        self._restart(1)
+        for path in suspects:
+            try:
+                heard = self._submit(path).result()
+            except BrokenProcessPool:
+                heard = HeardFile(path, why=f"{path.name}: the process that heard it died; get the file again")
+                self._restart(1)
+            yield heard
+        self._restart(self._workers)
+
+    def _submit(self, path: Path) -> Future[HeardFile | None]:
+        try:
+            return self._pool.submit(_hear_file, path)
+        except BrokenProcessPool as error:
+            broken: Future[HeardFile | None] = Future()
+            broken.set_exception(error)
+            return broken
+
+    def _restart(self, workers: int) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        self._pool = self._start(workers)
+
+    def _start(self, workers: int) -> ProcessPoolExecutor:
+        spawn = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(workers, spawn, initializer=_start_worker, initargs=self._initargs)
+        try:
+            pool.submit(os.getpid).result()
+        except BrokenProcessPool as error:
+            raise NotReady("a process that hears cannot start", fix="see its message above, or free memory") from error
+        return pool
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, t: TracebackType | None) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+
+class _Worker:
+    """What a process of the pool keeps between files."""
+
+    ears: Ears
+    limits: AudioLimits
+    known: frozenset[str]
+
+
+def _start_worker(ears_bytes: bytes, limits: AudioLimits, known: frozenset[str]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+    threadpoolctl.threadpool_limits(1)
+    _Worker.ears = Ears.from_checkpoint(ears_bytes, limits)
+    _Worker.limits, _Worker.known = limits, known
+
+
+def _leave_with_parent() -> None:
+    """End with the parent even where it was killed and could not say so."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _hear_file(path: Path) -> HeardFile | None:
+    try:
+        return _heard(path) if is_worth_hearing(path) else None
+    except AudioError as error:
+        why = str(error)
+    except OSError as error:
+        why = f"{path.name}: cannot be read ({error.strerror})"
+    except Exception as error:  # one odd file must never stop the others
+        why = f"{path.name}: {type(error).__name__}: {error}"
+    return HeardFile(path, why=why)
+
+
+def _heard(path: Path) -> HeardFile:
+    check_file(path, _Worker.limits)
+    with path.open("rb") as file:
+        facts = os.fstat(file.fileno())
+        content_hash = hashlib.file_digest(file, "sha256").hexdigest()
+    clock = StageClock()
+    heard = None if content_hash in _Worker.known else _Worker.ears.hear(path, clock)
+    return HeardFile(
+        path, facts.st_size, facts.st_mtime_ns, content_hash, read_tags(path), heard, stage_seconds=clock.seconds
+    )
