@@ -67,8 +67,8 @@ def _pluck(hertz: float, seconds: float, brightness: float, rng: np.random.Gener
     period_samples = SAMPLE_RATE_HZ / hertz - 0.5  # the averaging below delays by half a sample
     delay, fraction = int(period_samples), period_samples % 1
     excitation = np.zeros(len(_times(seconds + 0.3)))
-    burst = rng.uniform(-1, 1, delay)
-    excitation[:delay] = lfilter([0.15 + 0.8 * brightness], [1, -(0.85 - 0.8 * brightness)], burst)
+    burst = lfilter([1.0], [1, -(0.85 - 0.8 * brightness)], rng.uniform(-1, 1, delay))
+    excitation[:delay] = burst - burst.mean()  # a string has no constant part, and the loop would keep one
     loss = 0.994 ** (220 / hertz)
     loop = np.zeros(delay + 3)
     loop[0] = 1

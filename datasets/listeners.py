@@ -76,6 +76,8 @@ def simulate_plays(
         raise InvalidInput("every track needs a style", got=len(styles), fix=f"give {len(track_ids)} of them")
     if users < 1:
         raise InvalidInput("users must be 1 or more", got=users, fix="choose a value in that range")
+    if not track_ids:
+        return []
     taste = taste or Taste()
     rng = np.random.default_rng(seed)
     utilities = _utilities(styles, users, taste, rng)
@@ -117,8 +119,10 @@ def _tracks_played(users: int, playable: int, taste: Taste, rng: np.random.Gener
 
 def _pick(utilities: Matrix, counts: NDArray[np.int64]) -> Mask:
     """For each listener the `counts` tracks of highest utility, as `(users, tracks)`."""
-    ranks = np.argsort(np.argsort(-utilities, axis=1), axis=1)
-    return np.asarray(ranks < counts[:, None])
+    picked = np.zeros(utilities.shape, dtype=bool)
+    for user, count in enumerate(counts):
+        picked[user, np.argsort(-utilities[user])[:count]] = True
+    return picked
 
 
 def _limit_listeners(played: Mask, sparse: Mask, rng: np.random.Generator) -> None:

@@ -125,7 +125,7 @@ def synthesise_catalogue(
 
 def _plan(directory: Path, tracks: int, seed: int) -> Iterator[tuple[_Artist, SyntheticTrack]]:
     """Who makes what; a track's sound depends on its own seed only, so any of them can be made alone."""
-    artists = _invent_artists(-(-tracks // TRACKS_AN_ARTIST), seed)
+    artists = _invent_artists(max(-(-tracks // TRACKS_AN_ARTIST), min(tracks, len(STYLES))), seed)
     rng = np.random.default_rng((seed, 1))
     titles = [f"{first} {last}" for first in FIRST_WORDS for last in LAST_WORDS]
     order = rng.permutation(len(titles))
