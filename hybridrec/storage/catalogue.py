@@ -48,12 +48,9 @@ class Catalogue:
 
     def tracks(self, ids: Collection[str]) -> dict[str, Track]:
         """Tracks by their ids; those that the library has not are left out."""
-        found: dict[str, Track] = {}
         with self._database.read() as connection:
-            for batch in batches(ids):
-                rows = connection.execute(select(*_COLUMNS).where(schema.tracks.c.id.in_(batch)))
-                found.update((row.id, _track(row, self._paths)) for row in rows)
-        return found
+            query = select(*_COLUMNS).where(among(connection, schema.tracks.c.id, ids))
+            return {row.id: _track(row, self._paths) for row in connection.execute(query).all()}
 
     def track_by_hash(self, content_hash: str) -> Track | None:
         """The track whose file has this hex SHA-256, or None; of several, the one that came first."""

@@ -15,7 +15,7 @@ from hybridrec.data.tracks import Track
 from hybridrec.errors import FingerprintMismatch, InvalidInput
 from hybridrec.storage import changes, schema
 from hybridrec.storage.catalogue import put_tracks, track_keys
-from hybridrec.storage.database import Database, batches, upsert
+from hybridrec.storage.database import Database, among, batches, upsert
 from hybridrec.storage.paths import StoredPaths
 
 _LITTLE_ENDIAN = np.dtype("<f4")
@@ -110,10 +110,10 @@ class EmbeddingStore:
             .where(schema.fingerprints.c.fingerprint == fingerprint)
             .order_by(schema.tracks.c.key)
         )
-        queries = [query] if ids is None else [query.where(schema.tracks.c.id.in_(some)) for some in batches(ids)]
         with self._database.read() as connection:
             dimension = int(connection.scalar(_dimension(fingerprint)) or 0)
-            rows = [row for query in queries for row in connection.execute(query)]
+            some = query if ids is None else query.where(among(connection, schema.tracks.c.id, ids))
+            rows = connection.execute(some).all()
         flat = np.frombuffer(b"".join(vector for _, vector in rows), dtype=_LITTLE_ENDIAN)
         vectors = flat.astype(np.float32).reshape(len(rows), dimension)
         return Embeddings(fingerprint, tuple(id_ for id_, _ in rows), vectors)

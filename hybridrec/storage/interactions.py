@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import scipy.sparse as sp
@@ -44,7 +45,7 @@ class InteractionStore:
             user_ids, user_keys = _ids(connection, schema.users)
             track_ids, track_keys = _ids(connection, schema.tracks)
             rows = connection.execute(select(plays.user_key, plays.track_key, EFFECTIVE_WEIGHT)).all()
-        told = np.array([tuple(row) for row in rows], dtype=np.float64).reshape(len(rows), 3)
+        told = np.fromiter(chain.from_iterable(rows), dtype=np.float64, count=3 * len(rows)).reshape(-1, 3)
         matrix = build_interactions(
             np.searchsorted(user_keys, told[:, 0].astype(np.int64)),
             np.searchsorted(track_keys, told[:, 1].astype(np.int64)),

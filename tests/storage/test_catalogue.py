@@ -25,6 +25,13 @@ def test_a_track_comes_back_as_it_was_given(library: Library) -> None:
     assert library.track("t") == FULL
 
 
+def test_many_tracks_are_looked_up_at_once(library: Library) -> None:
+    library.put_tracks(Track(f"t{number}") for number in range(2500))
+    asked = [f"t{number}" for number in range(0, 5000, 2)]
+    assert library.tracks(asked) == {id_: Track(id_) for id_ in asked[:1250]}
+    assert library.tracks([]) == {}
+
+
 def test_a_later_record_adds_and_changes_but_never_empties(library: Library) -> None:
     library.put_tracks([FULL])
     library.put_tracks([Track("t", artist="Joni Mitchell")])

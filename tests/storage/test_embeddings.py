@@ -36,6 +36,14 @@ def test_fingerprints_never_mix(library: Library) -> None:
     assert library.embeddings("three").vectors.shape == (0, 0)
 
 
+def test_vectors_of_some_tracks_come_as_far_as_they_were_heard(library: Library) -> None:
+    library.put_embeddings(Embeddings("ears", ("b", "a", "c"), vectors(3, 4)))
+    found = library.embeddings("ears", ["unheard", "c", "b"])
+    assert found.ids == ("b", "c")
+    assert_array_equal(found.vectors, vectors(3, 4)[[0, 2]])
+    assert library.embeddings("ears", []).vectors.shape == (0, 4)
+
+
 def test_a_vector_that_is_stored_again_is_replaced(library: Library) -> None:
     library.put_embeddings(Embeddings("ears", ("a",), vectors(1, 4, seed=1)))
     library.put_embeddings(Embeddings("ears", ("a",), vectors(1, 4, seed=2)))
