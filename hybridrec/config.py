@@ -185,12 +185,13 @@ class EncoderConfig(_Settings):
     """The shape of the chunk encoder, from small filters to broad ones.
 
     Attributes:
-        channels: filters of each strided 3 x 3 stage; every stage halves mels and frames.
+        channels: filters of each stage; the first, of 5 x 5, keeps every fourth mel and frame, the others, of 3 x 3,
+            every second.
         broad_channels: filters of the last layer, which sees all mels at once.
         embedding_size: length of the embedding.
     """
 
-    channels: tuple[int, ...] = (32, 64, 128, 192)
+    channels: tuple[int, ...] = (40, 80, 160)
     broad_channels: int = 384
     embedding_size: int = 128
 
@@ -215,6 +216,7 @@ class TrainingConfig(_Settings):
             track itself. At 0 such tracks are left out of the loss: neither alike nor different.
         projection_size: width of the head that only training has.
         averaging: decay of the running mean of the weights that is kept in the end; 0 keeps the last weights.
+        whitening: how far the finished embedding space is evened out, 0 (not at all) to 1.
         held_out_share: share of the tracks that are never trained on and give the retrieval figure.
         seconds_per_track: how much of a track, around its middle, is read.
     """
@@ -229,6 +231,7 @@ class TrainingConfig(_Settings):
     group_weight: float = 0.0
     projection_size: int = 256
     averaging: float = 0.95
+    whitening: float = 0.5
     held_out_share: float = 0.1
     seconds_per_track: float = 60.0
 
@@ -243,5 +246,6 @@ class TrainingConfig(_Settings):
         _require(0 <= self.group_weight <= 1, "group_weight must be 0 to 1", self.group_weight)
         _require(self.projection_size >= 2, "projection_size must be 2 or more", self.projection_size)
         _require(0 <= self.averaging < 1, "averaging must be 0 to below 1", self.averaging)
+        _require(0 <= self.whitening <= 1, "whitening must be 0 to 1", self.whitening)
         _require(0 < self.held_out_share < 1, "held_out_share must be between 0 and 1", self.held_out_share)
         _require(self.seconds_per_track >= 2, "seconds_per_track must be 2 or more", self.seconds_per_track)

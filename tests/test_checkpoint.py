@@ -98,7 +98,7 @@ def test_a_newer_version_is_refused(checkpoint: Checkpoint) -> None:
 
 def test_weights_of_another_shape_are_refused(checkpoint: Checkpoint) -> None:
     wider = {**SMALL.to_dict(), "broad_channels": 16}
-    with pytest.raises(InvalidInput, match=r"broad.0.weight must be \(16, 8, 24, 3\); got \(8, 8, 24, 3\)"):
+    with pytest.raises(InvalidInput, match=r"broad.0.weight must be \(16, 8, 12, 3\); got \(8, 8, 12, 3\)"):
         Checkpoint.from_bytes(with_about(checkpoint.to_bytes(), encoder=wider))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
 from typing import cast
 
 import numpy as np
@@ -16,8 +18,8 @@ from hybridrec.data.embeddings import unit_length
 class ChunkEncoder(nn.Module):
     """A convolutional network from small filters to broad ones.
 
-    Strided 3 x 3 stages hear local detail (onsets, partials) and halve mels and
-    frames each; the last, broad layer spans all mels, because where in the
+    Strided stages of small filters hear local detail (onsets, partials) and
+    thin out mels and frames; the last, broad layer spans all mels, because where in the
     spectrum something sounds is timbre; the frames are then averaged and a
     linear layer gives the embedding. The loudness of a chunk is taken out
     first, so that the same music at half volume is the same music.
@@ -31,14 +33,13 @@ class ChunkEncoder(nn.Module):
         super().__init__()
         self.config = config
         self.n_mels = n_mels
-        self.mels = nn.BatchNorm1d(n_mels)
-        widths = (1, *config.channels)
-        self.stages = nn.Sequential(*(_stage(a, b) for a, b in zip(widths, config.channels, strict=False)))
-        height = n_mels
-        for _ in config.channels:
-            height = (height + 1) // 2
+        self.mels = nn.BatchNorm1d(n_mels, affine=False)
+        stages = [_stage(1, config.channels[0], size=5, stride=4)]
+        stages += [_stage(inputs, outputs, size=3, stride=2) for inputs, outputs in pairwise(config.channels)]
+        self.stages = nn.Sequential(*stages)
+        height = math.ceil(n_mels / (2 * 2 ** len(config.channels)))
         self.broad = nn.Sequential(
-            nn.Conv2d(widths[-1], config.broad_channels, (height, 3), padding=(0, 1), bias=False),
+            nn.Conv2d(config.channels[-1], config.broad_channels, (height, 3), padding=(0, 1), bias=False),
             nn.BatchNorm2d(config.broad_channels),
             nn.ReLU(inplace=True),
         )
@@ -72,9 +73,9 @@ class ChunkEncoder(nn.Module):
         return unit_length(vectors.mean(axis=0))
 
 
-def _stage(inputs: int, outputs: int) -> nn.Sequential:
+def _stage(inputs: int, outputs: int, *, size: int, stride: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
+        nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     )

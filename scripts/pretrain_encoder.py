@@ -1,0 +1,58 @@
+"""Train the ears that the package ships on a manifest of freely licensed music.
+
+    python scripts/fetch_free_music.py free_music --split train
+    python scripts/pretrain_encoder.py free_music/manifest.tsv encoder.safetensors
+
+Goes on where it was interrupted, as long as the settings are the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import time
+from pathlib import Path
+
+from hybridrec.config import TrainingConfig
+from hybridrec.encoder.training import EpochReport
+from hybridrec.workflows.pretrain_encoder import pretrain_encoder
+
+RECIPE = TrainingConfig(
+    epochs=40, steps_per_epoch=25, tracks_per_step=128, averaging=0.99, whitening=1.0, seconds_per_track=150.0
+)
+
+
+def main() -> None:
+    """Parse the arguments and train."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--work", type=Path, default=Path("pretraining"), help="for spectrograms and the state")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu")
+    for field in dataclasses.fields(RECIPE):
+        default = getattr(RECIPE, field.name)
+        parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(default), default=default)
+    arguments = parser.parse_args()
+    training = TrainingConfig(**{field.name: getattr(arguments, field.name) for field in dataclasses.fields(RECIPE)})
+    start = time.monotonic()
+
+    def log(report: EpochReport) -> None:
+        figures = ", ".join(f"{name} {value:.3f}" for name, value in report.figures.items())
+        print(f"epoch {report.epoch}: loss {report.loss:.3f}, {figures}, {time.monotonic() - start:.0f} s", flush=True)
+
+    ears = pretrain_encoder(
+        arguments.manifest,
+        arguments.work,
+        training=training,
+        seed=arguments.seed,
+        on_epoch=log,
+        show_progress=True,
+        device=arguments.device,
+    )
+    ears.checkpoint.save(arguments.output)
+    print(f"{ears.in_words()}; held out: {ears.after}; {arguments.output}")
+
+
+if __name__ == "__main__":
+    main()
