@@ -31,8 +31,9 @@ class Catalogue:
         Raises:
             InvalidInput: for an id that cannot be stored; nothing is then.
         """
+        waiting = list(batches(tracks))
         with self._database.write() as connection:
-            for batch in batches(tracks):
+            for batch in waiting:
                 put_tracks(connection, batch, self._paths)
 
     def track(self, id_: str) -> Track:

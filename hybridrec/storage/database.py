@@ -10,6 +10,8 @@ A transaction is acknowledged when `write()` is left. SQLite runs with
 synchronous=FULL: the log is on the disk by then, and neither kill -9 nor a
 power cut takes it back. PostgreSQL's default (synchronous_commit=on) promises
 the same.
+
+As only one writes at a time, gather first, then write.
 """
 
 from __future__ import annotations

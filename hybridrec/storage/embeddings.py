@@ -67,8 +67,9 @@ class EmbeddingStore:
             FingerprintMismatch: if a vector has another dimension than its fingerprint's.
             InvalidInput: for a vector that is not finite, or an id that cannot be stored.
         """
+        waiting = list(batches(heard))
         with self._database.write() as connection:
-            for batch in batches(heard):
+            for batch in waiting:
                 put_tracks(connection, [one.track for one in batch], self._paths)
                 _put_stamps(connection, batch, self._paths)
                 for fingerprint in dict.fromkeys(one.fingerprint for one in batch):

@@ -37,8 +37,8 @@ class Library(Catalogue, EmbeddingStore, PlayStore, InteractionStore, ArtefactSt
 
     def __init__(self, database: Database, files: Path) -> None:
         self._database = database
-        self.files = files
-        self._paths = StoredPaths(files)
+        self.files = files.absolute()
+        self._paths = StoredPaths(self.files)
 
     @classmethod
     def open(cls, location: str | Path, *, create: bool = False, files: Path | None = None) -> Library:

@@ -53,12 +53,10 @@ class PlayStore:
         Raises:
             InvalidInput: for an id that cannot be stored; nothing is then.
         """
-        told = added = 0
+        waiting = list(batches(plays, 10_000))
         with self._database.write() as connection:
-            for batch in batches(plays, 10_000):
-                told += len(batch)
-                added += _add(connection, batch)
-        return PlaysAdded(added=added, repeated=told - added)
+            added = sum(_add(connection, batch) for batch in waiting)
+        return PlaysAdded(added=added, repeated=sum(map(len, waiting)) - added)
 
     def user_plays(self, user: str, after: Play | None = None, limit: int = 100) -> list[Play]:
         """A user's plays, newest first, those without a time last; empty for an unknown user.
@@ -97,7 +95,7 @@ class PlayStore:
             return {id_: float(weight) for id_, weight in connection.execute(query.group_by(schema.users.c.id))}
 
     def find_users(self, query: str = "", after: str | None = None, limit: int = 50) -> list[UserSummary]:
-        """Users whose id contains `query`, whatever the case, ordered by id.
+        """Users whose id contains `query`, whatever the case of its letters A to Z, ordered by id.
 
         Args:
             query: part of an id; empty finds every user.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
 from hybridrec.errors import InvalidInput, LibraryError
+from hybridrec.storage import database
 from hybridrec.storage.library import Library
 
 
@@ -79,6 +81,17 @@ def test_damage_is_said_when_it_is_met(tmp_path: Path) -> None:
         file.write(os.urandom(100 * 4096))
     with Library.open(tmp_path) as library, pytest.raises(LibraryError, match=r"cannot be used; got .*malformed"):
         library.find_tracks("y")
+
+
+def test_a_library_that_somebody_keeps_busy_can_be_read_but_says_why_it_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_PRAGMAS", ("busy_timeout=1", "journal_mode=WAL"))
+    with Library.open(tmp_path, create=True) as library, sqlite3.connect(tmp_path / "library.sqlite3") as somebody:
+        somebody.execute("BEGIN IMMEDIATE")
+        assert library.track_ids() == []
+        with pytest.raises(LibraryError, match="cannot be used; got 'database is locked'"):
+            library.put_tracks([Track("t")])
 
 
 def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:

@@ -1,0 +1,47 @@
+"""What can happen to a library only because its database is a server."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from hybridrec.data.plays import Play
+from hybridrec.data.tracks import Track
+from hybridrec.errors import LibraryError, NotReady
+from hybridrec.storage.library import Library
+
+
+def test_a_library_goes_on_after_the_server_has_dropped_its_connections(postgresql_url: str, tmp_path: Path) -> None:
+    with Library.open(postgresql_url, create=True, files=tmp_path) as library:
+        library.add_plays([Play("u", "t")])
+        with Library.open(postgresql_url, files=tmp_path) as other, other.engine.connect() as connection:
+            others = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+            connection.execute(others)
+        assert library.user_weights("u") == {"t": 1.0}
+        library.add_plays([Play("u", "t", 5.0)])
+        assert library.user_weights("u") == {"t": 2.0}
+
+
+def test_a_database_that_the_server_has_not_is_said(postgresql_server: str) -> None:
+    with pytest.raises(LibraryError, match=r"cannot be used; got .*database \"nowhere\" does not exist"):
+        Library.open(f"postgresql://hybridrec@/nowhere?host={postgresql_server}")
+
+
+def test_a_missing_driver_is_said_with_the_command_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(NotReady, match=r"not installed; pip install 'hybridrec\[postgresql\]'"):
+        Library.open("postgresql://localhost/music")
+
+
+def test_uploads_are_kept_beside_the_program_unless_told_otherwise(
+    postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Library.open(postgresql_url, create=True) as library:
+        assert library.files == tmp_path / "hybridrec-files"
+        library.put_tracks([Track("t", path=str(library.files / "a.mp3"))])
+    with Library.open(postgresql_url, files=tmp_path / "moved") as library:
+        assert library.track("t").path == str(tmp_path / "moved" / "a.mp3")
