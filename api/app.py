@@ -56,7 +56,7 @@ def _bare_app(settings: ApiSettings) -> OpenAPI:
         doc_ui=False,
         static_folder=None,
     )
-    app.config.update(MAX_CONTENT_LENGTH=settings.upload_limit_bytes, TRUSTED_HOSTS=list(settings.trusted_hosts))
+    app.config["MAX_CONTENT_LENGTH"] = settings.upload_limit_bytes
     app.json = StrictJson(app)
     app.request_class = UploadRequest
     app.url_map.converters["id"] = IdConverter

@@ -12,13 +12,13 @@ from .schemas import HealthOut, NoQuery, ReadyOut
 health = APIBlueprint("health", __name__, abp_tags=[Tag(name="health", description="For whoever runs the service.")])
 
 
-@health.get("/healthz", responses={200: HealthOut, **documented(422)})
+@health.get("/healthz", responses={200: HealthOut, **documented()})
 def healthz(query: NoQuery) -> dict[str, object]:
     """Say that the process answers."""
     return HealthOut(status="ok").model_dump()
 
 
-@health.get("/readyz", responses={200: ReadyOut, **documented(422, 500, 503)})
+@health.get("/readyz", responses={200: ReadyOut, **documented(503)})
 def readyz(query: NoQuery) -> Response:
     """Say whether recommendations can be served, from what, and if not, why."""
     state = service().readiness()

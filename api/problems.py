@@ -23,6 +23,7 @@ from hybridrec.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 _MAX_GOT_CHARACTERS = 200
+_OF_EVERY_CALL = (400, 422, 500)
 
 _KINDS: tuple[tuple[type[HybridrecError], str, HTTPStatus], ...] = (
     (NotFound, "not-found", HTTPStatus.NOT_FOUND),
@@ -63,9 +64,9 @@ class Problem(BaseModel):
 
 
 def documented(*statuses: int) -> dict[str | int, Any]:
-    """The entries of the OpenAPI document that say which problems a call may answer with."""
+    """Which problems a call may answer with, beside those of every call, for the OpenAPI document."""
     schema = {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}
-    return {status: {"content": {MEDIA_TYPE: schema}} for status in statuses}
+    return {status: {"content": {MEDIA_TYPE: schema}} for status in sorted({*_OF_EVERY_CALL, *statuses})}
 
 
 def problem(

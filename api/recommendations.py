@@ -5,9 +5,8 @@ from __future__ import annotations
 from flask_openapi3 import APIBlueprint, Tag
 
 from .context import service
-from .explanations import explain
 from .problems import documented
-from .schemas import HitOut, RecommendationsOut, RecommendationsQuery, UserPath
+from .schemas import RecommendationsOut, RecommendationsQuery, UserPath
 
 recommendations = APIBlueprint(
     "recommendations",
@@ -17,9 +16,7 @@ recommendations = APIBlueprint(
 )
 
 
-@recommendations.get(
-    "/users/<id:user>/recommendations", responses={200: RecommendationsOut, **documented(422, 500, 503)}
-)
+@recommendations.get("/users/<id:user>/recommendations", responses={200: RecommendationsOut, **documented(503)})
 def recommend(path: UserPath, query: RecommendationsQuery) -> dict[str, object]:
     """Recommend tracks to a user.
 
@@ -28,9 +25,4 @@ def recommend(path: UserPath, query: RecommendationsQuery) -> dict[str, object]:
     answer = service().recommend(
         path.user, query.n, audio_weight=query.audio_weight, exclude_played=query.exclude_played
     )
-    return RecommendationsOut(
-        user=path.user,
-        basis=answer.basis,
-        audio_weight=query.audio_weight,
-        recommendations=[HitOut.of(hit, explain(hit) if query.explain else None) for hit in answer.hits],
-    ).model_dump()
+    return RecommendationsOut.of(path.user, answer, query.explain).model_dump()

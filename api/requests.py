@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -10,6 +12,8 @@ from flask import Request, abort, request
 from flask.json.provider import DefaultJSONProvider
 from pydantic_core import from_json
 from werkzeug.datastructures import FileStorage
+
+from hybridrec.errors import AudioError
 
 from .context import settings
 
@@ -45,10 +49,20 @@ class UploadRequest(Request):
         abort(400, f"the body is not JSON: {e}")
 
 
-def file_of(upload: FileStorage) -> Path:
-    """Where an upload lies until its request is answered."""
+@contextmanager
+def uploaded(upload: FileStorage) -> Iterator[Path]:
+    """Where an upload lies until its request is answered; errors call it what the client calls it.
+
+    Raises:
+        AudioError: what the body raises, without the name of the temporary file.
+    """
     upload.stream.flush()
-    return Path(upload.stream.name)
+    path = Path(upload.stream.name)
+    try:
+        yield path
+    except AudioError as error:
+        what = error.what.replace(str(path), path.name).replace(path.name, upload.filename or "the file")
+        raise AudioError(what, got=error.got, fix=error.fix) from error
 
 
 def expect_json() -> None:

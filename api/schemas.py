@@ -19,10 +19,13 @@ from pydantic import (
 )
 from werkzeug.datastructures import FileStorage as SentFile
 
+from hybridrec.audio.kinds import HEARD_KINDS
 from hybridrec.data.plays import MAX_ID_CHARACTERS, MAX_UNIX_SECONDS, MAX_WEIGHT, Play
 from hybridrec.data.tracks import Track
-from hybridrec.service import Basis, Hit
+from hybridrec.service import Answer, Basis, Hit
 from hybridrec.storage.plays import UserSummary
+
+from .explanations import explain
 
 MAX_RESULTS = 100
 MAX_PAGE = 200
@@ -97,7 +100,11 @@ class SimilarQuery(SimilarToAudioQuery):
     """How many similar tracks, and how they are weighted."""
 
     audio_weight: float | None = Field(
-        None, ge=0, le=1, description="the share of sound for every result; left out, the tuned one of each track"
+        None,
+        ge=0,
+        le=1,
+        description="the share of sound in a track that many play, for this answer; the fewer play a track, the nearer "
+        "its own weight is to 1. Left out, the tuned one",
     )
 
 
@@ -124,7 +131,7 @@ class UserPlaysQuery(_Request):
 class AudioForm(_Request):
     """An audio file."""
 
-    audio: FileStorage = Field(description="MP3, FLAC, Ogg Vorbis, Opus, WAV, AIFF, M4A or AAC; known by its content")
+    audio: FileStorage = Field(description=f"{HEARD_KINDS}; known by its content, not by its name")
 
     @model_validator(mode="before")
     @classmethod
@@ -259,24 +266,48 @@ class HitOut(BaseModel):
         )
 
 
-class RecommendationsOut(BaseModel):
+class _AnswerOut(BaseModel):
+    basis: Basis = Field(
+        description="what the answer went by: `behaviour`, plays seen through the model; `audio`, the sound of what "
+        "was played; `popularity`, nothing is known of the user; `track`, a seed song"
+    )
+    audio_weight: float = Field(
+        description="the share of sound in a track that many play: the one asked for, or the tuned one", examples=[0.1]
+    )
+    model_version: int | None = Field(description="the model that answered; null before the first fit", examples=[3])
+    fingerprint: str | None = Field(description="the ears that were gone by; null where nothing was heard")
+
+
+class RecommendationsOut(_AnswerOut):
     """What a user should hear next, best first."""
 
     user: str = Field(examples=["ada"])
-    basis: Basis = Field(
-        description="`behaviour`: her plays; `audio`: the sound of what she played; `popularity`: she is unknown"
-    )
-    audio_weight: float | None = Field(description="the weight asked for; null for the tuned one")
     recommendations: list[HitOut]
 
+    @classmethod
+    def of(cls, user: str, answer: Answer, explained: bool) -> Self:
+        """An answer of the service as clients see it."""
+        return cls(user=user, recommendations=_hits(answer, explained), **_about(answer))
 
-class SimilarOut(BaseModel):
+
+class SimilarOut(_AnswerOut):
     """Tracks that sound and are heard like another, best first."""
 
     track: str | None = Field(description="the seed; null for a file that is not kept", examples=["song-17"])
-    basis: Basis = Field(description="`track`: a seed song")
-    audio_weight: float | None = Field(description="the weight asked for; null for the tuned one")
     similar: list[HitOut]
+
+    @classmethod
+    def of(cls, track: str | None, answer: Answer, explained: bool) -> Self:
+        """An answer of the service as clients see it."""
+        return cls(track=track, similar=_hits(answer, explained), **_about(answer))
+
+
+def _hits(answer: Answer, explained: bool) -> list[HitOut]:
+    return [HitOut.of(hit, explain(hit) if explained else None) for hit in answer.hits]
+
+
+def _about(answer: Answer) -> dict[str, Any]:
+    return {name: getattr(answer, name) for name in _AnswerOut.model_fields}
 
 
 class UserOut(BaseModel):

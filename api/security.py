@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, request
 
+from .context import settings
+
 CONTENT_POLICY = (
     "default-src 'self'; media-src 'self' blob:; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'"
@@ -21,9 +23,20 @@ _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
 def secure(app: Flask) -> None:
-    """Add the security headers to every answer and refuse writes that another site's page sends."""
+    """Add the security headers to every answer; refuse other names of this host, and writes by other sites."""
+    app.before_request(_refuse_other_names)
     app.before_request(_refuse_other_sites)
     app.after_request(_add_headers)
+
+
+def _refuse_other_names() -> None:
+    """Werkzeug's `trusted_hosts` would do, but cannot hold an IPv6 address."""
+    try:
+        name = urlsplit(f"//{request.headers.get('Host', '')}").hostname
+    except ValueError:
+        name = None
+    if name not in settings().trusted_hosts:
+        abort(400, "this server does not go by the name in the Host header")
 
 
 def _refuse_other_sites() -> None:

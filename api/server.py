@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,9 @@ def serve(
     """
     require_loopback(host)
     Library.open(library).close()
-    _Server(library, _address(host, port), workers, threads, settings or ApiSettings()).run()
+    settings = settings or ApiSettings()
+    settings = dataclasses.replace(settings, trusted_hosts=(*settings.trusted_hosts, host))
+    _Server(library, _address(host, port), workers, threads, settings).run()
 
 
 def require_loopback(host: str) -> None:

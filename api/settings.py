@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hybridrec.errors import InvalidInput
 
-LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import mutagen
 from flask import Response, send_file, url_for
 from flask_openapi3 import APIBlueprint, Tag
 
+from hybridrec.audio.kinds import kind_of
 from hybridrec.service import TrackDetails
 
 from .context import service
 from .problems import documented
-from .requests import expect_form, file_of
+from .requests import expect_form, uploaded
 from .schemas import AddedTrackOut, KnownTrackOut, NoQuery, SearchQuery, TrackForm, TrackOut, TrackPath, TracksOut
 
 tracks = APIBlueprint(
@@ -20,10 +20,19 @@ tracks = APIBlueprint(
 )
 tracks.before_request(expect_form)
 
+_MEDIA_TYPES = {
+    "aac": "audio/aac",
+    "aiff": "audio/aiff",
+    "flac": "audio/flac",
+    "mov": "audio/mp4",
+    "mp3": "audio/mpeg",
+    "ogg": "audio/ogg",
+    "wav": "audio/wav",
+}
 _AUDIO = {"description": "the file as it was given; ranges are served", "content": {"audio/*": {}}}
 
 
-@tracks.get("", responses={200: TracksOut, **documented(422, 500)})
+@tracks.get("", responses={200: TracksOut, **documented()})
 def list_tracks(query: SearchQuery) -> dict[str, object]:
     """List or search tracks, paged by cursor."""
     found = service().find_tracks(query.q, query.after, query.limit + 1)
@@ -31,7 +40,7 @@ def list_tracks(query: SearchQuery) -> dict[str, object]:
     return TracksOut(tracks=page, next=page[-1].id if len(found) > query.limit else None).model_dump()
 
 
-@tracks.post("", responses={200: AddedTrackOut, 201: AddedTrackOut, **documented(400, 409, 413, 415, 422, 500, 503)})
+@tracks.post("", responses={200: AddedTrackOut, 201: AddedTrackOut, **documented(403, 409, 413, 415, 503)})
 def add_track(query: NoQuery, form: TrackForm) -> tuple[dict[str, object], int, dict[str, str]]:
     """Add a track; it is heard, stored and recommendable when the answer is sent.
 
@@ -45,7 +54,8 @@ def add_track(query: NoQuery, form: TrackForm) -> tuple[dict[str, object], int, 
         album=form.album,
         genre=form.genre,
     )
-    track, created = service().add_track(file_of(form.audio), details)
+    with uploaded(form.audio) as path:
+        track, created = service().add_track(path, details)
     place = url_for("tracks.get_track", track=track.id)
     return (
         AddedTrackOut(created=created, track=TrackOut.of(track)).model_dump(),
@@ -54,21 +64,21 @@ def add_track(query: NoQuery, form: TrackForm) -> tuple[dict[str, object], int, 
     )
 
 
-@tracks.get("/<id:track>", responses={200: KnownTrackOut, **documented(404, 422, 500)})
+@tracks.get("/<id:track>", responses={200: KnownTrackOut, **documented(404)})
 def get_track(path: TrackPath, query: NoQuery) -> dict[str, object]:
     """Look up a track."""
     track = service().track(path.track)
     return KnownTrackOut(**TrackOut.of(track).model_dump(), support=service().support(track.id)).model_dump()
 
 
-@tracks.delete("/<id:track>", responses={204: None, **documented(404, 422, 500)})
+@tracks.delete("/<id:track>", responses={204: None, **documented(403, 404)})
 def delete_track(path: TrackPath, query: NoQuery) -> tuple[str, int]:
     """Delete a track, its vector, its plays and its file where the service keeps one."""
     service().delete_track(path.track)
     return "", 204
 
 
-@tracks.get("/<id:track>/audio", responses={200: _AUDIO, 206: _AUDIO, **documented(404, 416, 422, 500)})
+@tracks.get("/<id:track>/audio", responses={200: _AUDIO, 206: _AUDIO, **documented(404, 416)})
 def hear_track(path: TrackPath, query: NoQuery) -> Response:
     """Hear a track."""
     audio = service().audio_path(path.track)
@@ -77,8 +87,6 @@ def hear_track(path: TrackPath, query: NoQuery) -> Response:
 
 def _media_type(audio: Path) -> str:
     """The type of an audio file by its content; its name is not asked."""
-    try:
-        tagged = mutagen.File(audio)
-    except mutagen.MutagenError:
-        tagged = None
-    return "application/octet-stream" if tagged is None else str(tagged.mime[0])
+    with audio.open("rb") as file:
+        kind = kind_of(file)
+    return "application/octet-stream" if kind is None else _MEDIA_TYPES[kind.demuxer]

@@ -16,7 +16,7 @@ users = APIBlueprint(
 )
 
 
-@users.get("/users", responses={200: UsersOut, **documented(422, 500)})
+@users.get("/users", responses={200: UsersOut, **documented()})
 def list_users(query: SearchQuery) -> dict[str, object]:
     """List users, paged by cursor."""
     found = service().find_users(query.q, query.after, query.limit + 1)
@@ -24,7 +24,7 @@ def list_users(query: SearchQuery) -> dict[str, object]:
     return UsersOut(users=page, next=page[-1].id if len(found) > query.limit else None).model_dump()
 
 
-@users.get("/users/<id:user>/plays", responses={200: UserPlaysOut, **documented(404, 422, 500)})
+@users.get("/users/<id:user>/plays", responses={200: UserPlaysOut, **documented(404)})
 def list_plays(path: UserPath, query: UserPlaysQuery) -> dict[str, object]:
     """List what a user has played, newest first."""
     known = service().user_plays(path.user, query.limit)
@@ -33,7 +33,7 @@ def list_plays(path: UserPath, query: UserPlaysQuery) -> dict[str, object]:
     return UserPlaysOut(user=path.user, plays=played).model_dump()
 
 
-@users.delete("/users/<id:user>", responses={204: None, **documented(404, 422, 500)})
+@users.delete("/users/<id:user>", responses={204: None, **documented(403, 404)})
 def forget_user(path: UserPath, query: NoQuery) -> tuple[str, int]:
     """Forget a user and all that is known of her."""
     service().delete_user(path.user)

@@ -38,8 +38,8 @@ async function show({ sameSeed = false } = {}) {
   waiting();
   try {
     if (!sameSeed) await showSeed(signal);
-    const hits = await ask(signal);
-    if (!signal.aborted) draw(hits);
+    const answer = await ask(signal);
+    if (!signal.aborted) draw(answer);
   } catch (error) {
     if (error.name !== "AbortError") fail(error);
   }
@@ -54,14 +54,15 @@ async function showSeed(signal) {
   return showStart();
 }
 
+// The results and the audio weight they were made with, or null where there is nothing to ask for.
 async function ask(signal) {
   const options = { n: count, weight: state.weight, excludePlayed: get("exclude-played").checked, signal };
-  if (state.file) return (await similarToFile(state.file, options)).similar;
-  if (state.track) return (await similarTo(state.track, options)).similar;
+  if (state.file) return similarToFile(state.file, options);
+  if (state.track) return similarTo(state.track, options);
   if (!state.user) return null;
-  const { basis, recommendations } = await recommendTo(state.user, options);
-  get("lead").textContent = BASES[basis] ?? "";
-  return recommendations;
+  const answer = await recommendTo(state.user, options);
+  get("lead").textContent = BASES[answer.basis] ?? "";
+  return answer;
 }
 
 const BASES = {
@@ -70,14 +71,15 @@ const BASES = {
   popularity: "Nothing is known of this listener yet, so this is what many play.",
 };
 
-function draw(hits) {
-  showBlend({ state, hits });
-  if (hits === null) {
+function draw(answer) {
+  showBlend(state, answer);
+  if (answer === null) {
     clearResults();
     get("more").hidden = true;
     showIdeas({ onTrack: openTrack, onUser: openUser }).catch(fail);
     return;
   }
+  const hits = answer.similar ?? answer.recommendations;
   showResults(hits, { user: state.user, shifts, onOpen: openTrack, onPlayed: played });
   get("more").hidden = hits.length < count || count >= MOST_RESULTS;
   if (!hits.length) say("Nothing fits yet. Bring in more tracks with “hybridrec ingest audio”.");

@@ -1,4 +1,4 @@
-// The audio weight: tuned for each track, or one weight for all that the listener slides.
+// The audio weight of a question: the tuned one, or the one that the listener slides to.
 
 import { percent } from "./words.js";
 
@@ -21,23 +21,21 @@ export function startBlend(onWeight) {
   });
 }
 
-// Show the weight in use: while tuned, the slider stands at the mean of the results.
-export function showBlend({ state, hits }) {
-  get("blend").hidden = hits === null || Boolean(state.file);
+// Show the weight that an answer was made with.
+export function showBlend(state, answer) {
+  get("blend").hidden = answer === null || Boolean(state.file);
   get("exclude").hidden = Boolean(state.track || state.file) || !state.user;
-  if (hits === null || state.file) return;
-  const mean = hits.length ? hits.reduce((sum, hit) => sum + hit.audio_weight, 0) / hits.length : 0.5;
-  draw(state.weight ?? mean, state.weight === null);
+  if (answer !== null) draw(answer.audio_weight, state.weight === null);
 }
 
 function draw(weight, isTuned) {
   if (document.activeElement !== slider || isTuned) slider.value = String(weight);
-  slider.style.setProperty("--at", weight);
   slider.classList.toggle("at-rest", isTuned);
-  slider.setAttribute("aria-valuetext", isTuned ? `tuned, ${percent(weight)} on average` : percent(weight));
+  slider.setAttribute("aria-valuetext", isTuned ? `tuned, ${percent(weight)}` : percent(weight));
   tuned.setAttribute("aria-pressed", String(isTuned));
-  get("weight-value").textContent = isTuned ? `${percent(weight)} on average` : percent(weight);
-  get("blend-hint").textContent = isTuned
-    ? "Each track by its own evidence: the fewer have played it, the more its sound counts. Slide to choose for yourself."
-    : "The same for every track. “Tuned” goes back to each track’s own weight.";
+  get("weight-value").textContent = percent(weight);
+  get("blend-hint").textContent =
+    weight === 1
+      ? "All by sound, whoever plays it."
+      : `${percent(weight)} for a track that many play. The fewer have played it, the more its sound counts, up to 100 % for one that nobody has.`;
 }
