@@ -103,7 +103,7 @@ def fetch_free_music(
         progress: whether to show a progress bar.
 
     Raises:
-        InvalidInput: for an unknown split, package or limit.
+        InvalidInput: for an unknown split, package or limit, or packages with nothing in the split.
         NotReady: if this is no Debian or Ubuntu, or if its package lists are empty.
     """
     wanted = _select(split, None if packages is None else set(packages))
@@ -125,7 +125,10 @@ def _select(split: str | None, packages: set[str] | None) -> list[FreeTrack]:
         if unknown:
             raise InvalidInput("no such package in free_music.tsv", got=unknown[0], fix="name a package of that table")
     splits = RECORDING_SPLITS if split is None else (split,)
-    return [track for track in tracks if track.split in splits and (packages is None or track.package in packages)]
+    chosen = [track for track in tracks if track.split in splits and (packages is None or track.package in packages)]
+    if not chosen:
+        raise InvalidInput("these packages have nothing in that split", got=split, fix="name their split")
+    return chosen
 
 
 def _fetch(directory: Path, wanted: Sequence[FreeTrack], available: dict[str, Package], progress: bool) -> FetchReport:

@@ -31,7 +31,7 @@ FORMATS = {
     "mp3": ("MP3", "MPEG_LAYER_III"),
     "opus": ("OGG", "OPUS"),
 }
-FORMAT_SHARES = {"ogg": 0.6, "flac": 0.15, "mp3": 0.15, "opus": 0.1}
+FORMAT_SHARES = {"ogg": 0.62, "flac": 0.2, "mp3": 0.12, "opus": 0.06}
 BLOCK_SAMPLES = SAMPLE_RATE_HZ  # libsndfile's Vorbis encoder is safest with short writes
 
 FIRST_WORDS = (

@@ -256,6 +256,8 @@ def test_a_machine_without_apt_is_told_so(music: Path, monkeypatch: pytest.Monke
     [
         ({"split": "test"}, "unknown split; got 'test'; use one of train, train-aux, eval"),
         ({"packages": ["bash"]}, "no such package in free_music.tsv; got 'bash'"),
+        ({"packages": ["tomatoes-data"]}, "nothing in that split; name their split"),
+        ({"packages": [PLAIN], "split": "eval"}, "nothing in that split; got 'eval'"),
         ({"limit": 0}, "limit must be 1 or more; got 0"),
     ],
 )
