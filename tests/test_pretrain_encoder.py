@@ -1,0 +1,83 @@
+"""Pretraining: what may be trained on, and what is held out together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from hybridrec.config import AudioConfig, EncoderConfig, TrainingConfig
+from hybridrec.datasets.free_music import TABLE
+from hybridrec.errors import InvalidInput
+from hybridrec.workflows.pretrain_encoder import LabelledTrack, families, pretrain_encoder, read_manifest
+from hybridrec.workflows.train_encoder import split_tracks
+
+
+def manifest(folder: Path, rows: list[tuple[str, str, str, str]]) -> Path:
+    path = folder / "manifest.tsv"
+    lines = ["file\tcollection\tartist\tsplit", *("\t".join(row) for row in rows)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_nothing_of_the_evaluation_split_is_trained_on(tmp_path: Path) -> None:
+    path = manifest(
+        tmp_path, [("a.ogg", "A", "", "train"), ("b.ogg", "B", "Bo", "eval"), ("c.ogg", "C", "", "train-aux")]
+    )
+    assert [track.file.name for track in read_manifest(path)] == ["a.ogg", "c.ogg"]
+
+
+def test_the_published_table_shares_no_collection_and_no_artist_between_training_and_evaluation() -> None:
+    lines = [line.split("\t") for line in TABLE.read_text(encoding="utf-8").splitlines()]
+    column = {name: row for row, name in enumerate(lines[0])}
+    trained = [line for line in lines[1:] if line[column["split"]] in ("train", "train-aux")]
+    judged = [line for line in lines[1:] if line[column["split"]] == "eval"]
+    assert len(trained) > 800
+    for name in ("collection", "artist"):
+        assert {line[column[name]] for line in trained}.isdisjoint({line[column[name]] for line in judged} - {""})
+
+
+def test_tracks_that_share_an_artist_or_a_collection_are_one_family() -> None:
+    tracks = [
+        LabelledTrack(Path("1"), "game", ""),
+        LabelledTrack(Path("2"), "game", "Ann"),
+        LabelledTrack(Path("3"), "sequel", "Ann"),
+        LabelledTrack(Path("4"), "other", "Bob"),
+        LabelledTrack(Path("5"), "another", ""),
+    ]
+    family = families(tracks)
+    assert family[Path("1")] == family[Path("2")] == family[Path("3")]
+    assert len({family[Path(name)] for name in "345"}) == 3
+    heard, held_out = split_tracks([track.file for track in tracks], 0.4, 1, family)
+    assert {family[path] for path in heard}.isdisjoint({family[path] for path in held_out})
+
+
+def test_a_manifest_becomes_ears_judged_by_collections(tmp_path: Path) -> None:
+    times = np.arange(16000 * 4) / 16000
+    rows = []
+    for track in range(16):
+        tone = np.sin(2 * np.pi * (200 + 300 * (track // 4)) * times)
+        noise = np.random.default_rng(track).normal(size=len(times))
+        soundfile.write(tmp_path / f"{track}.flac", 0.2 * tone + 0.02 * noise, 16000)
+        rows.append((f"{track}.flac", f"game {track // 4}", "", "train"))
+    ears = pretrain_encoder(
+        manifest(tmp_path, rows),
+        tmp_path / "work",
+        audio=AudioConfig(sample_rate_hz=16000, fmax_hz=8000, n_mels=32, chunk_seconds=1.0),
+        encoder=EncoderConfig(channels=(8, 16), broad_channels=32, embedding_size=16),
+        training=TrainingConfig(epochs=1, steps_per_epoch=3, tracks_per_step=8, held_out_share=0.5, group_weight=0.5),
+    )
+    assert (ears.tracks, ears.held_out) == (8, 8)
+    assert ears.after["group_precision"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("header", "wrong"), [("file\tcollection\tsplit", "column artist"), ("file\tcollection\tartist\tsplit", "no track")]
+)
+def test_a_manifest_without_what_is_needed_is_refused(tmp_path: Path, header: str, wrong: str) -> None:
+    path = tmp_path / "manifest.tsv"
+    path.write_text(header + "\n" + "\t".join(["a"] * header.count("\t")) + "\teval\n", encoding="utf-8")
+    with pytest.raises(InvalidInput, match=wrong):
+        read_manifest(path)
