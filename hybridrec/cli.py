@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
@@ -94,7 +94,7 @@ def ingest_audio(directory: Path, library: str, workers: int | None, as_json: bo
 @_with_library
 @click.option("--on-error", type=click.Choice(["stop", "skip"]), default="stop", help="What to do with a bad row.")
 @_as_json
-def ingest_plays(file: Path, library: str, on_error: str, as_json: bool) -> None:
+def ingest_plays(file: Path, library: str, on_error: Literal["stop", "skip"], as_json: bool) -> None:
     """Read plays from a CSV, TSV, Parquet or JSON lines FILE with the columns user, track, played_at ..."""
     from hybridrec.workflows.ingest_plays import ingest_plays as run
 

@@ -149,18 +149,59 @@ class AugmentConfig(_Settings):
 
 @dataclass(frozen=True)
 class CollaborativeConfig(_Settings):
-    """Implicit-feedback ALS (Hu, Koren and Volinsky 2008), as `implicit` names its settings."""
+    """Implicit-feedback ALS (Hu, Koren and Volinsky 2008), as `implicit` names its settings.
 
-    factors: int = 64
-    regularization: float = 0.05
-    alpha: float = 1.0
+    Attributes:
+        factors: length of the vectors; at most the number of users or tracks is used.
+        regularization: None takes a strength that suits the number of plays, see
+            `collaborative.als.suitable_regularization`.
+        alpha: multiplies the confidences.
+        iterations: of the alternation.
+    """
+
+    factors: int = 128
+    regularization: float | None = None
+    alpha: float = 2.8
     iterations: int = 15
 
     def __post_init__(self) -> None:
         _require(1 <= self.factors <= 1024, "factors must be 1 to 1024", self.factors)
-        _require(self.regularization >= 0, "regularization must be 0 or more", self.regularization)
+        _require(
+            self.regularization is None or self.regularization >= 0,
+            "regularization must be 0 or more",
+            self.regularization,
+        )
         _require(self.alpha > 0, "alpha must be above 0", self.alpha)
         _require(1 <= self.iterations <= 1000, "iterations must be 1 to 1000", self.iterations)
+
+
+@dataclass(frozen=True)
+class ProjectionConfig(_Settings):
+    """How embeddings are brought among tastes.
+
+    Attributes:
+        landmarks: tracks that all others are compared with; the length of the audio features.
+        width: of the kernel, in typical distances between two tracks.
+        ridge: of the map from audio features to the directions of factors.
+        trust: listeners at which a track's factors count half in learning that map.
+        taste_ridge: of a user's own regression on the audio features of what she played.
+        popularity_discount: a play counts support ** -this for that regression.
+    """
+
+    landmarks: int = 256
+    width: float = 0.47
+    ridge: float = 0.3
+    trust: float = 5.0
+    taste_ridge: float = 30.0
+    popularity_discount: float = 0.5
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.landmarks <= 4096, "landmarks must be 1 to 4096", self.landmarks)
+        _require(0 < self.width <= 100, "width must be above 0, to 100", self.width)
+        _require(self.ridge > 0, "ridge must be above 0", self.ridge)
+        _require(self.trust >= 0, "trust must be 0 or more", self.trust)
+        _require(self.taste_ridge > 0, "taste_ridge must be above 0", self.taste_ridge)
+        _require(0 <= self.popularity_discount <= 1, "popularity_discount must be 0 to 1", self.popularity_discount)
 
 
 @dataclass(frozen=True)
@@ -172,8 +213,8 @@ class BlendConfig(_Settings):
         half_life: at this many listeners, behaviour has earned half of what it can earn.
     """
 
-    audio_share: float = 0.1
-    half_life: float = 3.0
+    audio_share: float = 0.15
+    half_life: float = 0.1
 
     def __post_init__(self) -> None:
         _require(0 <= self.audio_share <= 1, "audio_share must be 0 to 1", self.audio_share)

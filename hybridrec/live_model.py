@@ -42,7 +42,6 @@ class LiveModel:
         self.version = None if current is None else current.version
         self.model, self.ids = (HybridRecommender(), IdMap()) if current is None else load_model(library)
         fitted_to = None if current is None else current.fingerprint or None
-        self._gram: NDArray[np.float32] | None = None
         self._support = library.support()
         fitted_support = self._fitted_support()
         for id_ in self._support:
@@ -89,7 +88,7 @@ class LiveModel:
         if embeddings is None:
             return
         if same_ears and embeddings.shape[1] == self.model.tracks.embeddings.shape[1]:
-            self.model.put_items(np.arange(len(self.ids)), embeddings=embeddings)
+            self.model.fitted.put_items(np.arange(len(self.ids)), embeddings=embeddings)
         else:
             self.model.hear(embeddings)
 
@@ -110,7 +109,7 @@ class LiveModel:
         tracks = self.model.tracks
         nothing = np.zeros((len(rows), tracks.factors.shape[1]), dtype=np.float32)
         silence = np.full((len(rows), tracks.embeddings.shape[1]), np.nan, dtype=np.float32)
-        self.model.put_items(rows, factors=nothing, support=np.zeros(len(rows), np.int64), embeddings=silence)
+        self.model.fitted.put_items(rows, factors=nothing, support=np.zeros(len(rows), np.int64), embeddings=silence)
 
     def _hear(self, ids: Collection[str]) -> None:
         for id_ in ids:
@@ -120,42 +119,34 @@ class LiveModel:
         if self.fingerprint is None:
             return
         heard = self._library.embeddings(self.fingerprint, ids)
-        self.model.put_items(self._rows(heard.ids), embeddings=heard.vectors)
+        self.model.fitted.put_items(self._rows(heard.ids), embeddings=heard.vectors)
 
     def _refresh_plays(self, ids: Collection[str]) -> None:
         """Give tracks the support and factors that their present listeners make."""
-        if self.version is None:
+        if not self.model.knows_taste:
             return
         for id_ in ids:
             row = self.ids.get(id_)
             if row is None:
                 continue
             few = self.support(id_) <= REFRESHED_UP_TO_LISTENERS or self.model.tracks.support[row] == 0
-            self.model.put_items(
+            self.model.fitted.put_items(
                 np.array([row]),
                 factors=self._factors_of(id_) if few else None,
                 support=np.array([self.support(id_)], dtype=np.int64),
             )
 
     def _factors_of(self, id_: str) -> NDArray[np.float32]:
+        """Factors of a track from its listeners, each as the rest of her plays tells her taste."""
         listeners = self._library.listeners(id_)
-        users = [self._taste_without(user, id_) for user in listeners]
-        n = len(listeners)
+        n, fitted = len(listeners), self.model.fitted
+        factors = np.zeros((n, fitted.user_gram.shape[0]), dtype=np.float32)
+        for k, user in enumerate(listeners):
+            others = {other: weight for other, weight in self._library.user_weights(user).items() if other != id_}
+            factors[k] = fitted.fold_in_users(self.user_row(others))[0]
         weights = confidence(np.array(list(listeners.values()), dtype=np.float64))
         row = sp.csr_matrix((weights, (np.zeros(n, dtype=np.int64), np.arange(n))), shape=(1, n))
-        factors = np.array(users, dtype=np.float32).reshape(n, self.model.tracks.factors.shape[1])
-        return fold_in(row, factors, self._user_gram, self.model.collaborative)
-
-    def _taste_without(self, user: str, id_: str) -> NDArray[np.float32]:
-        weights = {other: weight for other, weight in self._library.user_weights(user).items() if other != id_}
-        return np.asarray(self.model.recalculate_user(0, self.user_row(weights)), dtype=np.float32)
-
-    @property
-    def _user_gram(self) -> NDArray[np.float32]:
-        if self._gram is None:
-            users = self.model.fitted_users
-            self._gram = users.T @ users
-        return self._gram
+        return fold_in(row, factors, fitted.user_gram, fitted.collaborative)
 
     def _rows(self, ids: Collection[str]) -> NDArray[np.int64]:
         return np.array([row for id_ in ids if (row := self.ids.get(id_)) is not None], dtype=np.int64)

@@ -16,21 +16,19 @@ from implicit.recommender_base import RecommenderBase
 from implicit.utils import check_csr
 from numpy.typing import NDArray
 
-from hybridrec.blend.calibration import CosineCalibration
 from hybridrec.blend.tracks import BlendedTracks
-from hybridrec.blend.weighting import Array, Sides, seed_query_vectors, user_query_vectors
-from hybridrec.collaborative.als import EpochCallback, fit_als, fold_in
-from hybridrec.collaborative.projection import Projection, fit_projection, identity_projection
-from hybridrec.config import BlendConfig, CollaborativeConfig
+from hybridrec.blend.weighting import Array, Sides, Tastes, seed_query_vectors, user_query_vectors
+from hybridrec.collaborative.als import EpochCallback, fit_als, suitable_config
+from hybridrec.config import BlendConfig, CollaborativeConfig, ProjectionConfig
 from hybridrec.data.embeddings import aligned_embeddings, unit_length
 from hybridrec.data.interactions import support_of
 from hybridrec.errors import InvalidInput, NotReady
-from hybridrec.index.exact import search
+from hybridrec.fitted import Fitted, Rows, empty_tracks, learn_sound
+from hybridrec.index.exact import UNRANKED, search
 from hybridrec.recommender_file import fill_from_arrays, to_arrays
 
-WARM_LISTENERS = 5
-Rows = NDArray[np.int64]
 Ranking = tuple[NDArray[np.int32], Array]
+Ids = int | Sequence[int] | Rows
 
 
 class HybridRecommender(RecommenderBase):
@@ -38,51 +36,71 @@ class HybridRecommender(RecommenderBase):
 
     Args:
         collaborative: settings of ALS.
+        projection: settings of the maps between sound and taste.
         blend: the tuned audio share and half-life.
         random_state: seed of everything random in `fit`.
         num_threads: 0 takes all cores.
-
-    Attributes:
-        user_factors: `(n_users, f)` float32.
-        tracks: the items with both their sides; `tracks.factors` are their ALS factors.
-        projection: the learnt map from embeddings to factors.
-        mean_user: `(f,)` float32, the listener of whom nothing is known.
     """
 
     def __init__(
         self,
         collaborative: CollaborativeConfig | None = None,
+        projection: ProjectionConfig | None = None,
         blend: BlendConfig | None = None,
         random_state: int | None = None,
         num_threads: int = 0,
     ) -> None:
         self.collaborative = collaborative or CollaborativeConfig()
+        self.projection = projection or ProjectionConfig()
         self.blend = blend or BlendConfig()
         self.random_state = random_state
         self.num_threads = num_threads
-        self.user_factors: Array | None = None
-        self.mean_user: Array | None = None
-        self.projection: Projection | None = None
-        self.calibration = CosineCalibration()
-        self._tracks: BlendedTracks | None = None
+        self._fitted: Fitted | None = None
 
     @property
-    def tracks(self) -> BlendedTracks:
-        """The fitted items.
+    def is_fitted(self) -> bool:
+        """Whether `fit` has been called, or a fitted model loaded."""
+        return self._fitted is not None
+
+    @property
+    def fitted(self) -> Fitted:
+        """What fitting left behind.
 
         Raises:
             NotReady: before `fit`.
         """
-        if self._tracks is None:
+        if self._fitted is None:
             raise NotReady("the recommender is not fitted", fix="call fit first")
-        return self._tracks
+        return self._fitted
+
+    def restore(self, fitted: Fitted) -> None:
+        """Take over what an earlier `fit` left behind."""
+        self._fitted = fitted
+
+    @property
+    def tracks(self) -> BlendedTracks:
+        """The items with both their sides; `tracks.factors` are their ALS factors `(n_items, f)`."""
+        return self.fitted.tracks
+
+    @property
+    def user_factors(self) -> Array:
+        """`(n_users, f)` float32."""
+        return self.fitted.user_factors
 
     @property
     def item_factors(self) -> Array:
-        """`(n_items, f)` float32: what each item is to a user at the tuned weight."""
-        share = np.float32(self.blend.audio_share)
-        blended, heard = np.hsplit(self.tracks.user_vectors, 2)
-        return np.asarray((1 - share) * blended + share * heard, dtype=np.float32)
+        """`(n_items, f)` float32, the behaviour side of the items."""
+        return self.tracks.factors
+
+    @property
+    def knows_taste(self) -> bool:
+        """Whether any item has been played, so that there are factors and not sound alone."""
+        return bool(self.tracks.support.any())
+
+    @property
+    def nobody(self) -> Tastes:
+        """The taste of a user of whom nothing is known: that of the mean listener."""
+        return self.fitted.tastes(self.fitted.mean_factors[None, :], self.fitted.mean_sound[None, :])
 
     # --- learning -------------------------------------------------------------------
 
@@ -94,7 +112,7 @@ class HybridRecommender(RecommenderBase):
         *,
         item_embeddings: NDArray[np.floating] | None = None,
     ) -> None:
-        """Learn factors from plays and the projection from the tracks that were heard and played.
+        """Learn factors from plays, and what they sound like from the tracks that can be heard.
 
         Args:
             user_items: CSR `(n_users, n_items)` confidences; negative means disliked.
@@ -109,25 +127,55 @@ class HybridRecommender(RecommenderBase):
         """
         matrix = check_csr(user_items).astype(np.float32)
         support = support_of(matrix)
-        embeddings, has_audio = aligned_embeddings(item_embeddings, matrix.shape[1])
+        aligned_embeddings(item_embeddings, matrix.shape[1])
+        config = suitable_config(matrix, self.collaborative)
+        users, items = np.zeros((matrix.shape[0], 0), np.float32), np.zeros((matrix.shape[1], 0), np.float32)
         if support.any():
-            self.user_factors, factors = fit_als(
+            users, items = fit_als(
                 matrix,
-                self.collaborative,
+                config,
                 seed=self.random_state,
                 num_threads=self.num_threads,
                 show_progress=show_progress,
                 callback=callback,
             )
-        else:
-            factors = np.zeros_like(embeddings)
-            self.user_factors = np.zeros((matrix.shape[0], embeddings.shape[1]), dtype=np.float32)
-        self._listen(factors, support, embeddings, has_audio)
-        known = self.user_factors[np.diff(matrix.indptr) > 0] if self.knows_taste else self.tracks.blended
-        self.mean_user = np.asarray(known.sum(axis=0) / max(1, len(known)), dtype=np.float32)
+        self._assemble(config, users, items, support, item_embeddings, matrix)
+
+    def _assemble(
+        self,
+        config: CollaborativeConfig,
+        users: Array,
+        items: Array,
+        support: Rows,
+        item_embeddings: NDArray[np.floating] | None,
+        matrix: sp.csr_matrix,
+    ) -> None:
+        embeddings, has_audio = aligned_embeddings(item_embeddings, len(items))
+        seed = self.random_state or 0
+        projection, calibration = learn_sound(embeddings, has_audio, items, support, self.projection, seed)
+        tracks = empty_tracks(projection, items, embeddings[has_audio], self.blend)
+        active = np.diff(matrix.indptr) > 0
+        fitted = Fitted(
+            collaborative=config,
+            projection=projection,
+            calibration=calibration,
+            tracks=tracks,
+            user_factors=users,
+            user_sounds=np.zeros((len(users), projection.features.length), dtype=np.float32),
+            user_gram=users.T @ users,
+            mean_factors=_mean(users[active]),
+            mean_sound=np.zeros(projection.features.length, dtype=np.float32),
+        )
+        missing = np.where(has_audio[:, None], embeddings, np.float32(np.nan))
+        fitted.put_items(np.arange(len(items)), factors=items, support=support, embeddings=missing)
+        fitted.user_sounds = projection.sound_of_plays(matrix, tracks.features, support)
+        fitted.mean_sound = _mean(fitted.user_sounds[active] if active.any() else tracks.features @ projection.solver)
+        self._fitted = fitted
 
     def hear(self, item_embeddings: NDArray[np.floating]) -> None:
-        """Give the fitted items other ears: the projection is learnt anew, the factors stay.
+        """Give the fitted items other ears: what tastes sound like is learnt anew, the factors stay.
+
+        What is known of users is then their factors alone, until the next `fit`.
 
         Args:
             item_embeddings: `(n_items, d)` floats; a row of NaN is a track without audio.
@@ -135,59 +183,32 @@ class HybridRecommender(RecommenderBase):
         Raises:
             InvalidInput: if the embeddings do not fit the items.
         """
-        embeddings, has_audio = aligned_embeddings(item_embeddings, len(self.tracks))
-        self._listen(self.tracks.factors, self.tracks.support, embeddings, has_audio)
-
-    def _listen(self, factors: Array, support: Rows, embeddings: Array, has_audio: NDArray[np.bool_]) -> None:
-        seed = self.random_state or 0
-        both, warm = has_audio & (support > 0), has_audio & (support >= WARM_LISTENERS)
-        if support.any():
-            projection = fit_projection(embeddings[both], factors[both], support[both], seed=seed)
-        else:
-            projection = identity_projection(embeddings.shape[1])
-        self.calibration = CosineCalibration.fit(
-            unit_length(factors[warm]), embeddings[warm], np.random.default_rng(seed)
+        old = self.fitted
+        nothing_played = sp.csr_matrix((len(old.user_factors), len(old.tracks)), dtype=np.float32)
+        self._assemble(
+            old.collaborative, old.user_factors, old.tracks.factors, old.tracks.support, item_embeddings, nothing_played
         )
-        embeddings = np.where(has_audio[:, None], embeddings, np.float32(np.nan))
-        self.place_items(projection, factors, support, embeddings)
+        self.fitted.mean_factors, self.fitted.user_gram = old.mean_factors, old.user_gram
 
-    def place_items(
-        self, projection: Projection, factors: Array, support: Rows, embeddings: NDArray[np.floating]
-    ) -> None:
-        """Take all items anew, with a projection learnt before; shapes are those of `fit`."""
-        self.projection = projection
-        self._tracks = BlendedTracks(factors.shape[1], embeddings.shape[1], self.blend.half_life)
-        self.put_items(np.arange(len(factors)), factors=factors, support=support, embeddings=embeddings)
-
-    def recalculate_user(self, userid: int | Sequence[int] | Rows, user_items: sp.csr_matrix) -> Array:
-        """Factors of users from their plays alone, `(f,)` for a scalar or `(m, f)`; nothing is stored.
-
-        A play of a cold track counts through its sound, so a user whose every
-        track is new has factors too. Where nobody's taste is known yet, a user is
-        the direction of the embeddings she played, less those she skipped.
-        """
-        rows = check_csr(user_items)
-        if rows.shape[0] != np.size(userid):
-            raise ValueError("user_items must contain 1 row for every user in userids")
-        tracks = self.tracks
-        if self.knows_taste:
-            found = fold_in(rows, tracks.blended, tracks.gram, self.collaborative)
-        else:
-            found = unit_length(rows @ tracks.blended)
+    def recalculate_user(self, userid: Ids, user_items: sp.csr_matrix) -> Array:
+        """ALS factors of users from their plays alone, `(f,)` for a scalar or `(m, f)`; nothing is stored."""
+        found, _ = self.fitted.fold_in_users(_checked_rows(userid, check_csr(user_items)))
         return found[0] if np.isscalar(userid) else found
 
-    def partial_fit_users(self, userids: Sequence[int] | Rows, user_items: sp.csr_matrix) -> None:
-        """Recalculate and keep the factors of some users, new ones included."""
-        found = self.recalculate_user(np.asarray(userids), user_items)
-        missing = max(0, int(np.max(userids)) + 1 - len(self.fitted_users))
-        self.user_factors = np.pad(self.fitted_users, ((0, missing), (0, 0)))
-        self.user_factors[np.asarray(userids)] = found
-
-    def recalculate_item(self, itemid: int | Sequence[int] | Rows, item_users: sp.csr_matrix) -> Array:
+    def recalculate_item(self, itemid: Ids, item_users: sp.csr_matrix) -> Array:
         """ALS factors of items from their listeners alone, `(f,)` or `(m, f)`; nothing is stored."""
-        users = self.fitted_users
-        found = fold_in(check_csr(item_users), users, users.T @ users, self.collaborative)
+        found = self.fitted.fold_in_items(_checked_rows(itemid, check_csr(item_users)))
         return found[0] if np.isscalar(itemid) else found
+
+    def partial_fit_users(self, userids: Sequence[int] | Rows, user_items: sp.csr_matrix) -> None:
+        """Recalculate and keep what is known of some users, new ones included."""
+        fitted, rows = self.fitted, np.asarray(userids)
+        factors, sounds = fitted.fold_in_users(_checked_rows(rows, check_csr(user_items)))
+        missing = max(0, int(rows.max()) + 1 - len(fitted.user_factors))
+        fitted.user_factors = np.pad(fitted.user_factors, ((0, missing), (0, 0)))
+        fitted.user_sounds = np.pad(fitted.user_sounds, ((0, missing), (0, 0)))
+        fitted.user_factors[rows], fitted.user_sounds[rows] = factors, sounds
+        fitted.user_gram = fitted.user_factors.T @ fitted.user_factors
 
     def partial_fit_items(
         self,
@@ -204,35 +225,15 @@ class HybridRecommender(RecommenderBase):
             item_embeddings: `(m, d)`, NaN rows without audio; None keeps what they have.
         """
         rows = np.asarray(itemids, dtype=np.int64)
-        found = self.recalculate_item(rows, item_users)
-        self.put_items(rows, factors=found, support=support_of(item_users.T.tocsr()), embeddings=item_embeddings)
-
-    def put_items(
-        self,
-        rows: Rows,
-        *,
-        factors: Array | None = None,
-        support: Rows | None = None,
-        embeddings: NDArray[np.floating] | None = None,
-    ) -> None:
-        """Tell of some items, new ones included: their factors, support and audio, as far as given."""
-        if len(rows) == 0:
-            return
-        self.tracks.grow(int(rows.max()) + 1)
-        if embeddings is None:
-            self.tracks.put(rows, factors=factors, support=support)
-            return
-        heard, has_audio = aligned_embeddings(embeddings, len(rows))
-        projected = np.where(has_audio[:, None], self.fitted_projection(heard), np.float32(0.0))
-        self.tracks.put(
-            rows, factors=factors, support=support, projected=projected, embeddings=heard, has_audio=has_audio
-        )
+        factors = self.recalculate_item(rows, item_users)
+        support = support_of(check_csr(item_users).T.tocsr())
+        self.fitted.put_items(rows, factors=factors, support=support, embeddings=item_embeddings)
 
     # --- answering ------------------------------------------------------------------
 
     def recommend(
         self,
-        userid: int | Sequence[int] | Rows,
+        userid: Ids,
         user_items: sp.csr_matrix | None,
         N: int = 10,
         filter_already_liked_items: bool = True,
@@ -264,17 +265,25 @@ class HybridRecommender(RecommenderBase):
                 `items` and `filter_items` are given.
         """
         if filter_already_liked_items or recalculate_user:
-            _check_rows(userid, user_items)
-        factors = self.recalculate_user(userid, user_items) if recalculate_user else self.fitted_users[userid]
-        liked = user_items if filter_already_liked_items else None
+            _checked_rows(userid, user_items)
+        fitted = self.fitted
+        if recalculate_user:
+            factors, sounds = fitted.fold_in_users(user_items)
+        else:
+            factors, sounds = fitted.user_factors[userid], fitted.user_sounds[userid]
         found = self.recommend_for(
-            np.atleast_2d(factors), N, exclude=filter_items, liked=liked, items=items, audio_weight=audio_weight
+            fitted.tastes(np.atleast_2d(factors), np.atleast_2d(sounds)),
+            N,
+            exclude=filter_items,
+            liked=user_items if filter_already_liked_items else None,
+            items=items,
+            audio_weight=audio_weight,
         )
         return _shaped(found, userid)
 
     def recommend_for(
         self,
-        user_factors: Array,
+        tastes: Tastes,
         N: int = 10,
         *,
         exclude: Sequence[int] | Rows | None = None,
@@ -282,20 +291,14 @@ class HybridRecommender(RecommenderBase):
         items: Sequence[int] | Rows | None = None,
         audio_weight: float | None = None,
     ) -> Ranking:
-        """Best items for tastes `(m, f)` that need not be users themselves; otherwise as `recommend`."""
-        return search(
-            self.tracks.user_vectors,
-            user_query_vectors(user_factors, self.audio_share(audio_weight)),
-            N,
-            wanted=_wanted(self.tracks.scorable, exclude, items),
-            exclude=liked,
-            items=items,
-            num_threads=self.num_threads,
-        )
+        """Best items for tastes that need not be those of users; otherwise as `recommend`."""
+        queries = user_query_vectors(tastes, self.audio_share(audio_weight))
+        kinds = np.column_stack([tastes.knows_sound, tastes.knows_behaviour])
+        return self._ranked(self.tracks.user_vectors, queries, kinds, N, exclude=exclude, liked=liked, items=items)
 
     def similar_items(
         self,
-        itemid: int | Sequence[int] | Rows,
+        itemid: Ids,
         N: int = 10,
         recalculate_item: bool = False,
         item_users: sp.csr_matrix | None = None,
@@ -311,7 +314,6 @@ class HybridRecommender(RecommenderBase):
         """
         seeds = self.tracks.sides(np.atleast_1d(itemid))
         if recalculate_item:
-            _check_rows(itemid, item_users)
             placed = np.atleast_2d(self.recalculate_item(itemid, item_users))
             seeds = dataclasses.replace(seeds, directions=unit_length(placed))
         return _shaped(self.similar_to(seeds, N, exclude=filter_items, items=items, audio_weight=audio_weight), itemid)
@@ -326,82 +328,55 @@ class HybridRecommender(RecommenderBase):
         audio_weight: float | None = None,
     ) -> Ranking:
         """Items like some seeds that need not be items themselves, such as a file that was just heard."""
-        queries = seed_query_vectors(seeds, self.audio_share(audio_weight), self.calibration)
-        audible, played = seeds.has_audio, np.linalg.norm(seeds.directions, axis=1) > 0
-        rows = np.zeros((len(queries), self._found(N, items)), dtype=np.int32)
-        scores = np.zeros(rows.shape, dtype=np.float32)
-        for kind in {(bool(a), bool(p)) for a, p in zip(audible, played, strict=True)}:
-            comparable = (self.tracks.has_audio & kind[0]) | ((self.tracks.support > 0) & kind[1])
-            alike = (audible == kind[0]) & (played == kind[1])
+        queries = seed_query_vectors(seeds, self.audio_share(audio_weight), self.fitted.calibration)
+        kinds = np.column_stack([seeds.has_audio, seeds.directions.any(axis=1)])
+        return self._ranked(self.tracks.seed_vectors, queries, kinds, N, exclude=exclude, items=items)
+
+    def _ranked(
+        self,
+        vectors: Array,
+        queries: Array,
+        kinds: NDArray[np.bool_],
+        n: int,
+        *,
+        exclude: Sequence[int] | Rows | None,
+        items: Sequence[int] | Rows | None,
+        liked: sp.csr_matrix | None = None,
+    ) -> Ranking:
+        """Search in groups of queries that can be answered by the same tracks.
+
+        `kinds` `(m, 2)` says of each query whether it knows sound and behaviour; a track
+        that shares neither with it cannot be scored, which is not the same as 0.
+        """
+        k = min(n, len(vectors) if items is None else len(np.unique(items)))
+        rows, scores = np.zeros((len(queries), k), np.int32), np.full((len(queries), k), UNRANKED, np.float32)
+        for sound, behaviour in np.unique(kinds, axis=0):
+            comparable = (self.tracks.has_audio & sound) | ((self.tracks.support > 0) & behaviour)
+            alike = np.flatnonzero((kinds == (sound, behaviour)).all(axis=1))
             rows[alike], scores[alike] = search(
-                self.tracks.seed_vectors,
+                vectors,
                 queries[alike],
-                N,
+                n,
                 wanted=_wanted(comparable, exclude, items),
+                exclude=None if liked is None else liked[alike],
                 items=items,
                 num_threads=self.num_threads,
             )
         return rows, scores
 
-    def _found(self, n: int, items: Sequence[int] | Rows | None) -> int:
-        return min(n, len(self.tracks) if items is None else len(np.unique(items)))
-
     def similar_users(
         self,
-        userid: int | Sequence[int] | Rows,
+        userid: Ids,
         N: int = 10,
         filter_users: Sequence[int] | Rows | None = None,
         users: Sequence[int] | Rows | None = None,
     ) -> Ranking:
         """Users of like taste, by the cosine of their factors; the user itself is among them."""
-        directions = unit_length(self.fitted_users)
+        directions = unit_length(self.user_factors)
         wanted = _wanted(np.ones(len(directions), dtype=np.bool_), filter_users, users)
         queries = np.atleast_2d(directions[userid])
         found = search(directions, queries, N, wanted=wanted, items=users, num_threads=self.num_threads)
         return _shaped(found, userid)
-
-    @property
-    def fitted_users(self) -> Array:
-        """`(n_users, f)` float32.
-
-        Raises:
-            NotReady: before `fit`.
-        """
-        if self.user_factors is None:
-            raise NotReady("the recommender is not fitted", fix="call fit first")
-        return self.user_factors
-
-    @property
-    def fitted_mean_user(self) -> Array:
-        """`(f,)` float32, the listener of whom nothing is known.
-
-        Raises:
-            NotReady: before `fit`.
-        """
-        if self.mean_user is None:
-            raise NotReady("the recommender is not fitted", fix="call fit first")
-        return self.mean_user
-
-    @property
-    def fitted_projection(self) -> Projection:
-        """The learnt map from embeddings to factors.
-
-        Raises:
-            NotReady: before `fit`.
-        """
-        if self.projection is None:
-            raise NotReady("the recommender is not fitted", fix="call fit first")
-        return self.projection
-
-    @property
-    def is_fitted(self) -> bool:
-        """Whether `fit` has been called, or a fitted model loaded."""
-        return self._tracks is not None
-
-    @property
-    def knows_taste(self) -> bool:
-        """Whether any item has been played, so that there are factors and not sound alone."""
-        return bool(self.tracks.support.any())
 
     def audio_share(self, audio_weight: float | None) -> float:
         """The audio share of a query: the tuned one, or the one asked for.
@@ -436,15 +411,20 @@ class HybridRecommender(RecommenderBase):
             return model
 
 
-def _shaped(found: Ranking, asked: int | Sequence[int] | Rows) -> Ranking:
+def _mean(vectors: Array) -> Array:
+    return np.asarray(vectors.sum(axis=0) / max(1, len(vectors)), dtype=np.float32)
+
+
+def _shaped(found: Ranking, asked: Ids) -> Ranking:
     return (found[0][0], found[1][0]) if np.isscalar(asked) else found
 
 
-def _check_rows(asked: int | Sequence[int] | Rows, matrix: sp.csr_matrix | None) -> None:
+def _checked_rows(asked: Ids, matrix: sp.csr_matrix | None) -> sp.csr_matrix:
     if not isinstance(matrix, sp.csr_matrix):
         raise ValueError("user_items needs to be a CSR sparse matrix")
     if matrix.shape[0] != np.size(asked):
         raise ValueError("user_items must contain 1 row for every user in userids")
+    return matrix
 
 
 def _wanted(

@@ -10,52 +10,89 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridrec.blend.calibration import CosineCalibration
+from hybridrec.blend.calibration import CosineCalibration, Standardisation
+from hybridrec.blend.tracks import BlendedTracks
+from hybridrec.collaborative.features import AudioFeatures
 from hybridrec.collaborative.projection import Projection
-from hybridrec.config import BlendConfig, CollaborativeConfig
+from hybridrec.config import BlendConfig, CollaborativeConfig, ProjectionConfig
 from hybridrec.errors import LibraryError
+from hybridrec.fitted import Fitted
 
 if TYPE_CHECKING:
     from hybridrec.recommender import HybridRecommender
 
 FORMAT_VERSION = 1
+Arrays = Mapping[str, NDArray[Any]]
 
 
-def to_arrays(model: HybridRecommender, *, embeddings: bool = True) -> dict[str, NDArray[Any]]:
+def to_arrays(model: HybridRecommender, *, for_serving: bool = False) -> dict[str, NDArray[Any]]:
     """All that makes a model, as arrays that need no pickle.
 
     Args:
         model: fitted or not.
-        embeddings: False leaves the embeddings out, for those who keep them elsewhere;
-            after loading, `put_items` brings them back.
+        for_serving: leave out what a server has elsewhere: the embeddings, which
+            `Fitted.put_items` brings back, and the users, who are folded in from their plays.
     """
-    settings = {
+    settings: dict[str, Any] = {
         "version": FORMAT_VERSION,
-        "fitted": model.is_fitted,
         "collaborative": model.collaborative.to_dict(),
+        "projection": model.projection.to_dict(),
         "blend": model.blend.to_dict(),
-        "calibration": dataclasses.asdict(model.calibration),
         "random_state": model.random_state,
         "num_threads": model.num_threads,
+        "fitted": model.is_fitted,
     }
-    arrays: dict[str, NDArray[Any]] = {"settings": np.array(json.dumps(settings))}
+    arrays: dict[str, NDArray[Any]] = {}
     if model.is_fitted:
-        tracks, projection = model.tracks, model.fitted_projection
-        heard = tracks.has_audio if embeddings else np.zeros_like(tracks.has_audio)
-        arrays |= {
-            "user_factors": model.fitted_users,
-            "mean_user": model.fitted_mean_user,
-            "track_factors": tracks.factors,
-            "support": tracks.support,
-            "heard": np.flatnonzero(heard),
-            "embeddings": tracks.embeddings[heard],
-            "projection_weights": projection.weights,
-            "projection_offset": projection.offset,
+        fitted = model.fitted
+        settings |= {
+            "fitted_with": fitted.collaborative.to_dict(),
+            "calibration": dataclasses.asdict(fitted.calibration),
+            "feature_width": fitted.projection.features.width,
+            "popularity_discount": fitted.projection.popularity_discount,
         }
-    return arrays
+        arrays = _users(fitted, slice(0, 0) if for_serving else slice(None)) | _tracks(fitted.tracks, for_serving)
+        arrays |= _projection(fitted.projection)
+    return arrays | {"settings": np.array(json.dumps(settings))}
 
 
-def fill_from_arrays(model: HybridRecommender, data: Mapping[str, NDArray[Any]]) -> None:
+def _users(fitted: Fitted, kept: slice) -> dict[str, NDArray[Any]]:
+    return {
+        "user_factors": fitted.user_factors[kept],
+        "user_sounds": fitted.user_sounds[kept],
+        "user_gram": fitted.user_gram,
+        "mean_factors": fitted.mean_factors,
+        "mean_sound": fitted.mean_sound,
+    }
+
+
+def _tracks(tracks: BlendedTracks, for_serving: bool) -> dict[str, NDArray[Any]]:
+    heard = np.zeros_like(tracks.has_audio) if for_serving else tracks.has_audio
+    return {
+        "track_factors": tracks.factors,
+        "support": tracks.support,
+        "heard": np.flatnonzero(heard),
+        "embeddings": tracks.embeddings[heard],
+        "behaviour_mean": tracks.behaviour_scale.mean,
+        "behaviour_covariance": tracks.behaviour_scale.covariance,
+        "sound_mean": tracks.sound_scale.mean,
+        "sound_covariance": tracks.sound_scale.covariance,
+    }
+
+
+def _projection(projection: Projection) -> dict[str, NDArray[Any]]:
+    features = projection.features
+    return {
+        "projection_weights": projection.weights,
+        "taste_solver": projection.solver,
+        "feature_mean": features.mean,
+        "feature_deviation": features.deviation,
+        "feature_landmarks": features.landmarks,
+        "feature_root": features.root,
+    }
+
+
+def fill_from_arrays(model: HybridRecommender, data: Arrays) -> None:
     """Make a new model what `to_arrays` was told of.
 
     Raises:
@@ -69,12 +106,34 @@ def fill_from_arrays(model: HybridRecommender, data: Mapping[str, NDArray[Any]])
     if version > FORMAT_VERSION:
         raise LibraryError("the model is newer than this program", got=version, fix="upgrade hybridrec")
     model.collaborative = CollaborativeConfig.from_dict(settings["collaborative"])
+    model.projection = ProjectionConfig.from_dict(settings["projection"])
     model.blend = BlendConfig.from_dict(settings["blend"])
-    model.calibration = CosineCalibration(**settings["calibration"])
     model.random_state, model.num_threads = settings["random_state"], settings["num_threads"]
     if settings["fitted"]:
-        model.user_factors, model.mean_user = data["user_factors"], data["mean_user"]
-        projection = Projection(data["projection_weights"], data["projection_offset"])
-        embeddings = np.full((len(data["support"]), projection.weights.shape[0]), np.nan, dtype=np.float32)
-        embeddings[data["heard"]] = data["embeddings"]
-        model.place_items(projection, data["track_factors"], data["support"], embeddings)
+        model.restore(_fitted(settings, data, model.blend))
+
+
+def _fitted(settings: Mapping[str, Any], data: Arrays, blend: BlendConfig) -> Fitted:
+    features = AudioFeatures(
+        data["feature_mean"],
+        data["feature_deviation"],
+        data["feature_landmarks"],
+        data["feature_root"],
+        settings["feature_width"],
+    )
+    projection = Projection(features, data["projection_weights"], data["taste_solver"], settings["popularity_discount"])
+    behaviour_scale = Standardisation(data["behaviour_mean"], data["behaviour_covariance"])
+    sound_scale = Standardisation(data["sound_mean"], data["sound_covariance"])
+    dimensions = len(features.mean)
+    fitted = Fitted(
+        collaborative=CollaborativeConfig.from_dict(settings["fitted_with"]),
+        projection=projection,
+        calibration=CosineCalibration(**settings["calibration"]),
+        tracks=BlendedTracks(behaviour_scale, sound_scale, dimensions, blend.half_life),
+        **{name: data[name] for name in ("user_factors", "user_sounds", "user_gram", "mean_factors", "mean_sound")},
+    )
+    embeddings = np.full((len(data["support"]), dimensions), np.nan, dtype=np.float32)
+    embeddings[data["heard"]] = data["embeddings"]
+    rows = np.arange(len(data["support"]))
+    fitted.put_items(rows, factors=data["track_factors"], support=data["support"], embeddings=embeddings)
+    return fitted

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hybridrec.blend.tracks import Parts
 from hybridrec.blend.weighting import Sides
+from hybridrec.data.embeddings import unit_length
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
 from hybridrec.errors import Conflict, NotFound
@@ -140,11 +141,14 @@ class RecommendationService:
             share = model.audio_share(audio_weight)
             played = live.user_row(weights)
             known = played.nnz > 0
-            taste = model.recalculate_user(0, played) if known else model.fitted_mean_user
-            heard_before = played.indices if exclude_played else None
-            rows, scores = model.recommend_for(taste[None, :], n, exclude=heard_before, audio_weight=share)
+            taste = model.fitted.tastes(*model.fitted.fold_in_users(played)) if known else model.nobody
+            heard_before = played.indices if exclude_played else []
+            rows, scores = model.recommend_for(taste, n, exclude=heard_before, audio_weight=share)
             kept = np.asarray(rows[0][scores[0] > UNRANKED], dtype=np.int64)
-            basis: Basis = "popularity" if not known else "behaviour" if model.knows_taste else "audio"
+            if not taste.knows_anything[0]:
+                kept = np.setdiff1d(np.flatnonzero(model.tracks.scorable), heard_before)[:n]
+            by_taste: Basis = "behaviour" if taste.knows_behaviour[0] else "audio"
+            basis = by_taste if known and taste.knows_anything[0] else "popularity"
             return self._answer(live, kept, model.tracks.user_parts(taste, kept, share), basis, share)
 
     def similar(self, track: str, n: int = 10, *, audio_weight: float | None = None) -> Answer:
@@ -177,7 +181,7 @@ class RecommendationService:
         share = model.audio_share(audio_weight)
         rows, scores = model.similar_to(seed, n, exclude=leave_out, audio_weight=share)
         kept = np.asarray(rows[0][scores[0] > UNRANKED], dtype=np.int64)
-        parts = model.tracks.seed_parts(seed, kept, share, model.calibration)
+        parts = model.tracks.seed_parts(seed, kept, share, model.fitted.calibration)
         return self._answer(live, kept, parts, "track", share)
 
     def _answer(self, live: LiveModel, rows: NDArray[np.int64], parts: Parts, basis: Basis, share: float) -> Answer:
@@ -342,7 +346,7 @@ class RecommendationService:
 
 def _unplayed(embedding: NDArray[np.float32], live: LiveModel) -> Sides:
     nothing = np.zeros((1, live.model.tracks.factors.shape[1]), dtype=np.float32)
-    return Sides(nothing, embedding[None, :], np.ones(1, dtype=np.float32), np.ones(1, dtype=np.bool_))
+    return Sides(nothing, unit_length(embedding[None, :]), np.ones(1, dtype=np.float32), np.ones(1, dtype=np.bool_))
 
 
 def _described(

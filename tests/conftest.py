@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybridrec.data.embeddings import Embeddings
+from hybridrec.data.embeddings import Embeddings, unit_length
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
 from hybridrec.service import RecommendationService
@@ -47,10 +47,9 @@ def two_styles(seed: int = 0) -> tuple[list[Track], Embeddings, list[Play]]:
         Track(f"{style}-{n % TRACKS_BY_STYLE:02d}", title=f"{style} song {n}", artist=f"{style} band", genre=style)
         for n, style in enumerate(styles)
     ]
-    centres = {"calm": np.eye(128)[0], "loud": np.eye(128)[1]}
+    centres = dict(zip(("calm", "loud"), unit_length(rng.normal(size=(2, 128))), strict=True))
     vectors = np.array([centres[style] + rng.normal(0, 0.05, 128) for style in styles])
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    embeddings = Embeddings("external:two-styles", tuple(track.id for track in tracks), vectors.astype(np.float32))
+    embeddings = Embeddings("external:two-styles", tuple(track.id for track in tracks), unit_length(vectors))
     plays = [
         Play(f"user-{user:02d}", f"{style}-{track:02d}", played_at=1_700_000_000.0 + 1000 * user + track)
         for user in range(30)

@@ -15,6 +15,7 @@ LAYERS = {
     "config": 0,
     "data": 1,
     **dict.fromkeys(["audio", "encoder", "collaborative", "blend", "index", "storage", "evaluation", "datasets"], 2),
+    "fitted": 3,
     "recommender": 3,
     "recommender_file": 3,
     "workflows": 4,

@@ -44,23 +44,60 @@ def audio_weights(shares: Array, audio_share: float, has_audio: NDArray[np.bool_
     return np.asarray(np.where(has_audio, audio_share + (1.0 - audio_share) * shares, 0.0), dtype=np.float32)
 
 
-def user_track_vectors(factors: Array, projected: Array, shares: Array, has_audio: NDArray[np.bool_]) -> Array:
-    """Track vectors that answer users, `(n, 2f)` float32.
+def user_track_vectors(factors: Array, features: Array, shares: Array, has_audio: NDArray[np.bool_]) -> Array:
+    """Track vectors that answer users, `(n, 2f + 2l)` float32.
 
     Args:
-        factors: `(n, f)` ALS factors; anything where the cold share is 1.
-        projected: `(n, f)` embeddings projected among the factors; anything without audio.
+        factors: `(n, f)` ALS factors less their mean; anything where the cold share is 1.
+        features: `(n, l)` audio features less their mean; anything without audio.
         shares: `(n,)` cold shares.
         has_audio: `(n,)` bool.
     """
-    heard = np.where(has_audio[:, None], projected, factors)
-    share = shares[:, None]
-    return np.hstack([(1.0 - share) * factors + share * heard, heard]).astype(np.float32)
+    share, audible = shares[:, None], has_audio[:, None]
+    heard = np.where(audible, features, 0.0)
+    blocks = [(1.0 - share) * factors, np.where(audible, 0.0, factors), share * heard, heard]
+    return np.hstack(blocks).astype(np.float32)
 
 
-def user_query_vectors(user_factors: Array, audio_share: float) -> Array:
-    """Query vectors that match `user_track_vectors`, `(m, f)` to `(m, 2f)` float32."""
-    return np.hstack([(1.0 - audio_share) * user_factors, audio_share * user_factors]).astype(np.float32)
+@dataclass(frozen=True)
+class Tastes:
+    """What some users like, as queries for behaviour and for sound.
+
+    Attributes:
+        behaviour: `(m, f)` float32, scaled to scores of deviation 1; zero where unknown.
+        sound: `(m, l)` float32, scaled likewise; zero where unknown.
+    """
+
+    behaviour: Array
+    sound: Array
+
+    @property
+    def knows_behaviour(self) -> NDArray[np.bool_]:
+        """`(m,)` bool: whether a user's factors say anything."""
+        return np.asarray(self.behaviour.any(axis=1))
+
+    @property
+    def knows_sound(self) -> NDArray[np.bool_]:
+        """`(m,)` bool: whether anything is known of what a user's taste sounds like."""
+        return np.asarray(self.sound.any(axis=1))
+
+    @property
+    def knows_anything(self) -> NDArray[np.bool_]:
+        """`(m,)` bool: whether any track can be told from another for a user."""
+        return np.asarray(self.knows_behaviour | self.knows_sound)
+
+    def shares(self, audio_share: float) -> Array:
+        """The audio share of each query, `(m,)` float32: a user without factors is answered by sound alone."""
+        return np.where(self.knows_behaviour, audio_share, 1.0).astype(np.float32)
+
+
+def user_query_vectors(tastes: Tastes, audio_share: float) -> Array:
+    """Query vectors that match `user_track_vectors`, `(m, 2f + 2l)` float32."""
+    share = tastes.shares(audio_share)[:, None]
+    behaviour, sound = tastes.behaviour, tastes.sound
+    return np.hstack([(1.0 - share) * behaviour, share * behaviour, (1.0 - share) * sound, share * sound]).astype(
+        np.float32
+    )
 
 
 @dataclass(frozen=True)

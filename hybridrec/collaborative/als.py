@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,6 +14,32 @@ from threadpoolctl import threadpool_limits
 from hybridrec.config import CollaborativeConfig
 
 EpochCallback = Callable[[int, float, float | None], None]
+
+STRENGTH = 0.2
+"""Regularization per geometric mean of a user's and a track's total confidence.
+
+Found on held-out plays of Last.fm-2K, where strong regularization makes ALS better
+than EASE; a fixed strength would wipe out the plays of a small service.
+"""
+
+
+def suitable_config(interactions: sp.csr_matrix, config: CollaborativeConfig) -> CollaborativeConfig:
+    """The settings with what depends on the plays filled in.
+
+    Args:
+        interactions: CSR `(n_users, n_tracks)` float32 confidences.
+        config: as asked for; a regularization that is given stays.
+
+    Returns:
+        No more factors than users or tracks, and a regularization.
+    """
+    factors = max(1, min(config.factors, *interactions.shape))
+    if config.regularization is not None:
+        return replace(config, factors=factors)
+    total = config.alpha * float(np.abs(interactions.data).sum())
+    users = np.count_nonzero(np.diff(interactions.indptr))
+    tracks = len(np.unique(interactions.indices))
+    return replace(config, factors=factors, regularization=STRENGTH * total / max(1.0, float(users * tracks) ** 0.5))
 
 
 def fit_als(
@@ -29,7 +56,7 @@ def fit_als(
     Args:
         interactions: CSR `(n_users, n_tracks)` float32; negative confidences mean
             "surely not liked".
-        config: the settings of ALS.
+        config: the settings of ALS, with a regularization.
         seed: makes the start, and so the result, repeatable.
         num_threads: 0 takes all cores.
         show_progress: draws a bar on standard error.
@@ -56,15 +83,16 @@ def fold_in(
     Args:
         rows: CSR `(m, n_others)` float32 confidences.
         other_factors: `(n_others, f)` float32.
-        gram: `(f, f)` float32, `other_factors.T @ other_factors`.
+        gram: `(f, f)` float32, the inner products of all factors of that side.
         config: the settings that the factors were fitted with.
 
     Returns:
         `(m, f)` float32; zero for an empty row.
     """
+    if other_factors.shape[1] == 0:
+        return np.zeros((rows.shape[0], 0), dtype=np.float32)
     with threadpool_limits(1, "blas"):
-        als = _als(config, seed=None, num_threads=0)
-        als.factors = other_factors.shape[1]
+        als = _als(replace(config, factors=other_factors.shape[1]), seed=None, num_threads=0)
         als.item_factors, als._YtY = other_factors, gram
         return np.asarray(als.recalculate_user(np.arange(rows.shape[0]), rows), dtype=np.float32)
 

@@ -1,95 +1,83 @@
-"""The learnt map from an embedding to the factor space, so that a cold track has factors too."""
+"""The learnt maps between sound and taste, so that a track nobody played meets its listeners."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
-RIDGES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
-FOLDS = 5
-FEWEST_TRACKS = 10
+from hybridrec.collaborative.features import AudioFeatures
+from hybridrec.config import ProjectionConfig
+
+Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Projection:
-    """An affine map: `embedding @ weights + offset`.
+    """What a taste sounds like, told in two ways.
 
     Attributes:
-        weights: `(d, f)` float32.
-        offset: `(f,)` float32.
+        features: from embeddings `(n, d)` to audio features `(n, l)`.
+        weights: `(l, f)` float32; audio features times these are the direction that the
+            track's factors are likely to have. Backwards, factors become audio features.
+        solver: `(l, l)` float32, the inverse of the regularised features' gram matrix.
+        popularity_discount: see `ProjectionConfig`.
     """
 
-    weights: NDArray[np.float32]
-    offset: NDArray[np.float32]
+    features: AudioFeatures
+    weights: Array
+    solver: Array
+    popularity_discount: float
 
-    def __call__(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Project `(n, d)` embeddings to `(n, f)` float32 factors."""
-        return np.asarray(embeddings @ self.weights + self.offset, dtype=np.float32)
+    def sound_of_factors(self, user_factors: Array) -> Array:
+        """What tracks of great affinity to these factors sound like, `(m, f)` to `(m, l)` float32."""
+        return np.asarray(user_factors @ self.weights.T, dtype=np.float32)
 
+    def sound_of_plays(self, plays: sp.csr_matrix, features: Array, support: NDArray[np.int64]) -> Array:
+        """Each user's own ridge regression on the sound of what she played.
 
-def identity_projection(dimensions: int) -> Projection:
-    """The map of a library without plays: the factor space is the embedding space itself."""
-    return Projection(np.eye(dimensions, dtype=np.float32), np.zeros(dimensions, dtype=np.float32))
+        Args:
+            plays: CSR `(m, n_tracks)`; only the signs count: skips push away.
+            features: `(n_tracks, l)` float32, zero without audio.
+            support: `(n_tracks,)` int64; what everybody plays says less of a taste.
+
+        Returns:
+            `(m, l)` float32.
+        """
+        discount = np.maximum(support, 1).astype(np.float32) ** -self.popularity_discount
+        signs = plays.sign().multiply(discount[None, :]).tocsr()
+        return np.asarray(signs @ features @ self.solver, dtype=np.float32)
 
 
 def fit_projection(
-    embeddings: NDArray[np.float32], factors: NDArray[np.float32], support: NDArray[np.int64], *, seed: int = 0
+    audio_features: AudioFeatures,
+    features: Array,
+    factors: Array,
+    support: NDArray[np.int64],
+    config: ProjectionConfig,
 ) -> Projection:
-    """Learn the map from tracks that were both heard and played.
+    """Learn both maps from the tracks that can be heard.
 
-    Ridge regression (scikit-learn), tracks weighted by how well their factors are
-    known; the strength of the ridge is chosen by cross-validation over tracks.
-    A regression shrinks towards the mean, so projected factors come out shorter
-    than played ones and would lose every comparison: the map is stretched
-    until their spread is that of the played ones.
-
-    Fewer than ten tracks teach nothing of sound: the map is then their mean.
+    The map to factors is a ridge regression to their *directions*: popularity lives
+    in the length of factors, and sound cannot know it. A track counts by
+    support / (support + trust).
 
     Args:
-        embeddings: `(n, d)` float32 at unit length.
-        factors: `(n, f)` float32 of the same tracks.
-        support: `(n,)` int64 listeners of the same tracks, each at least 1.
-        seed: draws the folds.
+        audio_features: the map that made `features`.
+        features: `(n, l)` float32 of tracks with audio.
+        factors: `(n, f)` float32 of the same tracks, anything where the support is 0.
+        support: `(n,)` int64 listeners of the same tracks.
+        config: the settings.
     """
-    from sklearn.linear_model import Ridge  # slow to import, and only fitting needs it
-
-    if len(embeddings) < FEWEST_TRACKS:
-        centre = factors.mean(axis=0) if len(factors) else np.zeros(factors.shape[1])
-        return Projection(np.zeros((embeddings.shape[1], factors.shape[1]), np.float32), centre.astype(np.float32))
-    trust = support / (support + 2.0)
-    scale = np.maximum(embeddings.std(axis=0), 1e-6)
-    standardised = embeddings / scale
-    strength = min(RIDGES, key=lambda ridge: _held_out_error(standardised, factors, trust, ridge, seed))
-    model = Ridge(alpha=strength).fit(standardised, factors, sample_weight=trust)
-    weights = (model.coef_.T / scale[:, None]).astype(np.float32)
-    projection = Projection(weights, np.asarray(model.intercept_, dtype=np.float32))
-    return _stretched(projection, embeddings, factors, trust)
-
-
-def _held_out_error(
-    inputs: NDArray[np.float32], targets: NDArray[np.float32], trust: NDArray[np.float64], ridge: float, seed: int
-) -> float:
-    from sklearn.linear_model import Ridge
-    from sklearn.model_selection import KFold
-
-    folds = KFold(min(FOLDS, len(inputs)), shuffle=True, random_state=seed)
-    error = 0.0
-    for train, held_out in folds.split(inputs):
-        model = Ridge(alpha=ridge).fit(inputs[train], targets[train], sample_weight=trust[train])
-        residual = model.predict(inputs[held_out]) - targets[held_out]
-        error += float((trust[held_out, None] * residual**2).sum())
-    return error
-
-
-def _stretched(
-    projection: Projection, embeddings: NDArray[np.float32], factors: NDArray[np.float32], trust: NDArray[np.float64]
-) -> Projection:
-    projected = projection(embeddings)
-    centre = np.average(projected, axis=0, weights=trust)
-    spread = np.sqrt(np.average(((projected - centre) ** 2).sum(axis=1), weights=trust))
-    wanted = np.sqrt(np.average(((factors - centre) ** 2).sum(axis=1), weights=trust))
-    stretch = np.float32(wanted / spread) if spread > 1e-6 else np.float32(1.0)
-    offset = np.asarray(centre + (projection.offset - centre) * stretch, dtype=np.float32)
-    return Projection(projection.weights * stretch, offset)
+    lengths = np.linalg.norm(factors, axis=1)
+    trust = np.where((support > 0) & (lengths > 0), support / np.maximum(support + config.trust, 1e-9), 0.0)
+    directions = factors / np.maximum(lengths, 1e-9)[:, None]
+    centre = (trust[:, None] * directions).sum(axis=0) / max(float(trust.sum()), 1e-9)
+    weighted = features.astype(np.float64) * trust[:, None]
+    eye = np.eye(features.shape[1])
+    weights = np.linalg.solve(weighted.T @ features + config.ridge * eye, weighted.T @ (directions - centre))
+    gram = features.T.astype(np.float64) @ features
+    solver = np.linalg.inv(gram + config.taste_ridge * eye)
+    return Projection(audio_features, weights.astype(np.float32), solver.astype(np.float32), config.popularity_discount)

@@ -47,11 +47,11 @@ def aligned_embeddings(
     """Check embeddings that came as one row a track, a row of NaN standing for missing audio.
 
     Returns:
-        Unit-length embeddings `(n, d)` float32, zero where missing, and which rows
-        have audio, `(n,)` bool. None gives d = 0 and no audio.
+        Embeddings `(n, d)` float32, zero where missing, and which rows have audio,
+        `(n,)` bool. None gives d = 0 and no audio.
 
     Raises:
-        InvalidInput: if the number of rows is not n.
+        InvalidInput: if the number of rows is not n, or a value is infinite.
     """
     if embeddings is None:
         return np.zeros((n, 0), dtype=np.float32), np.zeros(n, dtype=np.bool_)
@@ -60,4 +60,7 @@ def aligned_embeddings(
             "item_embeddings must have one row an item", got=embeddings.shape, fix=f"give an array of shape ({n}, d)"
         )
     has_audio = ~np.isnan(embeddings).any(axis=1) & (embeddings.shape[1] > 0)
-    return unit_length(np.where(has_audio[:, None], embeddings, 0.0)), has_audio
+    known = np.where(has_audio[:, None], embeddings, 0.0).astype(np.float32)
+    if not np.isfinite(known).all():
+        raise InvalidInput("embeddings must be finite", got="infinity", fix="put NaN for a track without audio")
+    return known, has_audio

@@ -5,10 +5,9 @@ from __future__ import annotations
 import io
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from hybridrec.config import BlendConfig, CollaborativeConfig
@@ -51,8 +50,7 @@ def fit(
 
     Args:
         library: an open library.
-        collaborative: settings of ALS; None takes the defaults, with fewer factors for
-            small data, see `sized_to`.
+        collaborative: settings of ALS; None takes the defaults.
         blend: settings of the weighting layer; None takes the defaults.
         seed: same seed, same model.
         show_progress: draw a bar.
@@ -66,7 +64,7 @@ def fit(
         raise NotReady("there is nothing to fit: the library has no tracks", fix="ingest audio or plays first")
     ears = library.ears()
     embeddings = None if ears is None else align(library.embeddings(ears), known.track_ids)
-    model = HybridRecommender(collaborative or sized_to(known.matrix), blend, random_state=seed)
+    model = HybridRecommender(collaborative, blend=blend, random_state=seed)
     model.fit(known.matrix, show_progress=show_progress, item_embeddings=embeddings)
     support = model.tracks.support
     counts = {
@@ -75,20 +73,10 @@ def fit(
         "heard": int(model.tracks.has_audio.sum()),
         "cold": int((support == 0).sum()),
     }
-    summary = {**counts, "seed": seed, "blend": model.blend.to_dict(), "collaborative": model.collaborative.to_dict()}
+    summary = {**counts, "seed": seed, "blend": model.blend.to_dict()}
+    summary["collaborative"] = model.fitted.collaborative.to_dict()
     version = library.save_artefact("model", _to_bytes(model, known.track_ids), ears or "", summary)
     return FitReport(version=version, **counts, seconds=time.monotonic() - begin)
-
-
-def sized_to(interactions: sp.csr_matrix) -> CollaborativeConfig:
-    """The default settings, with no more factors than an eighth of the users or tracks that have plays.
-
-    With more, ALS learns a small service's plays by heart and scores all else as nothing.
-    """
-    users = np.count_nonzero(np.diff(interactions.indptr))
-    tracks = len(np.unique(interactions.indices))
-    default = CollaborativeConfig()
-    return replace(default, factors=int(np.clip(min(users, tracks) // 8, 2, default.factors)))
 
 
 def align(embeddings: Embeddings, track_ids: IdMap) -> NDArray[np.float32]:
@@ -102,7 +90,7 @@ def align(embeddings: Embeddings, track_ids: IdMap) -> NDArray[np.float32]:
 
 
 def load_model(library: Library) -> tuple[HybridRecommender, IdMap]:
-    """The library's current model and the tracks of its rows, without their embeddings.
+    """The library's current model and the tracks of its rows, without their embeddings and without users.
 
     Raises:
         NotFound: if no model was fitted yet.
@@ -121,5 +109,5 @@ def load_model(library: Library) -> tuple[HybridRecommender, IdMap]:
 def _to_bytes(model: HybridRecommender, track_ids: IdMap) -> bytes:
     ids = np.frombuffer(json.dumps(list(track_ids)).encode(), dtype=np.uint8)
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, track_ids=ids, **to_arrays(model, embeddings=False))
+    np.savez(buffer, allow_pickle=False, track_ids=ids, **to_arrays(model, for_serving=True))
     return buffer.getvalue()

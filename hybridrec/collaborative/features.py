@@ -1,0 +1,79 @@
+"""Audio features: an embedding seen by its likeness to a few hundred landmark tracks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+LIMIT = 4.0
+"""Standard deviations at which a coordinate is cut off, so that one odd track bends nothing."""
+
+JITTER = 1e-3
+
+
+@dataclass(frozen=True)
+class AudioFeatures:
+    """The Nystroem map of a Gaussian kernel (Williams and Seeger 2001): `(n, d)` embeddings to `(n, l)` features.
+
+    Inner products of features approximate exp(-|e - e'|^2 / (2 * width^2)) on
+    standardised embeddings, so that linear models of features follow regions of
+    sound, not only directions.
+
+    Attributes:
+        mean, deviation: `(d,)` float32 of the tracks it was made from.
+        landmarks: `(l, d)` float32, standardised.
+        root: `(l, l)` float32, inverse square root of the landmarks' kernel.
+        width: in standardised units.
+    """
+
+    mean: NDArray[np.float32]
+    deviation: NDArray[np.float32]
+    landmarks: NDArray[np.float32]
+    root: NDArray[np.float32]
+    width: float
+
+    @classmethod
+    def fit(
+        cls, embeddings: NDArray[np.float32], landmarks: int, width: float, rng: np.random.Generator
+    ) -> AudioFeatures:
+        """Draw landmarks from the tracks and measure their likeness.
+
+        Args:
+            embeddings: `(n, d)` float32; with n = 0 or d = 0 the features have length 0.
+            landmarks: how many, at most n.
+            width: of the kernel, in typical distances between two tracks, sqrt(2 d).
+            rng: draws the landmarks.
+        """
+        n, dimensions = embeddings.shape
+        mean = embeddings.mean(axis=0) if n else np.zeros(dimensions)
+        deviation = np.maximum(embeddings.std(axis=0), 1e-6) if n else np.ones(dimensions)
+        chosen = rng.choice(n, min(landmarks, n if dimensions else 0), replace=False)
+        spread = width * max(1.0, float(np.sqrt(2.0 * dimensions)))
+        bare = cls(
+            mean.astype(np.float32), deviation.astype(np.float32), embeddings[:0], np.zeros((0, 0), np.float32), spread
+        )
+        places = bare._standardised(embeddings[chosen])
+        values, vectors = np.linalg.eigh(
+            _kernel(places, places, spread).astype(np.float64) + JITTER * np.eye(len(places))
+        )
+        root = (vectors / np.sqrt(np.maximum(values, JITTER))).astype(np.float32)
+        return cls(bare.mean, bare.deviation, places, root, spread)
+
+    def __call__(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Features of `(n, d)` embeddings, `(n, l)` float32."""
+        return np.asarray(_kernel(self._standardised(embeddings), self.landmarks, self.width) @ self.root)
+
+    @property
+    def length(self) -> int:
+        """How many features there are."""
+        return len(self.landmarks)
+
+    def _standardised(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(np.clip((embeddings - self.mean) / self.deviation, -LIMIT, LIMIT), dtype=np.float32)
+
+
+def _kernel(left: NDArray[np.float32], right: NDArray[np.float32], width: float) -> NDArray[np.float32]:
+    squares = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)[None, :] - 2.0 * left @ right.T
+    return np.asarray(np.exp(-np.maximum(squares, 0.0) / (2.0 * width**2)), dtype=np.float32)
