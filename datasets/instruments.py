@@ -25,18 +25,18 @@ def play_note(instrument: str, hertz: float, seconds: float, brightness: float, 
     sound = INSTRUMENTS[instrument](hertz, seconds, brightness, rng)
     release_samples = min(len(sound), SAMPLE_RATE_HZ // 50)
     sound[-release_samples:] *= np.linspace(1, 0, release_samples, dtype=np.float32)
-    return (sound / max(float(np.abs(sound).max()), 1e-6)).astype(np.float32)
+    return np.asarray(sound / max(float(np.abs(sound).max()), 1e-6), dtype=np.float32)
 
 
 def _times(seconds: float) -> Sound:
-    return np.arange(max(round(seconds * SAMPLE_RATE_HZ), 64), dtype=np.float32) / SAMPLE_RATE_HZ
+    return np.asarray(np.arange(max(round(seconds * SAMPLE_RATE_HZ), 64)) / SAMPLE_RATE_HZ, dtype=np.float32)
 
 
 def _swell(times: Sound, seconds: float, attack_seconds: float, release_seconds: float) -> Sound:
     """An envelope that rises, holds until `seconds` and falls, for sounds that are bowed or blown."""
     rise = np.clip(times / attack_seconds, 0, 1)
     fall = np.clip((seconds + release_seconds - times) / release_seconds, 0, 1)
-    return (rise * fall).astype(np.float32)
+    return np.asarray(rise * fall, dtype=np.float32)
 
 
 def _partials(
@@ -130,8 +130,9 @@ def _piano(hertz: float, seconds: float, brightness: float, rng: np.random.Gener
 
 
 def _modulated(times: Sound, hertz: float, ratio: float, index: float, index_decay: float, decay: float) -> Sound:
-    modulator = index * np.exp(-index_decay * times) * np.sin(2 * np.pi * hertz * ratio * times)
-    return (np.exp(-decay * times) * np.sin(2 * np.pi * hertz * times + modulator)).astype(np.float32)
+    audible = max((MAX_PARTIAL_HZ / hertz - 1) / ratio - 1, 0.0)  # Carson's rule: beyond it, sidebands would fold back
+    modulator = min(index, audible) * np.exp(-index_decay * times) * np.sin(2 * np.pi * hertz * ratio * times)
+    return np.asarray(np.exp(-decay * times) * np.sin(2 * np.pi * hertz * times + modulator), dtype=np.float32)
 
 
 def _bell(hertz: float, seconds: float, brightness: float, rng: np.random.Generator) -> Sound:
@@ -150,7 +151,7 @@ def _square(hertz: float, seconds: float, brightness: float, rng: np.random.Gene
     times = _times(seconds)
     k = _harmonics(24)
     levels = np.abs(np.sin(np.pi * k * (0.5 - 0.25 * brightness))) / k
-    return _partials(times, hertz, levels.astype(np.float32)) * np.exp(-1.5 * times)
+    return np.asarray(_partials(times, hertz, levels.astype(np.float32)) * np.exp(-1.5 * times), dtype=np.float32)
 
 
 def _triangle(hertz: float, seconds: float, brightness: float, rng: np.random.Generator) -> Sound:
@@ -163,26 +164,26 @@ def _saw_bass(hertz: float, seconds: float, brightness: float, rng: np.random.Ge
     """A sawtooth whose filter closes: the higher the harmonic, the sooner it is gone."""
     times = _times(seconds + 0.05)
     k = _harmonics(30)
-    return _partials(times, hertz, 1 / k, decays=k * (2.5 - 2 * brightness)) * _swell(times, seconds, 0.005, 0.05)
+    return _partials(times, hertz, k**-1, decays=k * (2.5 - 2 * brightness)) * _swell(times, seconds, 0.005, 0.05)
 
 
 def _sub_bass(hertz: float, seconds: float, brightness: float, rng: np.random.Generator) -> Sound:
     times = _times(seconds + 0.08)
     sound = np.tanh((1 + 1.5 * brightness) * np.sin(2 * np.pi * hertz * times))
-    return (sound * _swell(times, seconds, 0.01, 0.08)).astype(np.float32)
+    return np.asarray(sound * _swell(times, seconds, 0.01, 0.08), dtype=np.float32)
 
 
 def _kick(hertz: float, seconds: float, brightness: float, rng: np.random.Generator) -> Sound:
     times = _times(0.35)
     phase = 2 * np.pi * (48 * times + 110 / 35 * (1 - np.exp(-35 * times)))
     click = 0.3 * brightness * rng.standard_normal(len(times)) * np.exp(-400 * times)
-    return (np.sin(phase) * np.exp(-9 * times) + click).astype(np.float32)
+    return np.asarray(np.sin(phase) * np.exp(-9 * times) + click, dtype=np.float32)
 
 
 def _snare(hertz: float, seconds: float, brightness: float, rng: np.random.Generator) -> Sound:
     times = _times(0.25)
     rattle = _noise(times, rng, 900, 5000 + 5000 * brightness) * np.exp(-18 * times)
-    return (rattle + 0.5 * np.sin(2 * np.pi * 185 * times) * np.exp(-25 * times)).astype(np.float32)
+    return np.asarray(rattle + 0.5 * np.sin(2 * np.pi * 185 * times) * np.exp(-25 * times), dtype=np.float32)
 
 
 def _clap(hertz: float, seconds: float, brightness: float, rng: np.random.Generator) -> Sound:
@@ -204,7 +205,9 @@ def _open_hat(hertz: float, seconds: float, brightness: float, rng: np.random.Ge
 def _ride(hertz: float, seconds: float, brightness: float, rng: np.random.Generator) -> Sound:
     times = _times(0.5)
     ring = np.sin(2 * np.pi * 3170 * times) + np.sin(2 * np.pi * 4790 * times)
-    return (_noise(times, rng, 3500, 11_000) * np.exp(-9 * times) + 0.08 * ring * np.exp(-7 * times)).astype(np.float32)
+    return np.asarray(
+        _noise(times, rng, 3500, 11_000) * np.exp(-9 * times) + 0.08 * ring * np.exp(-7 * times), dtype=np.float32
+    )
 
 
 INSTRUMENTS: dict[str, Instrument] = {

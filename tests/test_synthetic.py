@@ -19,7 +19,7 @@ from hybridrec.datasets.styles import STYLES, Style
 from hybridrec.datasets.synthetic import SyntheticTrack, synthesise_catalogue
 from hybridrec.errors import InvalidInput
 
-TRACKS = 40
+TRACKS = 30
 SUSTAINED = (
     "organ",
     "strings",
