@@ -69,14 +69,13 @@ def _synchsafe(digits: bytes) -> int:
 
 
 def is_worth_hearing(path: Path) -> bool:
-    """Whether a file is audio, or claims to be by its name, so that its failure is worth a word.
-
-    Raises:
-        OSError: if it cannot be opened.
-    """
+    """Whether a file is audio, or claims to be by its name, so that its failure is worth a word."""
     if path.suffix.lower() in AUDIO_SUFFIXES:
         return True
-    if not path.is_file():
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb", buffering=0) as file:
+            return kind_of(file) is not None
+    except OSError:
         return False
-    with path.open("rb", buffering=0) as file:
-        return kind_of(file) is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import librosa.filters
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -30,25 +29,40 @@ def log_mel(samples: NDArray[np.float32], audio: AudioConfig) -> NDArray[np.floa
         `(n_chunks, n_mels, n_frames)` float32; 0 is silence, 1 the mean level, rarely above 1.6.
         Frames are centred: `n_frames = 1 + n_samples // hop_samples`.
     """
-    filters, window = _filters(audio), _window(audio.fft_samples)
+    filters, window = torch.from_numpy(mel_bank(audio)), _window(audio.fft_samples)
     waves = torch.from_numpy(samples / max(float(np.abs(samples).max()), float(np.finfo(np.float32).tiny)))
     spectrum = torch.stft(
         waves, audio.fft_samples, audio.hop_samples, window=window, center=True, pad_mode="reflect", return_complex=True
     )
     mel = filters @ (spectrum.real.square() + spectrum.imag.square())
     floor = 10 ** (audio.level_floor_db / 10)
-    relative = mel * (floor / max(float(mel.mean()), float(np.finfo(np.float32).tiny)))
-    levels: NDArray[np.float32] = (torch.log1p(relative) / np.log1p(floor)).numpy()
+    relative = mel / max(float(mel.mean()), float(np.finfo(np.float32).tiny))
+    levels: NDArray[np.float32] = (torch.log1p(relative * floor) / np.log1p(floor)).numpy()
     return levels
 
 
-@lru_cache(maxsize=8)
-def _filters(audio: AudioConfig) -> Tensor:
-    """The mel filterbank, `(n_mels, 1 + fft_samples // 2)` float32."""
-    bank = librosa.filters.mel(
-        sr=audio.sample_rate_hz, n_fft=audio.fft_samples, n_mels=audio.n_mels, fmin=audio.fmin_hz, fmax=audio.fmax_hz
-    )
-    return torch.from_numpy(bank.astype(np.float32))
+def mel_bank(audio: AudioConfig) -> NDArray[np.float32]:
+    """librosa's mel filterbank, `(n_mels, 1 + fft_samples // 2)` float32."""
+    if audio not in _banks:
+        import librosa.filters  # seconds to import, so only where a bank is made
+
+        bank = librosa.filters.mel(
+            sr=audio.sample_rate_hz,
+            n_fft=audio.fft_samples,
+            n_mels=audio.n_mels,
+            fmin=audio.fmin_hz,
+            fmax=audio.fmax_hz,
+        )
+        keep_mel_bank(audio, bank)
+    return _banks[audio]
+
+
+def keep_mel_bank(audio: AudioConfig, bank: NDArray[np.float32]) -> None:
+    """Take a bank that another process has made, so that this one need not."""
+    _banks[audio] = np.asarray(bank, dtype=np.float32)
+
+
+_banks: dict[AudioConfig, NDArray[np.float32]] = {}
 
 
 @lru_cache(maxsize=8)

@@ -37,10 +37,10 @@ class Source(Protocol):
     n_frames: int
 
     def read(self, start: int, count: int) -> NDArray[np.float32]:
-        """The mean of the channels from frame `start` on, `(count,)` float32, fewer where the file ends.
+        """The mean of the channels from frame `start` on, `(count,)` float32.
 
         Raises:
-            Refused: if the file is damaged there.
+            Refused: if they cannot be had.
         """
 
     def __enter__(self) -> Self: ...
@@ -76,6 +76,8 @@ class SndfileSource:
             frames = self._file.read(count, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             raise Refused(error.error_string) from error
+        if len(frames) < count:
+            raise Refused(f"it ends before its {self.n_frames / self.rate_hz:.1f} s")
         return _mono(frames)
 
     def __enter__(self) -> Self:
@@ -90,6 +92,7 @@ class FFmpegSource:
 
     No claim of the header is believed: the length is counted over the packets,
     which costs no decoding, and the rate is that of the first decoded frame.
+    What is damaged is silent.
 
     Args:
         path: the file.
@@ -123,19 +126,19 @@ class FFmpegSource:
 
     def read(self, start: int, count: int) -> NDArray[np.float32]:
         """See `Source.read`."""
-        blocks: list[NDArray[np.float32]] = []
-        missing = count
+        samples = np.zeros(count, dtype=np.float32)
+        done = 0
         try:
             self._seek(max(0.0, start / self.rate_hz - PREROLL_SECONDS))
             for frame in self._frames():
-                block = _mono(_float_frames(frame))[max(0, start - self._position(frame)) :][:missing]
-                blocks.append(block)
-                missing -= len(block)
-                if missing == 0:
+                block = _mono(_float_frames(frame))[max(0, start - self._position(frame)) :][: count - done]
+                samples[done : done + len(block)] = block
+                done += len(block)
+                if done == count:
                     break
         except (av.FFmpegError, ValueError) as error:
             raise Refused(getattr(error, "strerror", None) or str(error)) from error
-        return np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
+        return samples
 
     def _audio_stream(self) -> AudioStream:
         if not self._container.streams.audio:

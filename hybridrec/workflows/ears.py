@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,9 @@ from hybridrec.config import AudioConfig, AudioLimits, EncoderConfig
 from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.encoder.model import new_encoder
 from hybridrec.errors import NotReady
-from hybridrec.storage.library import Library
+
+if TYPE_CHECKING:
+    from hybridrec.storage.library import Library
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,15 @@ class Ears:
     Args:
         checkpoint: the encoder.
         limits: what a file may ask before it is refused.
+
+    Attributes:
+        fingerprint: names these ears.
+        audio: the settings they were trained on.
     """
 
     def __init__(self, checkpoint: Checkpoint, limits: AudioLimits | None = None) -> None:
         self.fingerprint = checkpoint.fingerprint
-        self._audio = checkpoint.audio
+        self.audio = checkpoint.audio
         self._model = checkpoint.build()
         self._limits = limits or AudioLimits()
 
@@ -68,9 +74,9 @@ class Ears:
             AudioError: if the file is missing, empty, not audio, damaged, silent, or beyond the limits.
         """
         clock = clock or StageClock()
-        excerpts = decode_chunks(path, self._audio, self._limits, clock)
+        excerpts = decode_chunks(path, self.audio, self._limits, clock)
         with clock.stage("mel"):
-            chunks = log_mel(excerpts.samples, self._audio)
+            chunks = log_mel(excerpts.samples, self.audio)
         with clock.stage("network"):
             embedding = self._model.embed(chunks)
         return Heard(embedding, excerpts.duration_seconds)

@@ -17,14 +17,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
 import threadpoolctl
 import torch
+from numpy.typing import NDArray
 
 from hybridrec.audio.decode import check_file
-from hybridrec.audio.kinds import is_worth_hearing
+from hybridrec.audio.melspec import keep_mel_bank, mel_bank
 from hybridrec.audio.stages import StageClock
 from hybridrec.audio.tags import Tags, read_tags
-from hybridrec.config import AudioLimits
+from hybridrec.config import AudioConfig, AudioLimits
+from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.errors import AudioError, NotReady
 from hybridrec.workflows.ears import Ears, Heard
 
@@ -69,14 +72,15 @@ class HearingPool:
     """
 
     def __init__(self, ears_bytes: bytes, limits: AudioLimits, known: frozenset[str], workers: int) -> None:
-        self._initargs = (ears_bytes, limits, known)
+        audio = Checkpoint.from_bytes(ears_bytes).audio
+        self._initargs = (ears_bytes, audio, mel_bank(audio), limits, known)
         self._workers = workers
         self._pool = self._start(workers)
 
-    def hear(self, paths: Iterable[Path]) -> Iterator[HeardFile | None]:
-        """What became of each file, in the order given; None for a file that is not audio and does not claim to be."""
+    def hear(self, paths: Iterable[Path]) -> Iterator[HeardFile]:
+        """What became of each file, in the order given."""
         paths = iter(paths)
-        waiting: deque[tuple[Path, Future[HeardFile | None]]] = deque()
+        waiting: deque[tuple[Path, Future[HeardFile]]] = deque()
         while True:
             room = IN_FLIGHT * self._workers - len(waiting)
             waiting.extend((path, self._submit(path)) for path in islice(paths, room))
@@ -92,7 +96,7 @@ class HearingPool:
             else:
                 yield heard
 
-    def _one_by_one(self, suspects: list[Path]) -> Iterator[HeardFile | None]:
+    def _one_by_one(self, suspects: list[Path]) -> Iterator[HeardFile]:
         """Hear files one at a time, so that one that kills its process is known by it."""
         self._restart(1)
         for path in suspects:
@@ -102,13 +106,14 @@ class HearingPool:
                 heard = HeardFile(path, why=f"{path.name}: the process that heard it died; get the file again")
                 self._restart(1)
             yield heard
-        self._restart(self._workers)
+        if self._workers > 1:
+            self._restart(self._workers)
 
-    def _submit(self, path: Path) -> Future[HeardFile | None]:
+    def _submit(self, path: Path) -> Future[HeardFile]:
         try:
             return self._pool.submit(_hear_file, path)
         except BrokenProcessPool as error:
-            broken: Future[HeardFile | None] = Future()
+            broken: Future[HeardFile] = Future()
             broken.set_exception(error)
             return broken
 
@@ -140,11 +145,14 @@ class _Worker:
     known: frozenset[str]
 
 
-def _start_worker(ears_bytes: bytes, limits: AudioLimits, known: frozenset[str]) -> None:
+def _start_worker(
+    ears_bytes: bytes, audio: AudioConfig, bank: NDArray[np.float32], limits: AudioLimits, known: frozenset[str]
+) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     threadpoolctl.threadpool_limits(1)
+    keep_mel_bank(audio, bank)
     _Worker.ears = Ears.from_checkpoint(ears_bytes, limits)
     _Worker.limits, _Worker.known = limits, known
 
@@ -157,9 +165,9 @@ def _leave_with_parent() -> None:
     os._exit(1)
 
 
-def _hear_file(path: Path) -> HeardFile | None:
+def _hear_file(path: Path) -> HeardFile:
     try:
-        return _heard(path) if is_worth_hearing(path) else None
+        return _heard(path)
     except AudioError as error:
         why = str(error)
     except OSError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from hybridrec.audio.kinds import is_worth_hearing
 from hybridrec.audio.stages import STAGES
 from hybridrec.config import AudioLimits
 from hybridrec.data.tracks import Track
@@ -92,7 +93,7 @@ def ingest_audio(
         raise NotFound("no such directory", got=str(directory), fix="check its spelling")
     start = time.monotonic()
     run = _Ingest(library, Checkpoint.from_bytes(ears_bytes).fingerprint)
-    paths = list(files_below(directory, leave_out=library.files))
+    paths = [path for path in files_below(directory, leave_out=library.files) if is_worth_hearing(path)]
     changed = [path for path in paths if not run.is_unchanged(path)]
     run.report.unchanged = len(paths) - len(changed)
     if changed:
@@ -160,10 +161,8 @@ class _Ingest:
         """Contents that these ears have heard."""
         return frozenset(hash_ for hash_, id_ in self._ids.items() if id_ in self._tracks_heard)
 
-    def take(self, file: HeardFile | None) -> None:
+    def take(self, file: HeardFile) -> None:
         """Count what became of a file, and store it with the next batch."""
-        if file is None:
-            return
         if file.why:
             self.report.failed.append(Unreadable(str(file.path), file.why))
             return

@@ -1,0 +1,131 @@
+"""What ears hear does not depend on how the sound was stored."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from audio_files import RATE_HZ, WRITERS, melody, write_sound
+
+from hybridrec.audio.stages import STAGES, StageClock
+from hybridrec.config import AudioConfig, AudioLimits, EncoderConfig
+from hybridrec.encoder.checkpoint import Checkpoint
+from hybridrec.encoder.model import new_encoder
+from hybridrec.errors import AudioError, InvalidInput, NotReady
+from hybridrec.storage.library import Library
+from hybridrec.workflows.ears import Ears, ensure_ears, library_ears
+
+FORMATS = ("flac", "mp3", "opus", "ogg")
+
+
+@pytest.fixture(scope="module")
+def ears() -> Ears:
+    """Untrained ears of a fixed seed."""
+    audio = AudioConfig()
+    return Ears(Checkpoint.of(new_encoder(EncoderConfig(), audio.n_mels, seed=0), audio))
+
+
+@pytest.fixture
+def song(tmp_path: Path) -> Path:
+    return WRITERS["flac"](tmp_path / "song.flac", melody(10))
+
+
+def test_an_embedding_is_a_finite_vector_of_unit_length(ears: Ears, song: Path) -> None:
+    heard = ears.hear(song)
+    assert heard.embedding.shape == (128,)
+    assert heard.embedding.dtype == np.float32
+    assert np.linalg.norm(heard.embedding) == pytest.approx(1, abs=1e-5)
+    assert heard.duration_seconds == pytest.approx(10, abs=0.01)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_format_of_a_file_does_not_show(ears: Ears, tmp_path: Path, seed: int) -> None:
+    music = melody(8, seed)
+    vectors = np.array([ears.hear(WRITERS[e](tmp_path / f"x.{e}", music)).embedding for e in (*FORMATS, "m4a")])
+    assert (vectors @ vectors.T).min() >= 0.98
+
+
+def test_the_volume_of_a_file_does_not_show(ears: Ears, tmp_path: Path) -> None:
+    full, half = (write_sound(tmp_path / f"{g}", g * melody(10), "WAV", "PCM_24") for g in (1.0, 0.5))
+    assert ears.hear(full).embedding @ ears.hear(half).embedding > 0.9999
+
+
+def test_other_music_is_further_away_than_another_copy(ears: Ears, tmp_path: Path, song: Path) -> None:
+    copy, other = WRITERS["mp3"](tmp_path / "copy", melody(10)), WRITERS["flac"](tmp_path / "other", melody(10, seed=5))
+    here = ears.hear(song).embedding
+    assert here @ ears.hear(copy).embedding > here @ ears.hear(other).embedding
+
+
+@pytest.mark.data
+def test_the_format_does_not_show_on_real_music(ears: Ears, data_directory: Path, tmp_path: Path) -> None:
+    clips = sorted((data_directory / "music" / "clips").glob("*.opus"))[::60]
+    for clip in clips:
+        samples, rate_hz = soundfile.read(clip, dtype="float32")
+        music = soxr.resample(samples, rate_hz, RATE_HZ)[: 15 * RATE_HZ]
+        vectors = np.array([ears.hear(WRITERS[e](tmp_path / f"x.{e}", music)).embedding for e in FORMATS])
+        assert (vectors @ vectors.T).min() >= 0.98, clip.name
+
+
+def test_one_second_gets_an_answer(ears: Ears, tmp_path: Path) -> None:
+    heard = ears.hear(WRITERS["mp3"](tmp_path / "x", melody(1)))
+    assert np.isfinite(heard.embedding).all()
+    assert heard.duration_seconds == pytest.approx(1, abs=0.1)
+
+
+def test_silence_is_an_error_and_not_a_vector(ears: Ears, tmp_path: Path) -> None:
+    silence = WRITERS["mp3"](tmp_path / "silence.mp3", np.zeros(5 * RATE_HZ, dtype=np.float32))
+    with pytest.raises(AudioError, match=r"silence\.mp3: there is nothing to hear"):
+        ears.hear(silence)
+
+
+def test_several_threads_hear_the_same(ears: Ears, song: Path) -> None:
+    alone = ears.hear(song).embedding
+    with ThreadPoolExecutor(4) as pool:
+        for heard in pool.map(ears.hear, [song] * 8):
+            np.testing.assert_allclose(heard.embedding, alone, atol=1e-5)
+
+
+def test_the_clock_is_told_every_stage(ears: Ears, song: Path) -> None:
+    clock = StageClock()
+    ears.hear(song, clock)
+    assert set(clock.seconds) == set(STAGES)
+    assert min(clock.seconds.values()) > 0
+
+
+def test_ears_from_bytes_are_the_same_ears(ears: Ears, song: Path, library: Library) -> None:
+    again = Ears.from_checkpoint(ensure_ears(library))
+    assert again.fingerprint == ears.fingerprint
+    np.testing.assert_array_equal(again.hear(song).embedding, ears.hear(song).embedding)
+
+
+def test_limits_hold_for_ears(library: Library, song: Path) -> None:
+    with pytest.raises(AudioError, match="too long"):
+        Ears.from_checkpoint(ensure_ears(library), AudioLimits(max_seconds=5)).hear(song)
+
+
+def test_bytes_that_are_no_checkpoint_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="not a readable checkpoint"):
+        Ears.from_checkpoint(b"not a checkpoint")
+
+
+def test_a_library_without_an_encoder_says_how_to_get_one(library: Library) -> None:
+    with pytest.raises(NotReady, match="no encoder; run `hybridrec ingest audio` or `hybridrec train-encoder`"):
+        library_ears(library)
+
+
+def test_a_library_is_given_ears_once(library: Library) -> None:
+    first = ensure_ears(library)
+    assert ensure_ears(library) == first
+    assert [artefact.version for artefact in library.artefacts("encoder")] == [1]
+    assert library_ears(library).fingerprint == library.ears()
+
+
+def test_ears_that_did_not_make_the_librarys_vectors_are_not_used(library: Library) -> None:
+    ensure_ears(library)
+    library.set_ears("external:other")
+    with pytest.raises(NotReady, match="made by other ears than its encoder; got 'external:other'"):
+        library_ears(library)
