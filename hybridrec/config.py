@@ -272,7 +272,7 @@ class TrainingConfig(_Settings):
     group_weight: float = 0.0
     projection_size: int = 256
     averaging: float = 0.95
-    whitening: float = 0.5
+    whitening: float = 0.9
     held_out_share: float = 0.1
     seconds_per_track: float = 60.0
 

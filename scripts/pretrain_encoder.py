@@ -17,9 +17,7 @@ from hybridrec.config import TrainingConfig
 from hybridrec.encoder.training import EpochReport
 from hybridrec.workflows.pretrain_encoder import pretrain_encoder
 
-RECIPE = TrainingConfig(
-    epochs=40, steps_per_epoch=25, tracks_per_step=128, averaging=0.99, whitening=1.0, seconds_per_track=150.0
-)
+RECIPE = TrainingConfig(epochs=40, steps_per_epoch=25, tracks_per_step=128, averaging=0.99, seconds_per_track=150.0)
 
 
 def main() -> None:

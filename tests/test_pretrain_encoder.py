@@ -70,7 +70,7 @@ def test_a_manifest_becomes_ears_judged_by_collections(tmp_path: Path) -> None:
         training=TrainingConfig(epochs=1, steps_per_epoch=3, tracks_per_step=8, held_out_share=0.5, group_weight=0.5),
     )
     assert (ears.tracks, ears.held_out) == (8, 8)
-    assert ears.after["group_precision"] == 1.0
+    assert ears.after["group_map"] == 1.0
 
 
 @pytest.mark.parametrize(

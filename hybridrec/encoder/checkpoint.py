@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+import hybridrec.encoder
 from hybridrec.config import AudioConfig, EncoderConfig
 from hybridrec.encoder.model import ChunkEncoder
 from hybridrec.errors import InvalidInput, NotFound
 
 FORMAT_VERSION = 1
+SHIPPED_NAME = "encoder.safetensors"
 _METADATA_KEY = "hybridrec"
 _REPLACE = "copy the file again or train anew"
 
@@ -123,6 +126,11 @@ class Checkpoint:
             return cls.from_bytes(path.read_bytes())
         except FileNotFoundError:
             raise NotFound("no checkpoint at this path", got=str(path), fix="train an encoder first") from None
+
+
+def shipped() -> Checkpoint:
+    """The ears that come with the package, trained on freely licensed music; `weights/MODEL_CARD.md` describes them."""
+    return Checkpoint.from_bytes(resources.files(hybridrec.encoder).joinpath("weights", SHIPPED_NAME).read_bytes())
 
 
 def write_tensors(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> bytes:
