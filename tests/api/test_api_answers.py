@@ -89,7 +89,7 @@ def test_the_next_recommendation_knows_a_play(client: FlaskClient) -> None:
     client.post("/v1/plays", json={"plays": [{"user": "new", "track": "loud-18"}]})
     answer = client.get("/v1/users/new/recommendations?n=40&exclude_played=false").json
     hit = next(hit for hit in answer["recommendations"] if hit["track"]["id"] == "loud-18")
-    assert answer["basis"] == "behaviour"
+    assert answer["basis"] == "audio", "she has played nothing but a track that the model knows by sound alone"
     assert (before, hit["support"]) == (0, 1)
     assert hit["audio_weight"] < 1
 

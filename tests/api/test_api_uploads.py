@@ -110,7 +110,7 @@ def test_a_file_is_compared_without_being_kept(client: FlaskClient, library: Lib
         (b"", "the file is empty"),
         (b"Dear diary, " * 1000, "not audio"),
         (tone(220, seconds=0.05), "too short"),
-        (tone(0), "nothing to hear"),
+        (tone(0), "there is nothing to hear"),
         (tone(220)[:60], "damaged"),
     ],
     ids=["empty", "text", "short", "silent", "cut"],

@@ -1,0 +1,250 @@
+"""The web page, as it is sent and as a real browser shows it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from flask.testing import FlaskClient
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from werkzeug.serving import make_server
+
+import hybridrec.api
+from hybridrec.api.app import create_app
+from hybridrec.data.plays import Play
+from hybridrec.data.tracks import Track
+from hybridrec.service import RecommendationService
+from hybridrec.storage.embeddings import HeardTrack
+from hybridrec.storage.library import Library
+from hybridrec.workflows.ears import Ears, ensure_ears
+from hybridrec.workflows.fit import fit
+
+STATIC = Path(hybridrec.api.__file__).parent / "static"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+QUIET = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+QUIETER = "--disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required"
+HERTZ = [110, 165, 220, 330, 440, 660, 880, 1320, 1760, 2640, 3520, 5280]
+
+
+class Tags(HTMLParser):
+    """Collects tags and their attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def test_the_page_needs_no_other_host_and_no_inline_code(client: FlaskClient) -> None:
+    page = client.get("/")
+    assert page.mimetype == "text/html"
+    for tag, attributes in Tags(page.text).found:
+        assert tag not in {"style", "iframe"}
+        assert "style" not in attributes
+        assert not any(name.startswith("on") for name in attributes)
+        assert tag != "script" or attributes["src"]
+        for name in ("src", "href", "action"):
+            assert not re.match(r"\w+:|//", attributes.get(name) or ""), attributes
+
+
+def test_everything_the_page_names_is_there(client: FlaskClient) -> None:
+    sources = {attributes.get("src") or attributes.get("href") for _, attributes in Tags(client.get("/").text).found}
+    modules = {
+        f"/static/{name}" for file in STATIC.glob("*.js") for name in re.findall(r'from "\./(.+?)"', file.read_text())
+    }
+    fonts = {f"/static/{name}" for name in re.findall(r'url\("(.+?)"\)', (STATIC / "style.css").read_text())}
+    for address in {source.partition("#")[0] for source in sources if source} - {""} | modules | fonts:
+        assert client.get(address).status_code == 200, address
+
+
+def test_no_file_of_the_page_names_another_host() -> None:
+    for file in [*STATIC.glob("*.js"), *STATIC.glob("*.css")]:
+        assert not re.search(r"(https?:)?//[a-z0-9-]+\.", file.read_text()), file.name
+
+
+def test_an_empty_library_says_what_to_run(library: Library) -> None:
+    page = create_app(RecommendationService(library)).test_client().get("/").text
+    assert "hybridrec ingest audio" in page
+    assert "hybridrec ingest plays" in page
+
+
+# --- in a browser ----------------------------------------------------------------------------
+
+
+def write_tone(path: Path, hertz: float) -> Path:
+    time = np.arange(22050 * 3) / 22050
+    samples = sum(np.sin(2 * np.pi * hertz * n * time) / n for n in (1, 2, 3)) / 3
+    soundfile.write(path, samples.astype(np.float32), 22050)
+    return path
+
+
+def is_heard(user: str, at: int) -> bool:
+    """A fixed, uneven choice of who has played what."""
+    return (len(user) + at) % 3 > 0
+
+
+@pytest.fixture(scope="module")
+def tones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    """Twelve tones with audio, heard by untrained ears; the lower half played by four listeners."""
+    place = tmp_path_factory.mktemp("tones")
+    with Library.open(place / "library", create=True) as library:
+        ears = Ears.from_checkpoint(ensure_ears(library))
+        library.set_ears(ears.fingerprint)
+        for hertz in HERTZ:
+            path = write_tone(place / f"{hertz}.flac", hertz)
+            track = Track(
+                f"tone/{hertz}", title=f"Tone at {hertz} Hz", artist="Generator", duration_seconds=3.0, path=str(path)
+            )
+            library.put_heard([HeardTrack(track, None, ears.fingerprint, ears.hear(path).embedding)])
+        library.add_plays(
+            Play(user, f"tone/{hertz}", 1.0 + at)
+            for user in ("ada", "ben", "carla", "dmitri")
+            for at, hertz in enumerate(HERTZ[:6])
+            if is_heard(user, at)
+        )
+        fit(library)
+        yield library
+
+
+@pytest.fixture(scope="module")
+def address(tones: Library) -> Iterator[str]:
+    """Where the page of the tones is served."""
+    server = make_server("127.0.0.1", 0, create_app(RecommendationService(tones)), threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}"
+    server.shutdown()
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium, where the machine has one."""
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine; on Debian: apt install chromium")
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=f"{QUIET} {QUIETER}".split())
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the browser logged as an error, and the requests to other hosts."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, address: str, complaints: list[str]) -> Iterator[Page]:
+    """A fresh page, about which there must be nothing to complain in the end."""
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith((address, f"blob:{address}")):
+            complaints.append(request.url)
+
+    with browser.new_context(base_url=address) as context:
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", asked)
+        yield page
+    assert complaints == []
+
+
+@pytest.mark.browser
+def test_a_listener_searches_hears_and_slides(page: Page) -> None:
+    page.goto("/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("What should play next?")
+    page.get_by_label("Start from a song").fill("tone 440")
+    expect(page.get_by_role("option")).to_have_count(1)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Tone at 440 Hz")
+    expect(page).to_have_url(re.compile(r"\?track=tone%2F440$"))
+    results = page.get_by_role("list", name="Results, best first").get_by_role("listitem")
+    expect(results).to_have_count(10)
+
+    answer = page.get_by_role("region", name="Tone at 440 Hz")
+    answer.get_by_role("button", name="Play Tone at 440 Hz").click()
+    expect(answer.get_by_role("button", name="Pause Tone at 440 Hz")).to_be_visible()
+    expect(page.get_by_role("slider", name="Position in the track")).not_to_have_value("0")
+
+    slider = page.get_by_role("slider", name="Audio weight")
+    with page.expect_response(re.compile("audio_weight=1&")):
+        slider.fill("1")
+    expect(results.first).to_contain_text("Audio 100 %")
+    expect(page.get_by_role("button", name="Tuned")).to_have_attribute("aria-pressed", "false")
+    expect(page).to_have_url(re.compile("weight=1"))
+    page.get_by_role("button", name="Tuned").click()
+    expect(page).not_to_have_url(re.compile("weight="))
+
+
+@pytest.mark.browser
+def test_a_play_moves_the_weight_from_audio_to_behaviour(page: Page) -> None:
+    page.goto("/?user=ada")
+    expect(page.get_by_role("heading", level=1)).to_have_text("ada")
+    expect(page.get_by_role("heading", name="Played by ada")).to_be_visible()
+    cold = page.get_by_role("listitem").filter(has_text="nobody has played it yet").first
+    title = cold.get_by_role("heading").inner_text()
+    cold.get_by_role("button", name=f"ada has played {title}").click()
+    notice = page.get_by_role("status").filter(has_text=title)
+    expect(notice).to_contain_text("support 0 → 1")
+    expect(notice).to_contain_text("Audio weight 100 % → ")
+    expect(page.locator("#history-list")).to_contain_text(title)
+
+
+@pytest.mark.browser
+def test_a_file_is_dropped_compared_and_added(page: Page, tmp_path: Path) -> None:
+    page.goto("/")
+    page.set_input_files("#file", write_tone(tmp_path / "My own tone.wav", 450))
+    expect(page.get_by_role("heading", level=1)).to_have_text("My own tone")
+    results = page.get_by_role("list", name="Results, best first").get_by_role("listitem")
+    expect(results).to_have_count(10)
+    page.get_by_label("Artist").fill("Me")
+    page.get_by_role("button", name="Add this track").click()
+    expect(page.get_by_role("status").filter(has_text="is in the catalogue")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"\?track="))
+    expect(page.locator("#lead")).to_contain_text("Me · Nobody has played it yet")
+    expect(results).to_have_count(10)
+    page.get_by_label("Start from a song").fill("my own")
+    expect(page.get_by_role("option")).to_have_count(1)
+
+
+@pytest.mark.browser
+def test_a_file_that_is_no_audio_is_refused_in_words(page: Page, tmp_path: Path, complaints: list[str]) -> None:
+    (tmp_path / "diary.mp3").write_text("Dear diary")
+    page.goto("/")
+    page.set_input_files("#file", tmp_path / "diary.mp3")
+    expect(page.get_by_role("alert")).to_contain_text("diary.mp3: not audio")
+    (logged,) = complaints
+    assert "422" in logged
+    complaints.clear()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (768, 1024), (1280, 800)])
+def test_no_screen_has_to_be_scrolled_sideways(page: Page, width: int, height: int) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    for state in ("/", "/?track=tone%2F440&user=ada", "/?user=ada"):
+        page.goto(state)
+        expect(page.locator("#ideas:not([hidden]), .result").first).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), state
+
+
+@pytest.mark.browser
+def test_every_control_has_a_name(page: Page) -> None:
+    page.goto("/?track=tone%2F440&user=ada")
+    expect(page.locator(".result").first).to_be_visible()
+    page.get_by_role("button", name="Play Tone at 440 Hz").last.click()
+    for role in ("button", "slider", "combobox", "checkbox", "link", "list"):
+        for control in page.get_by_role(role).all():
+            snapshot = control.aria_snapshot()
+            assert re.match(rf'- {role} "\S', snapshot) or role == "list", snapshot
