@@ -14,10 +14,19 @@ import time
 from pathlib import Path
 
 from hybridrec.config import TrainingConfig
+from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.encoder.training import EpochReport
 from hybridrec.workflows.pretrain_encoder import pretrain_encoder
 
-RECIPE = TrainingConfig(epochs=40, steps_per_epoch=25, tracks_per_step=128, averaging=0.99, seconds_per_track=150.0)
+RECIPE = TrainingConfig(
+    epochs=10,
+    steps_per_epoch=40,
+    tracks_per_step=128,
+    group_weight=0.2,
+    averaging=0.99,
+    held_out_share=0.25,
+    seconds_per_track=150.0,
+)
 
 
 def main() -> None:
@@ -27,6 +36,7 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--work", type=Path, default=Path("pretraining"), help="for spectrograms and the state")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start-from", type=Path, help="a checkpoint to go on from")
     parser.add_argument("--device", default="cpu")
     for field in dataclasses.fields(RECIPE):
         default = getattr(RECIPE, field.name)
@@ -44,6 +54,7 @@ def main() -> None:
         arguments.work,
         training=training,
         seed=arguments.seed,
+        start_from=Checkpoint.load(arguments.start_from) if arguments.start_from else None,
         on_epoch=log,
         show_progress=True,
         device=arguments.device,

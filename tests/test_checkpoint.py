@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from hybridrec.config import AudioConfig, EncoderConfig
-from hybridrec.encoder.checkpoint import Checkpoint
+from hybridrec.encoder.checkpoint import Checkpoint, shipped
 from hybridrec.encoder.model import new_encoder
 from hybridrec.errors import InvalidInput, NotFound
 
@@ -113,3 +113,11 @@ def test_weights_that_are_not_numbers_are_refused() -> None:
         model.head.bias[0] = float("nan")
     with pytest.raises(InvalidInput, match="finite"):
         Checkpoint.from_bytes(Checkpoint.of(model, AudioConfig()).to_bytes())
+
+
+def test_the_shipped_ears_are_small_and_were_judged_on_music_they_never_heard() -> None:
+    ears = shipped()
+    assert ears.figures["held_out"] > 0
+    assert 0.5 < ears.figures["recall_at_1"] <= 1
+    assert len(ears.to_bytes()) < 8_000_000
+    assert ears.audio == AudioConfig()

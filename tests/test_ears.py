@@ -12,9 +12,8 @@ import soxr
 from audio_files import RATE_HZ, WRITERS, melody, write_sound
 
 from hybridrec.audio.stages import STAGES, StageClock
-from hybridrec.config import AudioConfig, AudioLimits, EncoderConfig
-from hybridrec.encoder.checkpoint import Checkpoint
-from hybridrec.encoder.model import new_encoder
+from hybridrec.config import AudioLimits
+from hybridrec.encoder.checkpoint import shipped
 from hybridrec.errors import AudioError, InvalidInput, NotReady
 from hybridrec.storage.library import Library
 from hybridrec.workflows.ears import Ears, ensure_ears, library_ears
@@ -24,9 +23,8 @@ FORMATS = ("flac", "mp3", "opus", "ogg")
 
 @pytest.fixture(scope="module")
 def ears() -> Ears:
-    """Untrained ears of a fixed seed."""
-    audio = AudioConfig()
-    return Ears(Checkpoint.of(new_encoder(EncoderConfig(), audio.n_mels, seed=0), audio))
+    """The ears that come with hybridrec."""
+    return Ears(shipped())
 
 
 @pytest.fixture

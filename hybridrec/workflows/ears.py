@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from hybridrec.audio.decode import decode_chunks
 from hybridrec.audio.melspec import log_mel
 from hybridrec.audio.stages import StageClock
-from hybridrec.config import AudioConfig, AudioLimits, EncoderConfig
-from hybridrec.encoder.checkpoint import Checkpoint
-from hybridrec.encoder.model import new_encoder
+from hybridrec.config import AudioLimits
+from hybridrec.encoder.checkpoint import Checkpoint, shipped
 from hybridrec.errors import NotReady
 
 if TYPE_CHECKING:
@@ -100,12 +99,10 @@ def library_ears(library: Library) -> Ears:
 def ensure_ears(library: Library) -> bytes:
     """The library's current encoder, as the bytes of its checkpoint.
 
-    A library without one gets an untrained encoder, always the same: its random
-    filters tell timbres apart to some degree, until `hybridrec train-encoder`
-    makes better ones.
+    A library without one gets the ears that come with hybridrec, until
+    `hybridrec train-encoder` makes its own.
     """
     if library.current("encoder") is None:
-        audio = AudioConfig()
-        untrained = Checkpoint.of(new_encoder(EncoderConfig(), audio.n_mels, seed=0), audio, {"trained": False})
-        library.save_artefact("encoder", untrained.to_bytes(), untrained.fingerprint, untrained.figures)
+        ears = shipped()
+        library.save_artefact("encoder", ears.to_bytes(), ears.fingerprint, ears.figures)
     return library.artefact_bytes("encoder")

@@ -12,6 +12,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from hybridrec.config import AudioConfig, AugmentConfig, EncoderConfig, TrainingConfig
+from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.encoder.training import EpochReport
 from hybridrec.errors import InvalidInput
 from hybridrec.workflows.train_encoder import TrainedEars, train_encoder
@@ -74,6 +75,7 @@ def pretrain_encoder(
     training: TrainingConfig | None = None,
     augment: AugmentConfig | None = None,
     seed: int = 0,
+    start_from: Checkpoint | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
     show_progress: bool = False,
     device: str = "cpu",
@@ -92,6 +94,7 @@ def pretrain_encoder(
         training=training,
         augment=augment,
         seed=seed,
+        start_from=start_from,
         groups={track.file: track.collection for track in tracks},
         families=families(tracks),
         on_epoch=on_epoch,
