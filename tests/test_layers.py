@@ -24,6 +24,7 @@ LAYERS = {
     "demo": 7,
     "api": 7,
     "cli": 8,
+    "__main__": 9,
 }
 SLOW = ["torch", "librosa", "sklearn", "pandas"]
 SOURCES = [*(ROOT / "hybridrec").rglob("*.py"), *(ROOT / "api").rglob("*.py"), *(ROOT / "datasets").rglob("*.py")]

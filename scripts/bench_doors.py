@@ -1,0 +1,111 @@
+"""How long the server takes to start, and to answer an upload of a four-minute MP3.
+
+Prints, for a library of 10,000 tracks with random embeddings and an encoder:
+seconds from the command to the first answer, which slow modules the server had
+loaded by then, seconds of each upload, and whether the very next call returned
+the uploaded track.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from hybridrec.data.embeddings import Embeddings, unit_length
+from hybridrec.storage.library import Library
+from hybridrec.workflows.ears import ensure_ears
+
+SAMPLE_RATE_HZ = 44100
+
+
+def build_library(directory: Path, tracks: int) -> None:
+    """A library of random embeddings under the fingerprint of its own encoder."""
+    with Library.open(directory, create=True) as library:
+        ensure_ears(library)
+        fingerprint = library.ears()
+        assert fingerprint is not None
+        vectors = unit_length(np.random.default_rng(0).normal(size=(tracks, 128)))
+        library.put_embeddings(Embeddings(fingerprint, tuple(f"track-{n:06d}" for n in range(tracks)), vectors))
+
+
+def write_music(path: Path, seconds: float, seed: int) -> None:
+    """A file of moving tones and noise in stereo, as MP3."""
+    rng = np.random.default_rng(seed)
+    n = int(seconds * SAMPLE_RATE_HZ)
+    pitch = np.repeat(rng.uniform(100, 2000, size=n // 11025 + 1), 11025)[:n]
+    sound = 0.3 * np.sin(2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE_HZ) + 0.05 * rng.normal(size=n)
+    soundfile.write(path, np.column_stack([sound, sound]), SAMPLE_RATE_HZ, format="MP3")
+
+
+def upload(connection: http.client.HTTPConnection, path: Path) -> tuple[float, str]:
+    """Seconds until the answer, and the id of the new track."""
+    boundary = uuid.uuid4().hex
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="audio"; filename="{path.name}"\r\n\r\n'
+    body = head.encode() + path.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
+    begin = time.perf_counter()
+    connection.request("POST", "/v1/tracks", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
+    answer = connection.getresponse()
+    content = json.loads(answer.read())
+    if answer.status != 201:
+        raise SystemExit(f"the upload failed: {content}")
+    return time.perf_counter() - begin, content["track"]["id"]
+
+
+def get(connection: http.client.HTTPConnection, path: str) -> dict[str, object]:
+    """The JSON at a path."""
+    connection.request("GET", path)
+    answer: dict[str, object] = json.loads(connection.getresponse().read())
+    return answer
+
+
+def slow_modules(pid: int) -> list[str]:
+    """Which of the modules that are slow to import a process and its children have mapped."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    maps = "".join(Path(f"/proc/{process}/maps").read_text() for process in [str(pid), *children])
+    return [name for name in ("torch", "numba", "sklearn", "pandas") if re.search(rf"/{name}/", maps)]
+
+
+def main() -> None:
+    """Build, start, upload, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tracks", type=int, default=10_000)
+    parser.add_argument("--minutes", type=float, default=4.0)
+    parser.add_argument("--uploads", type=int, default=5)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        library = Path(scratch) / "library"
+        build_library(library, options.tracks)
+        command = [sys.executable, "-m", "hybridrec", "serve", "--library", str(library), "--port", "0"]
+        begin = time.perf_counter()
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+            assert server.stdout is not None
+            connection = http.client.HTTPConnection(server.stdout.readline().split("http://")[1].strip(" /\n"))
+            ready = get(connection, "/readyz")
+            print(f"start to first answer: {time.perf_counter() - begin:.2f} s, {ready['embedded']} embeddings")
+            print(f"slow modules loaded by then: {slow_modules(server.pid) or 'none'}")
+            for n in range(options.uploads):
+                file = Path(scratch) / f"{n}.mp3"
+                write_music(file, 60 * options.minutes, seed=n)
+                seconds, id_ = upload(connection, file)
+                answer = get(connection, "/v1/users/nobody/recommendations?n=100&audio_weight=1")
+                hits = answer["recommendations"]
+                assert isinstance(hits, list)
+                similar = get(connection, f"/v1/tracks/{id_}/similar?n=1")["similar"]
+                assert isinstance(similar, list)
+                print(f"upload {n + 1}: {seconds:.2f} s; the next call knows it: {bool(similar)}; ranked: {len(hits)}")
+            server.terminate()
+
+
+if __name__ == "__main__":
+    main()
