@@ -15,7 +15,7 @@ from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
 from hybridrec.service import RecommendationService
 
-CALM_USER = "user-00"
+CALM_USER, LOUD_USER = "user-00", "user-01"
 AWKWARD_IDS = ["album/song 1.mp3", "100 %2F", "%25", "a?b#c", "ünïcode/日本", "a;b&c=d", "plus+plus", "../up"]
 
 
@@ -85,13 +85,16 @@ def test_a_play_counts_once_however_often_it_is_told(client: FlaskClient) -> Non
 
 
 def test_the_next_recommendation_knows_a_play(client: FlaskClient) -> None:
-    before = client.get("/v1/tracks/loud-18").json["support"]
-    client.post("/v1/plays", json={"plays": [{"user": "new", "track": "loud-18"}]})
-    answer = client.get("/v1/users/new/recommendations?n=40&exclude_played=false").json
-    hit = next(hit for hit in answer["recommendations"] if hit["track"]["id"] == "loud-18")
-    assert answer["basis"] == "audio", "she has played nothing but a track that the model knows by sound alone"
-    assert (before, hit["support"]) == (0, 1)
-    assert hit["audio_weight"] < 1
+    def seen() -> dict[str, object]:
+        answer = client.get(f"/v1/users/{LOUD_USER}/recommendations?n=40&exclude_played=false").json
+        return next(hit for hit in answer["recommendations"] if hit["track"]["id"] == "loud-18")
+
+    before = seen()
+    client.post("/v1/plays", json={"plays": [{"user": LOUD_USER, "track": "loud-18"}]})
+    after = seen()
+    assert (before["support"], before["audio_weight"]) == (0, 1.0)
+    assert after["support"] == 1
+    assert after["audio_weight"] < 1
 
 
 @pytest.mark.parametrize("moment", [1767225600, 1767225600.0, "2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00"])
