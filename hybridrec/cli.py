@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -93,19 +93,34 @@ def ingest_audio(directory: Path, library: str, workers: int | None, as_json: bo
 @click.argument("file", type=_file)
 @_with_library
 @click.option("--on-error", type=click.Choice(["stop", "skip"]), default="stop", help="What to do with a bad row.")
+@click.option("--columns", default=None, help="Names of the columns, with commas, where a CSV file has no header.")
 @_as_json
-def ingest_plays(file: Path, library: str, on_error: Literal["stop", "skip"], as_json: bool) -> None:
+def ingest_plays(
+    file: Path, library: str, on_error: Literal["stop", "skip"], columns: str | None, as_json: bool
+) -> None:
     """Read plays from a CSV, TSV, Parquet or JSON lines FILE with the columns user, track, played_at ..."""
+    from hybridrec.workflows.ingest_plays import BadRows
     from hybridrec.workflows.ingest_plays import ingest_plays as run
 
-    with Library.open(library, create=True) as opened:
-        report = run(opened, file, on_error=on_error, progress=not as_json)
+    names = columns.split(",") if columns else None
+    try:
+        with Library.open(library, create=True) as opened:
+            report = run(opened, file, on_error=on_error, columns=names, progress=not as_json)
+    except BadRows as error:
+        _echo_all(error.report.bad)
+        raise
     if as_json:
         _print_json(report)
         return
-    for row in report.bad:
-        click.echo(f"  {row}", err=True)
+    _echo_all(report.bad)
+    if report.ignored_columns:
+        click.echo(f"  columns that mean nothing here: {', '.join(report.ignored_columns)}", err=True)
     click.echo(f"{report.rows} rows: {report.added} plays added, {report.repeated} repeated, {report.n_bad} bad")
+
+
+def _echo_all(rows: Iterable[object]) -> None:
+    for row in rows:
+        click.echo(f"  {row}", err=True)
 
 
 @ingest.command("embeddings")
@@ -125,16 +140,32 @@ def ingest_embeddings(file: Path, name: str, library: str, as_json: bool) -> Non
 @main.command("train-encoder")
 @click.argument("directory", type=_directory)
 @_with_library
+@click.option(
+    "--from",
+    "start",
+    type=click.Choice(["shipped", "scratch"]),
+    default="shipped",
+    help="Go on from the ears that come with hybridrec, or start anew.",
+)
 @click.option("--epochs", type=click.IntRange(1), default=None, show_default="brief", help="Passes of training.")
 @click.option("--seed", type=int, default=0, help="Same seed, same encoder.")
 @_as_json
-def train_encoder(directory: Path, library: str, epochs: int | None, seed: int, as_json: bool) -> None:
-    """Train the ears on the audio below DIRECTORY and make them the library's."""
+def train_encoder(directory: Path, library: str, start: str, epochs: int | None, seed: int, as_json: bool) -> None:
+    """Train the ears on the audio below DIRECTORY and make them the library's.
+
+    Shipped ears are kept where training does not improve them on held-out tracks.
+    Run `hybridrec ingest audio` and `hybridrec fit` afterwards: other ears hear anew.
+    """
+    from hybridrec.encoder.checkpoint import shipped
     from hybridrec.workflows.train_encoder import train_library_encoder as run
 
+    start_from = shipped() if start == "shipped" else None
     with Library.open(library, create=True) as opened:
-        report = run(opened, directory, epochs=epochs, seed=seed, progress=not as_json)
-    _print_json(report) if as_json else click.echo(report.in_words())
+        ears = run(opened, directory, epochs=epochs, seed=seed, start_from=start_from, progress=not as_json)
+    if as_json:
+        _print_json({"fingerprint": ears.checkpoint.fingerprint, "figures": ears.checkpoint.figures})
+    else:
+        click.echo(ears.in_words())
 
 
 @main.command()
@@ -244,10 +275,10 @@ def _print_answer(answer: Answer, as_json: bool = False) -> None:
     if as_json:
         _print_json(answer)
         return
-    click.echo(f"{'score':>7}  {'audio weight':>12}  {'audio':>7}  {'plays':>7}  {'support':>7}  track")
+    click.echo(f"{'score':>6}  {'audio weight':>12}  {'audio':>6}  {'plays':>6}  {'support':>7}  track")
     for hit in answer.hits:
-        name = " - ".join(part for part in (hit.track.artist, hit.track.title) if part) or hit.track.id
-        click.echo(
-            f"{hit.score:7.3f}  {hit.audio_weight:12.2f}  {hit.audio_part:7.3f}  {hit.behaviour_part:7.3f}"
-            f"  {hit.support:7d}  {name}"
-        )
+        track = hit.track
+        name = " - ".join(part for part in (track.artist, track.title) if part) or track.id
+        genre = f" ({track.genre})" if track.genre else ""
+        parts = f"{hit.audio_part:6.2f}  {hit.behaviour_part + 0.0:6.2f}"
+        click.echo(f"{hit.score:6.2f}  {hit.audio_weight:12.2f}  {parts}  {hit.support:7d}  {name}{genre}")

@@ -88,7 +88,7 @@ def _fresh_upload(directory: Path, music: Path | None) -> Path | None:
     """A track of the synthesised kind that is not in the catalogue; None where the music is the user's own."""
     if music is not None:
         return None
-    return synthesise_catalogue(directory / "upload", tracks=1, seed=FRESH_SEED, progress=False)[0].path
+    return Path(synthesise_catalogue(directory / "upload", tracks=1, seed=FRESH_SEED, progress=False)[0].path)
 
 
 def _show_answers(library: Library, fresh: Path | None, say: Say, show: Show) -> None:

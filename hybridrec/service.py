@@ -168,7 +168,7 @@ class RecommendationService:
 
         Raises:
             AudioError: if the file cannot be heard.
-            NotReady: if the library has no encoder.
+            NotReady: if the library's vectors were made elsewhere, so that no encoder goes with them.
         """
         heard = self._hear(path)
         with self._caught_up() as live:
@@ -211,7 +211,7 @@ class RecommendationService:
 
         Raises:
             AudioError: if the file cannot be heard.
-            NotReady: if the library has no encoder.
+            NotReady: if the library's vectors were made elsewhere, so that no encoder goes with them.
             Conflict: if the id is taken by other audio.
         """
         from hybridrec.audio.tags import read_tags
@@ -317,8 +317,10 @@ class RecommendationService:
             yield self._live
 
     def _ears_of_library(self) -> Ears:
-        from hybridrec.workflows.ears import library_ears  # hearing needs torch, answering does not
+        from hybridrec.workflows.ears import ensure_ears, library_ears  # hearing needs torch, answering does not
 
+        if self.library.ears() is None:
+            ensure_ears(self.library)
         fingerprint = self.library.ears()
         with self._lock:
             if self._ears is None or self._ears.fingerprint != fingerprint:
