@@ -13,6 +13,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from itertools import islice
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -122,8 +123,7 @@ class HearingPool:
         self._pool = self._start(workers)
 
     def _start(self, workers: int) -> ProcessPoolExecutor:
-        spawn = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(workers, spawn, initializer=_start_worker, initargs=self._initargs)
+        pool = ProcessPoolExecutor(workers, _process_context(), initializer=_start_worker, initargs=self._initargs)
         try:
             pool.submit(os.getpid).result()
         except BrokenProcessPool as error:
@@ -135,6 +135,13 @@ class HearingPool:
 
     def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, t: TracebackType | None) -> None:
         self._pool.shutdown(cancel_futures=True)
+
+
+def _process_context() -> BaseContext:
+    """Fresh processes off a server that has imported torch once for all of them, and does nothing else."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 class _Worker:
