@@ -5,9 +5,10 @@ from __future__ import annotations
 from flask import Response, jsonify
 from flask_openapi3 import APIBlueprint, Tag
 
+from .answer_schemas import HealthOut, ReadyOut
 from .context import service
 from .problems import documented, problem
-from .schemas import HealthOut, NoQuery, ReadyOut
+from .request_schemas import NoQuery
 
 health = APIBlueprint("health", __name__, abp_tags=[Tag(name="health", description="For whoever runs the service.")])
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from flask_openapi3 import APIBlueprint, Tag
 
+from .answer_schemas import PlaysAddedOut
 from .context import service
 from .problems import documented
+from .request_schemas import NoQuery, PlaysBody
 from .requests import expect_json
-from .schemas import NoQuery, PlaysAddedOut, PlaysBody
 
 plays = APIBlueprint(
     "plays", __name__, url_prefix="/v1", abp_tags=[Tag(name="plays", description="Who played what, and when.")]

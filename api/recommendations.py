@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from flask_openapi3 import APIBlueprint, Tag
 
+from .answer_schemas import RecommendationsOut
 from .context import service
 from .problems import documented
-from .schemas import RecommendationsOut, RecommendationsQuery, UserPath
+from .request_schemas import RecommendationsQuery, UserPath
 
 recommendations = APIBlueprint(
     "recommendations",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 
-from hybridrec.errors import InvalidInput
+from hybridrec.errors import HybridrecError, InvalidInput
 from hybridrec.storage.library import Library
 
 from .settings import ApiSettings
@@ -96,12 +98,16 @@ class _Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, self._options[name])
 
     def load(self) -> Flask:
-        """Make the application, in the worker that will serve it."""
+        """Make the application, in the worker that will serve it; what is wrong with the library stops the server."""
         from hybridrec.service import RecommendationService
 
         from .app import create_app
 
-        self.service = RecommendationService(Library.open(self._library))
+        try:
+            self.service = RecommendationService(Library.open(self._library))
+        except HybridrecError as error:
+            print(f"Error: {error}", file=sys.stderr, flush=True)
+            sys.exit(Arbiter.APP_LOAD_ERROR)
         return create_app(self.service, settings=self._settings)
 
 

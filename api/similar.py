@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from flask_openapi3 import APIBlueprint, Tag
 
+from .answer_schemas import SimilarOut
 from .context import service
 from .problems import documented
+from .request_schemas import AudioForm, SimilarQuery, SimilarToAudioQuery, TrackPath
 from .requests import expect_form, uploaded
-from .schemas import AudioForm, SimilarOut, SimilarQuery, SimilarToAudioQuery, TrackPath
 
 similar = APIBlueprint(
     "similar",

@@ -10,10 +10,11 @@ from flask_openapi3 import APIBlueprint, Tag
 from hybridrec.audio.kinds import kind_of
 from hybridrec.service import TrackDetails
 
+from .answer_schemas import AddedTrackOut, KnownTrackOut, TrackOut, TracksOut
 from .context import service
 from .problems import documented
+from .request_schemas import NoQuery, SearchQuery, TrackForm, TrackPath
 from .requests import expect_form, uploaded
-from .schemas import AddedTrackOut, KnownTrackOut, NoQuery, SearchQuery, TrackForm, TrackOut, TrackPath, TracksOut
 
 tracks = APIBlueprint(
     "tracks", __name__, url_prefix="/v1/tracks", abp_tags=[Tag(name="tracks", description="The catalogue.")]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from flask_openapi3 import APIBlueprint, Tag
 
+from .answer_schemas import PlayOut, UserOut, UserPlaysOut, UsersOut
 from .context import service
 from .problems import documented
-from .schemas import NoQuery, PlayOut, SearchQuery, UserOut, UserPath, UserPlaysOut, UserPlaysQuery, UsersOut
+from .request_schemas import NoQuery, SearchQuery, UserPath, UserPlaysQuery
 
 users = APIBlueprint(
     "users",

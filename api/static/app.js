@@ -32,6 +32,7 @@ async function show({ sameSeed = false } = {}) {
     shifts = new Map();
     say("");
     clearResults();
+    get("blend").hidden = get("more").hidden = true;
   }
   get("problem").hidden = true;
   hideIdeas();
@@ -75,7 +76,6 @@ function draw(answer) {
   showBlend(state, answer);
   if (answer === null) {
     clearResults();
-    get("more").hidden = true;
     showIdeas({ onTrack: openTrack, onUser: openUser }).catch(fail);
     return;
   }
@@ -131,12 +131,12 @@ async function played(hit) {
   }
 }
 
-// A track that was just played leaves the recommendations; ask for it once more to see its new weight.
+// A track that was just played may leave the results; ask for more of them to see its new weight.
 async function findAgain(hit) {
-  if (state.track || state.file) return undefined;
+  if (state.file) return undefined;
   const options = { n: MOST_RESULTS, weight: state.weight, excludePlayed: false };
-  const { recommendations } = await recommendTo(state.user, options);
-  return recommendations.find(({ track }) => track.id === hit.track.id);
+  const { similar, recommendations } = await (state.track ? similarTo(state.track, options) : recommendTo(state.user, options));
+  return (similar ?? recommendations).find(({ track }) => track.id === hit.track.id);
 }
 
 async function keep(event) {

@@ -37,5 +37,5 @@ function draw(weight, isTuned) {
   get("blend-hint").textContent =
     weight === 1
       ? "All by sound, whoever plays it."
-      : `${percent(weight)} for a track that many play. The fewer have played it, the more its sound counts, up to 100 % for one that nobody has.`;
+      : `${percent(weight)} for a track that many play, more for one that few have, 100 % for one that nobody has.`;
 }
