@@ -55,6 +55,17 @@ def test_chunks_found_by_seeking_are_those_of_the_whole_track(song: Path) -> Non
         assert alike(chunk, whole[start : start + AUDIO.chunk_samples]) > 0.97
 
 
+def test_a_scratch_in_the_middle_leaves_the_rest_to_be_heard(song: Path, tmp_path: Path) -> None:
+    content = bytearray(song.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 200] = bytes(255 - byte for byte in content[middle : middle + 200])
+    (tmp_path / "scratched").write_bytes(content)
+    excerpts, whole = decode_chunks(tmp_path / "scratched", AUDIO), decode_chunks(song, AUDIO)
+    assert excerpts.duration_seconds == pytest.approx(SONG_SECONDS, abs=0.1)
+    same = [alike(a, b) > 0.97 for a, b in zip(excerpts.samples, whole.samples, strict=False)]
+    assert sum(same) >= 7
+
+
 def test_the_name_of_a_file_says_nothing(song: Path, tmp_path: Path) -> None:
     expected = decode_chunks(song, FEW).samples
     for name in ("song.txt", "song.raw", "song.flac", "song.mp3", "song", "ünï -cödé ☃.m4a"):

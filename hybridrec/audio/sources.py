@@ -127,13 +127,14 @@ class FFmpegSource:
     def read(self, start: int, count: int) -> NDArray[np.float32]:
         """See `Source.read`."""
         samples = np.zeros(count, dtype=np.float32)
-        done = 0
+        done, position = 0, max(0, start - round(PREROLL_SECONDS * self.rate_hz))
         try:
-            self._seek(max(0.0, start / self.rate_hz - PREROLL_SECONDS))
+            self._seek(position / self.rate_hz)
             for frame in self._frames():
-                block = _mono(_float_frames(frame))[max(0, start - self._position(frame)) :][: count - done]
+                position = self._position(frame, position)
+                block = _mono(_float_frames(frame))[max(0, start - position) :][: count - done]
                 samples[done : done + len(block)] = block
-                done += len(block)
+                done, position = done + len(block), position + frame.samples
                 if done == count:
                     break
         except (av.FFmpegError, ValueError) as error:
@@ -144,6 +145,8 @@ class FFmpegSource:
         if not self._container.streams.audio:
             raise Refused("no sound in it")
         stream = self._container.streams.audio[0]
+        if stream.codec_context is None:
+            raise Refused("its codec is unknown")
         stream.codec_context.thread_type = "NONE"
         return stream
 
@@ -173,10 +176,10 @@ class FFmpegSource:
         assert self._stream.time_base is not None
         self._container.seek(self._origin + int(seconds / self._stream.time_base), stream=self._stream)
 
-    def _position(self, frame: AudioFrame) -> int:
-        """Where a frame begins, counted in samples."""
+    def _position(self, frame: AudioFrame, expected: int) -> int:
+        """Where a frame begins, counted in samples; where it was expected if it does not say."""
         if frame.pts is None or frame.time_base is None:
-            raise Refused("its packets bear no times")
+            return expected
         assert self._stream.time_base is not None
         return round((frame.pts * frame.time_base - self._origin * self._stream.time_base) * self.rate_hz)
 
