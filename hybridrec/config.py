@@ -153,15 +153,15 @@ class CollaborativeConfig(_Settings):
 
     Attributes:
         factors: length of the vectors; at most the number of users or tracks is used.
-        regularization: None takes a strength that suits the number of plays, see
-            `collaborative.als.suitable_regularization`.
-        alpha: multiplies the confidences.
+        regularization: None takes a strength that suits the plays.
+        alpha: multiplies the confidences; None takes one that suits the plays, see
+            `collaborative.als.suitable_config`.
         iterations: of the alternation.
     """
 
     factors: int = 128
     regularization: float | None = None
-    alpha: float = 2.8
+    alpha: float | None = None
     iterations: int = 15
 
     def __post_init__(self) -> None:
@@ -171,7 +171,7 @@ class CollaborativeConfig(_Settings):
             "regularization must be 0 or more",
             self.regularization,
         )
-        _require(self.alpha > 0, "alpha must be above 0", self.alpha)
+        _require(self.alpha is None or self.alpha > 0, "alpha must be above 0", self.alpha)
         _require(1 <= self.iterations <= 1000, "iterations must be 1 to 1000", self.iterations)
 
 
@@ -180,7 +180,7 @@ class ProjectionConfig(_Settings):
     """How embeddings are brought among tastes.
 
     Attributes:
-        landmarks: tracks that all others are compared with; the length of the audio features.
+        landmarks: points of the sound space that all tracks are compared with; the length of the audio features.
         width: of the kernel, in typical distances between two tracks.
         ridge: of the map from audio features to the directions of factors.
         trust: listeners at which a track's factors count half in learning that map.
@@ -188,7 +188,7 @@ class ProjectionConfig(_Settings):
         popularity_discount: a play counts support ** -this for that regression.
     """
 
-    landmarks: int = 256
+    landmarks: int = 128
     width: float = 0.47
     ridge: float = 0.3
     trust: float = 5.0

@@ -12,6 +12,9 @@ LIMIT = 4.0
 
 JITTER = 1e-3
 
+SAMPLED_TRACKS = 20_000
+"""k-means looks at no more tracks than these: landmarks need not be exact."""
+
 
 @dataclass(frozen=True)
 class AudioFeatures:
@@ -38,23 +41,22 @@ class AudioFeatures:
     def fit(
         cls, embeddings: NDArray[np.float32], landmarks: int, width: float, rng: np.random.Generator
     ) -> AudioFeatures:
-        """Draw landmarks from the tracks and measure their likeness.
+        """Place landmarks among the tracks, by k-means (Zhang, Tsang and Kwok 2008), and measure their likeness.
 
         Args:
             embeddings: `(n, d)` float32; with n = 0 or d = 0 the features have length 0.
             landmarks: how many, at most n.
             width: of the kernel, in typical distances between two tracks, sqrt(2 d).
-            rng: draws the landmarks.
+            rng: draws the start of k-means.
         """
         n, dimensions = embeddings.shape
         mean = embeddings.mean(axis=0) if n else np.zeros(dimensions)
         deviation = np.maximum(embeddings.std(axis=0), 1e-6) if n else np.ones(dimensions)
-        chosen = rng.choice(n, min(landmarks, n if dimensions else 0), replace=False)
         spread = width * max(1.0, float(np.sqrt(2.0 * dimensions)))
         bare = cls(
             mean.astype(np.float32), deviation.astype(np.float32), embeddings[:0], np.zeros((0, 0), np.float32), spread
         )
-        places = bare._standardised(embeddings[chosen])
+        places = _centres(bare._standardised(embeddings), min(landmarks, n if dimensions else 0), rng)
         values, vectors = np.linalg.eigh(
             _kernel(places, places, spread).astype(np.float64) + JITTER * np.eye(len(places))
         )
@@ -72,6 +74,16 @@ class AudioFeatures:
 
     def _standardised(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(np.clip((embeddings - self.mean) / self.deviation, -LIMIT, LIMIT), dtype=np.float32)
+
+
+def _centres(places: NDArray[np.float32], count: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    if count >= len(places) or count == 0:
+        return places[:count]
+    from sklearn.cluster import KMeans  # slow to import, and only fitting needs it
+
+    seed = int(rng.integers(2**31))
+    sample = places[rng.permutation(len(places))[:SAMPLED_TRACKS]]
+    return np.asarray(KMeans(count, n_init=1, max_iter=50, random_state=seed).fit(sample).cluster_centers_, np.float32)
 
 
 def _kernel(left: NDArray[np.float32], right: NDArray[np.float32], width: float) -> NDArray[np.float32]:
