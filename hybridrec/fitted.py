@@ -122,3 +122,46 @@ def empty_tracks(projection: Projection, factors: Array, heard: Array, blend: Bl
     behaviour_scale = Standardisation.fit(factors)
     sound_scale = Standardisation.fit(projection.features(heard))
     return BlendedTracks(behaviour_scale, sound_scale, heard.shape[1], blend.half_life)
+
+
+def assemble(
+    config: CollaborativeConfig,
+    projection: Projection,
+    calibration: CosineCalibration,
+    tracks: BlendedTracks,
+    users: Array,
+    items: Array,
+    support: Rows,
+    embeddings: Array,
+    plays: sp.csr_matrix,
+) -> Fitted:
+    """Put users and items together with what was learnt of them.
+
+    Args:
+        config: the settings of ALS, all filled in.
+        projection, calibration, tracks: from `learn_sound` and `empty_tracks`.
+        users, items: factors `(n_users, f)` and `(n_items, f)`.
+        support: `(n_items,)`.
+        embeddings: `(n_items, d)`, a row of NaN without audio.
+        plays: CSR `(n_users, n_items)` confidences.
+    """
+    active = np.diff(plays.indptr) > 0
+    fitted = Fitted(
+        collaborative=config,
+        projection=projection,
+        calibration=calibration,
+        tracks=tracks,
+        user_factors=users,
+        user_sounds=np.zeros((len(users), projection.features.length), dtype=np.float32),
+        user_gram=users.T @ users,
+        mean_factors=_mean(users[active]),
+        mean_sound=np.zeros(projection.features.length, dtype=np.float32),
+    )
+    fitted.put_items(np.arange(len(items)), factors=items, support=support, embeddings=embeddings)
+    fitted.user_sounds = projection.sound_of_plays(plays, tracks.features, support)
+    fitted.mean_sound = _mean(fitted.user_sounds[active] if active.any() else tracks.features @ projection.solver)
+    return fitted
+
+
+def _mean(vectors: Array) -> Array:
+    return np.asarray(vectors.sum(axis=0) / max(1, len(vectors)), dtype=np.float32)

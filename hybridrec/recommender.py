@@ -23,11 +23,11 @@ from hybridrec.config import BlendConfig, CollaborativeConfig, ProjectionConfig
 from hybridrec.data.embeddings import aligned_embeddings, unit_length
 from hybridrec.data.interactions import support_of
 from hybridrec.errors import InvalidInput, NotReady
-from hybridrec.fitted import Fitted, Rows, empty_tracks, learn_sound
-from hybridrec.index.exact import UNRANKED, search
-from hybridrec.recommender_file import fill_from_arrays, to_arrays
+from hybridrec.fitted import Fitted, Rows, assemble, empty_tracks, learn_sound
+from hybridrec.fitted_file import from_arrays, read_settings, to_arrays
+from hybridrec.index.exact import search
+from hybridrec.ranking import Ranking, rank_comparable, without
 
-Ranking = tuple[NDArray[np.int32], Array]
 Ids = int | Sequence[int] | Rows
 
 
@@ -35,9 +35,8 @@ class HybridRecommender(RecommenderBase):
     """ALS for taste, embeddings for sound, and a weighting layer between them.
 
     Args:
-        collaborative: settings of ALS.
-        projection: settings of the maps between sound and taste.
-        blend: the tuned audio share and half-life.
+        collaborative, projection, blend: settings of ALS, of the maps between sound and
+            taste, and of the weighting layer.
         random_state: seed of everything random in `fit`.
         num_threads: 0 takes all cores.
     """
@@ -73,13 +72,9 @@ class HybridRecommender(RecommenderBase):
             raise NotReady("the recommender is not fitted", fix="call fit first")
         return self._fitted
 
-    def restore(self, fitted: Fitted) -> None:
-        """Take over what an earlier `fit` left behind."""
-        self._fitted = fitted
-
     @property
     def tracks(self) -> BlendedTracks:
-        """The items with both their sides; `tracks.factors` are their ALS factors `(n_items, f)`."""
+        """The items with both their sides."""
         return self.fitted.tracks
 
     @property
@@ -101,8 +96,6 @@ class HybridRecommender(RecommenderBase):
     def nobody(self) -> Tastes:
         """The taste of a user of whom nothing is known: that of the mean listener."""
         return self.fitted.tastes(self.fitted.mean_factors[None, :], self.fitted.mean_sound[None, :])
-
-    # --- learning -------------------------------------------------------------------
 
     def fit(
         self,
@@ -126,51 +119,17 @@ class HybridRecommender(RecommenderBase):
             InvalidInput: if the embeddings do not fit the items.
         """
         matrix = check_csr(user_items).astype(np.float32)
-        support = support_of(matrix)
         aligned_embeddings(item_embeddings, matrix.shape[1])
         config = suitable_config(matrix, self.collaborative)
-        users, items = np.zeros((matrix.shape[0], 0), np.float32), np.zeros((matrix.shape[1], 0), np.float32)
-        if support.any():
-            users, items = fit_als(
-                matrix,
-                config,
-                seed=self.random_state,
-                num_threads=self.num_threads,
-                show_progress=show_progress,
-                callback=callback,
-            )
-        self._assemble(config, users, items, support, item_embeddings, matrix)
-
-    def _assemble(
-        self,
-        config: CollaborativeConfig,
-        users: Array,
-        items: Array,
-        support: Rows,
-        item_embeddings: NDArray[np.floating] | None,
-        matrix: sp.csr_matrix,
-    ) -> None:
-        embeddings, has_audio = aligned_embeddings(item_embeddings, len(items))
-        seed = self.random_state or 0
-        projection, calibration = learn_sound(embeddings, has_audio, items, support, self.projection, seed)
-        tracks = empty_tracks(projection, items, embeddings[has_audio], self.blend)
-        active = np.diff(matrix.indptr) > 0
-        fitted = Fitted(
-            collaborative=config,
-            projection=projection,
-            calibration=calibration,
-            tracks=tracks,
-            user_factors=users,
-            user_sounds=np.zeros((len(users), projection.features.length), dtype=np.float32),
-            user_gram=users.T @ users,
-            mean_factors=_mean(users[active]),
-            mean_sound=np.zeros(projection.features.length, dtype=np.float32),
+        users, items = fit_als(
+            matrix,
+            config,
+            seed=self.random_state,
+            num_threads=self.num_threads,
+            show_progress=show_progress,
+            callback=callback,
         )
-        missing = np.where(has_audio[:, None], embeddings, np.float32(np.nan))
-        fitted.put_items(np.arange(len(items)), factors=items, support=support, embeddings=missing)
-        fitted.user_sounds = projection.sound_of_plays(matrix, tracks.features, support)
-        fitted.mean_sound = _mean(fitted.user_sounds[active] if active.any() else tracks.features @ projection.solver)
-        self._fitted = fitted
+        self._fitted = self._assembled(config, users, items, support_of(matrix), item_embeddings, matrix)
 
     def hear(self, item_embeddings: NDArray[np.floating]) -> None:
         """Give the fitted items other ears: what tastes sound like is learnt anew, the factors stay.
@@ -185,10 +144,27 @@ class HybridRecommender(RecommenderBase):
         """
         old = self.fitted
         nothing_played = sp.csr_matrix((len(old.user_factors), len(old.tracks)), dtype=np.float32)
-        self._assemble(
+        new = self._assembled(
             old.collaborative, old.user_factors, old.tracks.factors, old.tracks.support, item_embeddings, nothing_played
         )
-        self.fitted.mean_factors, self.fitted.user_gram = old.mean_factors, old.user_gram
+        self._fitted = dataclasses.replace(new, mean_factors=old.mean_factors, user_gram=old.user_gram)
+
+    def _assembled(
+        self,
+        config: CollaborativeConfig,
+        users: Array,
+        items: Array,
+        support: Rows,
+        item_embeddings: NDArray[np.floating] | None,
+        plays: sp.csr_matrix,
+    ) -> Fitted:
+        embeddings, has_audio = aligned_embeddings(item_embeddings, len(items))
+        projection, calibration = learn_sound(
+            embeddings, has_audio, items, support, self.projection, self.random_state or 0
+        )
+        tracks = empty_tracks(projection, items, embeddings[has_audio], self.blend)
+        heard = np.where(has_audio[:, None], embeddings, np.float32(np.nan))
+        return assemble(config, projection, calibration, tracks, users, items, support, heard, plays)
 
     def recalculate_user(self, userid: Ids, user_items: sp.csr_matrix) -> Array:
         """ALS factors of users from their plays alone, `(f,)` for a scalar or `(m, f)`; nothing is stored."""
@@ -228,8 +204,6 @@ class HybridRecommender(RecommenderBase):
         factors = self.recalculate_item(rows, item_users)
         support = support_of(check_csr(item_users).T.tocsr())
         self.fitted.put_items(rows, factors=factors, support=support, embeddings=item_embeddings)
-
-    # --- answering ------------------------------------------------------------------
 
     def recommend(
         self,
@@ -294,7 +268,17 @@ class HybridRecommender(RecommenderBase):
         """Best items for tastes that need not be those of users; otherwise as `recommend`."""
         queries = user_query_vectors(tastes, self.audio_share(audio_weight))
         kinds = np.column_stack([tastes.knows_sound, tastes.knows_behaviour])
-        return self._ranked(self.tracks.user_vectors, queries, kinds, N, exclude=exclude, liked=liked, items=items)
+        return rank_comparable(
+            self.tracks,
+            self.tracks.user_vectors,
+            queries,
+            kinds,
+            N,
+            exclude=exclude,
+            liked=liked,
+            items=items,
+            num_threads=self.num_threads,
+        )
 
     def similar_items(
         self,
@@ -307,10 +291,9 @@ class HybridRecommender(RecommenderBase):
         *,
         audio_weight: float | None = None,
     ) -> Ranking:
-        """Items that sound and are heard like the given ones; the seed itself is among them.
+        """Items that sound and are heard like the given ones, the seeds among them; otherwise as `recommend`.
 
-        Args and errors are those of `recommend`; `recalculate_item` places the seeds
-        anew from their listeners, CSR `(m, n_users)`.
+        `recalculate_item` places the seeds anew from their listeners, CSR `(m, n_users)`.
         """
         seeds = self.tracks.sides(np.atleast_1d(itemid))
         if recalculate_item:
@@ -330,39 +313,16 @@ class HybridRecommender(RecommenderBase):
         """Items like some seeds that need not be items themselves, such as a file that was just heard."""
         queries = seed_query_vectors(seeds, self.audio_share(audio_weight), self.fitted.calibration)
         kinds = np.column_stack([seeds.has_audio, seeds.directions.any(axis=1)])
-        return self._ranked(self.tracks.seed_vectors, queries, kinds, N, exclude=exclude, items=items)
-
-    def _ranked(
-        self,
-        vectors: Array,
-        queries: Array,
-        kinds: NDArray[np.bool_],
-        n: int,
-        *,
-        exclude: Sequence[int] | Rows | None,
-        items: Sequence[int] | Rows | None,
-        liked: sp.csr_matrix | None = None,
-    ) -> Ranking:
-        """Search in groups of queries that can be answered by the same tracks.
-
-        `kinds` `(m, 2)` says of each query whether it knows sound and behaviour; a track
-        that shares neither with it cannot be scored, which is not the same as 0.
-        """
-        k = min(n, len(vectors) if items is None else len(np.unique(items)))
-        rows, scores = np.zeros((len(queries), k), np.int32), np.full((len(queries), k), UNRANKED, np.float32)
-        for sound, behaviour in np.unique(kinds, axis=0):
-            comparable = (self.tracks.has_audio & sound) | ((self.tracks.support > 0) & behaviour)
-            alike = np.flatnonzero((kinds == (sound, behaviour)).all(axis=1))
-            rows[alike], scores[alike] = search(
-                vectors,
-                queries[alike],
-                n,
-                wanted=_wanted(comparable, exclude, items),
-                exclude=None if liked is None else liked[alike],
-                items=items,
-                num_threads=self.num_threads,
-            )
-        return rows, scores
+        return rank_comparable(
+            self.tracks,
+            self.tracks.seed_vectors,
+            queries,
+            kinds,
+            N,
+            exclude=exclude,
+            items=items,
+            num_threads=self.num_threads,
+        )
 
     def similar_users(
         self,
@@ -373,9 +333,9 @@ class HybridRecommender(RecommenderBase):
     ) -> Ranking:
         """Users of like taste, by the cosine of their factors; the user itself is among them."""
         directions = unit_length(self.user_factors)
-        wanted = _wanted(np.ones(len(directions), dtype=np.bool_), filter_users, users)
+        unfiltered = without(np.ones(len(directions), dtype=np.bool_), filter_users, users)
         queries = np.atleast_2d(directions[userid])
-        found = search(directions, queries, N, wanted=wanted, items=users, num_threads=self.num_threads)
+        found = search(directions, queries, N, wanted=unfiltered, items=users, num_threads=self.num_threads)
         return _shaped(found, userid)
 
     def audio_share(self, audio_weight: float | None) -> float:
@@ -390,11 +350,21 @@ class HybridRecommender(RecommenderBase):
             raise InvalidInput("audio_weight must be 0 to 1", got=audio_weight, fix="leave it out for the tuned one")
         return audio_weight
 
-    # --- keeping --------------------------------------------------------------------
+    def save(self, fileobj_or_path: str | IO[bytes], *, for_serving: bool = False) -> None:
+        """Write the model as npz, without pickle; `load` reads it back.
 
-    def save(self, fileobj_or_path: str | IO[bytes]) -> None:
-        """Write the model as npz, without pickle; `load` reads it back."""
-        np.savez(fileobj_or_path, allow_pickle=False, **to_arrays(self))
+        Args:
+            fileobj_or_path: where to.
+            for_serving: leave out what a server has elsewhere, see `to_arrays`.
+        """
+        settings = {
+            "collaborative": self.collaborative.to_dict(),
+            "projection": self.projection.to_dict(),
+            "blend": self.blend.to_dict(),
+            "random_state": self.random_state,
+            "num_threads": self.num_threads,
+        }
+        np.savez(fileobj_or_path, allow_pickle=False, **to_arrays(settings, self._fitted, for_serving=for_serving))
 
     @classmethod
     def load(cls, fileobj_or_path: str | IO[bytes]) -> Self:
@@ -403,16 +373,19 @@ class HybridRecommender(RecommenderBase):
         Raises:
             LibraryError: if the file is newer than this program, or no such model.
         """
-        if isinstance(fileobj_or_path, str) and not fileobj_or_path.endswith(".npz"):
-            fileobj_or_path += ".npz"
+        if isinstance(fileobj_or_path, str):
+            fileobj_or_path = fileobj_or_path.removesuffix(".npz") + ".npz"
         with np.load(fileobj_or_path, allow_pickle=False) as data:
-            model = cls()
-            fill_from_arrays(model, data)
+            settings = read_settings(data)
+            model = cls(
+                CollaborativeConfig.from_dict(settings["collaborative"]),
+                ProjectionConfig.from_dict(settings["projection"]),
+                BlendConfig.from_dict(settings["blend"]),
+                settings["random_state"],
+                settings["num_threads"],
+            )
+            model._fitted = from_arrays(settings, data, model.blend)
             return model
-
-
-def _mean(vectors: Array) -> Array:
-    return np.asarray(vectors.sum(axis=0) / max(1, len(vectors)), dtype=np.float32)
 
 
 def _shaped(found: Ranking, asked: Ids) -> Ranking:
@@ -425,15 +398,3 @@ def _checked_rows(asked: Ids, matrix: sp.csr_matrix | None) -> sp.csr_matrix:
     if matrix.shape[0] != np.size(asked):
         raise ValueError("user_items must contain 1 row for every user in userids")
     return matrix
-
-
-def _wanted(
-    rankable: NDArray[np.bool_], exclude: Sequence[int] | Rows | None, items: Sequence[int] | Rows | None
-) -> NDArray[np.bool_]:
-    if exclude is None or len(exclude) == 0:
-        return rankable
-    if items is not None:
-        raise ValueError("Can't set both items to choose from and items to filter out in one call")
-    wanted = rankable.copy()
-    wanted[np.asarray(exclude)] = False
-    return wanted

@@ -72,8 +72,11 @@ def fit_als(
 
     Returns:
         User factors `(n_users, f)` and track factors `(n_tracks, f)`, float32.
-        Rows without a positive confidence are zero.
+        Rows without a positive confidence are zero; f is 0 where there is none at all.
     """
+    if not (interactions.data > 0).any():
+        users, tracks = interactions.shape
+        return np.zeros((users, 0), dtype=np.float32), np.zeros((tracks, 0), dtype=np.float32)
     with threadpool_limits(1, "blas"):
         als = _als(config, seed=seed, num_threads=num_threads)
         als.fit(interactions, show_progress=show_progress, callback=callback)

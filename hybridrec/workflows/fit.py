@@ -15,7 +15,6 @@ from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.ids import IdMap
 from hybridrec.errors import LibraryError, NotReady
 from hybridrec.recommender import HybridRecommender
-from hybridrec.recommender_file import fill_from_arrays, to_arrays
 from hybridrec.storage.library import Library
 
 
@@ -96,18 +95,19 @@ def load_model(library: Library) -> tuple[HybridRecommender, IdMap]:
         NotFound: if no model was fitted yet.
         LibraryError: if it is damaged or newer than this program.
     """
-    with np.load(io.BytesIO(library.artefact_bytes("model")), allow_pickle=False) as data:
+    with np.load(io.BytesIO(library.artefact_bytes("model")), allow_pickle=False) as parts:
         try:
-            ids = json.loads(data["track_ids"].tobytes())
+            track_ids = IdMap(json.loads(parts["track_ids"].tobytes()))
+            model = HybridRecommender.load(io.BytesIO(parts["model"].tobytes()))
         except (KeyError, ValueError) as error:
-            raise LibraryError("the model has no track ids", got=str(error), fix="run `hybridrec fit`") from None
-        model = HybridRecommender()
-        fill_from_arrays(model, data)
-    return model, IdMap(ids)
+            raise LibraryError("the stored model is damaged", got=str(error), fix="run `hybridrec fit`") from None
+    return model, track_ids
 
 
 def _to_bytes(model: HybridRecommender, track_ids: IdMap) -> bytes:
-    ids = np.frombuffer(json.dumps(list(track_ids)).encode(), dtype=np.uint8)
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, track_ids=ids, **to_arrays(model, for_serving=True))
-    return buffer.getvalue()
+    model_file, artefact = io.BytesIO(), io.BytesIO()
+    model.save(model_file, for_serving=True)
+    ids = json.dumps(list(track_ids)).encode()
+    parts = {"track_ids": ids, "model": model_file.getvalue()}
+    np.savez(artefact, allow_pickle=False, **{name: np.frombuffer(part, np.uint8) for name, part in parts.items()})
+    return artefact.getvalue()

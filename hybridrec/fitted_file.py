@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,38 +14,29 @@ from hybridrec.blend.calibration import CosineCalibration, Standardisation
 from hybridrec.blend.tracks import BlendedTracks
 from hybridrec.collaborative.features import AudioFeatures
 from hybridrec.collaborative.projection import Projection
-from hybridrec.config import BlendConfig, CollaborativeConfig, ProjectionConfig
+from hybridrec.config import BlendConfig, CollaborativeConfig
 from hybridrec.errors import LibraryError
 from hybridrec.fitted import Fitted
-
-if TYPE_CHECKING:
-    from hybridrec.recommender import HybridRecommender
 
 FORMAT_VERSION = 1
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def to_arrays(model: HybridRecommender, *, for_serving: bool = False) -> dict[str, NDArray[Any]]:
+def to_arrays(
+    settings: Mapping[str, Any], fitted: Fitted | None, *, for_serving: bool = False
+) -> dict[str, NDArray[Any]]:
     """All that makes a model, as arrays that need no pickle.
 
     Args:
-        model: fitted or not.
+        settings: of the recommender, ready for JSON.
+        fitted: what fitting left behind; None before that.
         for_serving: leave out what a server has elsewhere: the embeddings, which
             `Fitted.put_items` brings back, and the users, who are folded in from their plays.
     """
-    settings: dict[str, Any] = {
-        "version": FORMAT_VERSION,
-        "collaborative": model.collaborative.to_dict(),
-        "projection": model.projection.to_dict(),
-        "blend": model.blend.to_dict(),
-        "random_state": model.random_state,
-        "num_threads": model.num_threads,
-        "fitted": model.is_fitted,
-    }
+    told: dict[str, Any] = {**settings, "version": FORMAT_VERSION, "fitted": fitted is not None}
     arrays: dict[str, NDArray[Any]] = {}
-    if model.is_fitted:
-        fitted = model.fitted
-        settings |= {
+    if fitted is not None:
+        told |= {
             "fitted_with": fitted.collaborative.to_dict(),
             "calibration": dataclasses.asdict(fitted.calibration),
             "feature_width": fitted.projection.features.width,
@@ -53,7 +44,7 @@ def to_arrays(model: HybridRecommender, *, for_serving: bool = False) -> dict[st
         }
         arrays = _users(fitted, slice(0, 0) if for_serving else slice(None)) | _tracks(fitted.tracks, for_serving)
         arrays |= _projection(fitted.projection)
-    return arrays | {"settings": np.array(json.dumps(settings))}
+    return arrays | {"settings": np.array(json.dumps(told))}
 
 
 def _users(fitted: Fitted, kept: slice) -> dict[str, NDArray[Any]]:
@@ -92,28 +83,26 @@ def _projection(projection: Projection) -> dict[str, NDArray[Any]]:
     }
 
 
-def fill_from_arrays(model: HybridRecommender, data: Arrays) -> None:
-    """Make a new model what `to_arrays` was told of.
+def read_settings(data: Arrays) -> dict[str, Any]:
+    """The settings among the arrays that `to_arrays` made.
 
     Raises:
         LibraryError: if the arrays are of a newer version, or are not a model's.
     """
     try:
-        settings = json.loads(str(data["settings"]))
+        settings: dict[str, Any] = json.loads(str(data["settings"]))
         version = int(settings["version"])
     except (KeyError, ValueError, TypeError) as error:
         raise LibraryError("not a file of a recommender", got=str(error), fix="fit and save the model anew") from None
     if version > FORMAT_VERSION:
         raise LibraryError("the model is newer than this program", got=version, fix="upgrade hybridrec")
-    model.collaborative = CollaborativeConfig.from_dict(settings["collaborative"])
-    model.projection = ProjectionConfig.from_dict(settings["projection"])
-    model.blend = BlendConfig.from_dict(settings["blend"])
-    model.random_state, model.num_threads = settings["random_state"], settings["num_threads"]
-    if settings["fitted"]:
-        model.restore(_fitted(settings, data, model.blend))
+    return settings
 
 
-def _fitted(settings: Mapping[str, Any], data: Arrays, blend: BlendConfig) -> Fitted:
+def from_arrays(settings: Mapping[str, Any], data: Arrays, blend: BlendConfig) -> Fitted | None:
+    """What fitting had left behind when `to_arrays` was called, or None if that was before."""
+    if not settings["fitted"]:
+        return None
     features = AudioFeatures(
         data["feature_mean"],
         data["feature_deviation"],
