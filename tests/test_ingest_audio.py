@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -189,7 +190,8 @@ def test_a_file_that_kills_its_process_is_found_out_and_the_others_are_heard(lib
     def kill_whoever_reads_it() -> None:
         while not finished.wait(0.02):
             for pid in readers_of(deadly):
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
     killer = threading.Thread(target=kill_whoever_reads_it)
     killer.start()
