@@ -33,12 +33,12 @@ _KINDS: tuple[tuple[type[HybridrecError], str, HTTPStatus], ...] = (
     (NotReady, "not-ready", HTTPStatus.SERVICE_UNAVAILABLE),
     (FingerprintMismatch, "not-ready", HTTPStatus.SERVICE_UNAVAILABLE),
 )
-_HTTP_KINDS = {
+_HTTP_KINDS: dict[int, tuple[str, str | None]] = {
     400: ("bad-request", "send a request that HTTP and JSON allow"),
     403: ("forbidden", "write from a page of this service, or from a program"),
     404: ("not-found", "see /docs for the addresses that exist"),
     405: ("method-not-allowed", "use one of the methods in the Allow header"),
-    413: ("too-large", "send less in one request"),
+    413: ("too-large", None),
     415: ("unsupported-media-type", "send application/json, or multipart/form-data where a file is sent"),
 }
 
@@ -111,7 +111,11 @@ def _from_hybridrec(error: HybridrecError) -> Response:
 def _from_http(error: HTTPException) -> Response:
     status = error.code or 500
     kind, fix = _HTTP_KINDS.get(status, (f"http-{status}", None))
-    detail = "there is nothing at this address" if status == 404 else error.description or error.name
+    detail = error.description or error.name
+    if status == 404:
+        detail = "there is nothing at this address"
+    elif status == 413:
+        detail, fix = "the request is too large", f"send at most {request.max_content_length} bytes in one request"
     answer = problem(kind, status, detail, fix=fix)
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))

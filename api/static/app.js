@@ -10,7 +10,7 @@ import { clearResults, shiftWords, showResults, waiting } from "./results.js";
 import { showFileSeed, showStart, showTrackSeed, showUserSeed } from "./seed.js";
 import { readState, writeState } from "./state.js";
 import { startUpload } from "./upload.js";
-import { byOf, nameOf } from "./words.js";
+import { byOf, nameOf, plays } from "./words.js";
 
 const FIRST_RESULTS = 10;
 const MOST_RESULTS = 100;
@@ -157,7 +157,7 @@ async function keep(event) {
 // --- beginning -------------------------------------------------------------------------------
 
 const describeTrack = (track) => ({ name: nameOf(track), more: byOf(track) });
-const describeUser = (user) => ({ name: user.id, more: user.plays === 1 ? "1 play" : `${user.plays} plays` });
+const describeUser = (user) => ({ name: user.id, more: plays(user.plays) });
 
 new Combobox(get("track-search"), {
   find: async (words, signal) => (await findTracks(words, 8, signal)).tracks,

@@ -30,6 +30,7 @@ export function showBlend(state, answer) {
 
 function draw(weight, isTuned) {
   if (document.activeElement !== slider || isTuned) slider.value = String(weight);
+  slider.style.setProperty("--at", weight);
   slider.classList.toggle("at-rest", isTuned);
   slider.setAttribute("aria-valuetext", isTuned ? `tuned, ${percent(weight)}` : percent(weight));
   tuned.setAttribute("aria-pressed", String(isTuned));

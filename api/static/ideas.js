@@ -1,7 +1,7 @@
 // Where to begin: some tracks and listeners of this library.
 
 import { findTracks, findUsers } from "./api.js";
-import { element, nameOf } from "./words.js";
+import { element, nameOf, plays } from "./words.js";
 
 const place = document.getElementById("ideas");
 
@@ -29,8 +29,7 @@ function card(track, onTrack) {
 }
 
 function chip(user, onUser) {
-  const button = element("button", { type: "button", class: "chip" }, user.id, element("span", {}, String(user.plays)));
-  button.setAttribute("aria-label", `${user.id}, ${user.plays} plays`);
+  const button = element("button", { type: "button", class: "chip" }, user.id, element("span", {}, plays(user.plays)));
   button.addEventListener("click", () => onUser(user.id));
   return button;
 }

@@ -17,6 +17,8 @@ export function supportOf(listeners) {
 
 export const listeners = (count) => (count === 1 ? "1 listener" : `${count} listeners`);
 
+export const plays = (count) => (count === 1 ? "1 play" : `${count} plays`);
+
 export function clock(seconds) {
   const whole = Math.max(0, Math.floor(seconds || 0));
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;

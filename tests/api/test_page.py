@@ -30,6 +30,11 @@ STATIC = Path(hybridrec.api.__file__).parent / "static"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
 QUIETER = "--disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required"
+MAKE_DROP = """({name, bytes}) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([new Uint8Array(bytes)], name, {type: "audio/wav"}));
+    return transfer;
+}"""
 HERTZ = [110, 165, 220, 330, 440, 660, 880, 1320, 1760, 2640, 3520, 5280]
 
 
@@ -204,7 +209,9 @@ def test_a_play_moves_the_weight_from_audio_to_behaviour(page: Page) -> None:
 @pytest.mark.browser
 def test_a_file_is_dropped_compared_and_added(page: Page, tmp_path: Path) -> None:
     page.goto("/")
-    page.set_input_files("#file", write_tone(tmp_path / "My own tone.wav", 450))
+    audio = write_tone(tmp_path / "My own tone.wav", 450)
+    dropped = page.evaluate_handle(MAKE_DROP, {"name": audio.name, "bytes": list(audio.read_bytes())})
+    page.dispatch_event("#drop", "drop", {"dataTransfer": dropped})
     expect(page.get_by_role("heading", level=1)).to_have_text("My own tone")
     results = page.get_by_role("list", name="Results, best first").get_by_role("listitem")
     expect(results).to_have_count(10)
