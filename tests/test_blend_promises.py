@@ -1,0 +1,95 @@
+"""What the blend promises, kept on real plays: one seed, default settings, NDCG@20."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hybridrec.data.splits import SUPPORT_BUCKETS, Split, split_cold_tracks, split_pairs
+from hybridrec.datasets.lastfm2k import load_spotify
+from hybridrec.datasets.real_plays import RealPlays
+from hybridrec.datasets.taste_profile import load_taste_profile
+from hybridrec.evaluation.metrics import ALL_TRACKS, Hits
+from hybridrec.evaluation.significance import paired_difference
+from hybridrec.recommender import HybridRecommender
+from hybridrec.workflows.compare import ALS, AUDIO_ONLY, BLEND, EASE, baseline_hits, fit_blend, hybrid_hits
+
+pytestmark = pytest.mark.data
+Results = dict[str, dict[str, Hits]]
+
+
+@pytest.fixture(scope="module")
+def plays(data_directory: Path) -> RealPlays:
+    return load_spotify(data_directory)
+
+
+@pytest.fixture(scope="module")
+def split(plays: RealPlays) -> Split:
+    return split_pairs(plays.interactions, seed=0)
+
+
+@pytest.fixture(scope="module")
+def model(plays: RealPlays, split: Split) -> HybridRecommender:
+    return fit_blend(split, plays.item_embeddings, seed=0)
+
+
+@pytest.fixture(scope="module")
+def results(split: Split, model: HybridRecommender) -> Results:
+    return {**hybrid_hits(split, model), **baseline_hits(split)}
+
+
+def figure(results: Results, name: str, bucket: str) -> float:
+    return float(np.nanmean(results[name][bucket].ndcg()))
+
+
+@pytest.mark.parametrize(("bucket", "aim"), [("0", 0.155), ("1-2", 0.112), (ALL_TRACKS, 0.325)])
+def test_the_blend_reaches_its_aims(results: Results, bucket: str, aim: float) -> None:
+    assert figure(results, BLEND, bucket) >= aim
+
+
+def test_over_all_tracks_it_is_at_least_as_good_as_the_best_single_source(results: Results) -> None:
+    assert figure(results, BLEND, ALL_TRACKS) >= max(figure(results, n, ALL_TRACKS) for n in (ALS, EASE, AUDIO_ONLY))
+
+
+@pytest.mark.parametrize("bucket", SUPPORT_BUCKETS)
+def test_in_no_bucket_is_it_significantly_worse_than_the_best_single_source(results: Results, bucket: str) -> None:
+    best = max((ALS, EASE, AUDIO_ONLY), key=lambda name: figure(results, name, bucket))
+    found = paired_difference(results[BLEND][bucket].ndcg(), results[best][bucket].ndcg(), seed=0)
+    assert found.high >= 0, f"{best} is better: {found}"
+
+
+@pytest.mark.parametrize("audio_weight", [0.0, 0.15, 0.6, 1.0])
+def test_one_search_answers_every_audio_weight_with_the_exact_blend(
+    model: HybridRecommender, split: Split, audio_weight: float
+) -> None:
+    rows = np.flatnonzero(model.tracks.scorable)
+    for user in range(0, 1881, 400):
+        tracks, scores = model.recommend(user, split.train[user], N=20, audio_weight=audio_weight)
+        taste = model.fitted.tastes(model.user_factors[[user]], model.fitted.user_sounds[[user]])
+        parts = model.tracks.user_parts(taste, rows, audio_weight)
+        blended = dict(zip(rows, parts.audio + parts.behaviour, strict=True))
+        np.testing.assert_allclose(scores, [blended[track] for track in tracks], atol=2e-5)
+        left_out = set(rows) - set(tracks) - set(split.train[user].indices)
+        assert max(blended[track] for track in left_out) <= scores[-1] + 2e-5
+
+
+def test_a_cold_track_is_pure_audio_at_any_audio_weight(model: HybridRecommender) -> None:
+    cold = np.flatnonzero(model.tracks.support == 0)
+    taste = model.fitted.tastes(model.user_factors[[0]], model.fitted.user_sounds[[0]])
+    for audio_weight in (0.0, 0.5, 1.0):
+        np.testing.assert_array_equal(model.tracks.user_parts(taste, cold, audio_weight).weights, 1.0)
+
+
+def test_tracks_that_lost_all_their_plays_still_reach_their_listeners(plays: RealPlays) -> None:
+    split = split_cold_tracks(plays.interactions, seed=0)
+    cold = hybrid_hits(split, fit_blend(split, plays.item_embeddings, seed=0))
+    chance = figure(cold, ALS, "0")  # to behaviour alone all of them are the same
+    assert figure(cold, BLEND, "0") > 3 * chance
+
+
+def test_without_any_audio_it_is_als(data_directory: Path) -> None:
+    split = split_pairs(load_taste_profile(data_directory).interactions, seed=0)
+    results = hybrid_hits(split, fit_blend(split, None, seed=0))
+    assert figure(results, BLEND, ALL_TRACKS) == pytest.approx(figure(results, ALS, ALL_TRACKS), abs=5e-4)

@@ -1,0 +1,73 @@
+"""A difference is called one when it is one, and not when it is luck."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from hybridrec.errors import InvalidInput
+from hybridrec.evaluation.significance import holm_corrected, paired_difference
+
+RNG = np.random.default_rng(0)
+THEIRS = RNG.random(400)
+
+
+def test_a_real_gain_is_found_with_its_size() -> None:
+    found = paired_difference(THEIRS + RNG.normal(0.02, 0.05, 400), THEIRS, seed=0)
+    assert 0 < found.low < found.mean < found.high
+    assert found.low < 0.02 < found.high
+    assert found.p_value < 0.01
+
+
+def test_interval_and_p_value_agree_with_the_t_test_where_that_holds() -> None:
+    ours = THEIRS + RNG.normal(0.004, 0.05, 400)
+    theirs = stats.ttest_rel(ours, THEIRS)
+    found = paired_difference(ours, THEIRS, seed=0, rounds=5000)
+    assert found.p_value == pytest.approx(theirs.pvalue, abs=0.02)
+    assert (found.low, found.high) == pytest.approx(tuple(theirs.confidence_interval()), abs=0.0007)
+
+
+def test_luck_is_seldom_called_a_gain() -> None:
+    draws = np.random.default_rng(1).normal(0.0, 0.05, (60, 2, 50))
+    p_values = [paired_difference(a, b, seed=0, rounds=200).p_value for a, b in draws]
+    assert np.mean(np.array(p_values) < 0.05) < 0.15
+
+
+def test_the_same_figures_do_not_differ() -> None:
+    found = paired_difference(THEIRS, THEIRS, seed=0)
+    assert (found.mean, found.low, found.high, found.p_value) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_turning_the_sides_turns_the_sign() -> None:
+    ours = THEIRS + RNG.normal(0.02, 0.05, 400)
+    assert paired_difference(ours, THEIRS, seed=0).mean == -paired_difference(THEIRS, ours, seed=0).mean
+
+
+def test_the_seed_alone_decides() -> None:
+    ours = THEIRS + RNG.normal(0.002, 0.05, 400)
+    assert paired_difference(ours, THEIRS, seed=5) == paired_difference(ours, THEIRS, seed=5)
+
+
+def test_users_without_a_figure_in_both_are_left_out() -> None:
+    ours, theirs = np.array([0.5, np.nan, 0.5, 0.7]), np.array([0.4, 0.1, np.nan, 0.6])
+    found = paired_difference(ours, theirs, seed=0)
+    assert found.n_users == 2
+    assert found.mean == pytest.approx(0.1)
+
+
+def test_repeating_the_same_runs_makes_nothing_surer() -> None:
+    ours = THEIRS + RNG.normal(0.004, 0.05, 400)
+    once, thrice = (paired_difference(np.tile(ours, (n, 1)), np.tile(THEIRS, (n, 1)), seed=0) for n in (1, 3))
+    assert thrice.low == pytest.approx(once.low)
+    assert thrice.p_value == once.p_value
+
+
+def test_one_user_is_no_sample() -> None:
+    with pytest.raises(InvalidInput, match="two users or more"):
+        paired_difference(np.array([0.5]), np.array([0.4]), seed=0)
+
+
+def test_several_comparisons_are_corrected_for() -> None:
+    np.testing.assert_allclose(holm_corrected(np.array([0.01, 0.04, 0.03])), [0.03, 0.06, 0.06])
+    np.testing.assert_allclose(holm_corrected(np.array([0.9, 0.8])), [1.0, 1.0])

@@ -1,0 +1,73 @@
+"""What is learnt from and what is held out have nothing in common, and together they are everything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hybridrec.data.splits import Split, split_cold_tracks, split_pairs
+from hybridrec.errors import InvalidInput
+
+Splitter = Callable[..., Split]
+
+
+def plays(seed: int = 0) -> sp.csr_matrix:
+    return sp.random(60, 40, density=0.3, format="csr", dtype=np.float32, random_state=seed)
+
+
+@given(seed=st.integers(0, 1000), share=st.floats(0.05, 0.95), split=st.sampled_from([split_pairs, split_cold_tracks]))
+def test_each_pair_is_on_exactly_one_side(seed: int, share: float, split: Splitter) -> None:
+    everything = plays(seed)
+    parts: Split = split(everything, share, seed=seed)
+    assert parts.train.multiply(parts.held_out).nnz == 0
+    assert (parts.train + parts.held_out != everything).nnz == 0
+
+
+@pytest.mark.parametrize("split", [split_pairs, split_cold_tracks])
+def test_the_seed_alone_decides(split: Splitter) -> None:
+    once, again, other = split(plays(), seed=3), split(plays(), seed=3), split(plays(), seed=4)
+    assert (once.held_out != again.held_out).nnz == 0
+    assert (once.held_out != other.held_out).nnz > 0
+
+
+def test_about_the_share_of_the_pairs_is_held_out() -> None:
+    everything = sp.csr_matrix(np.ones((200, 100), dtype=np.float32))
+    assert split_pairs(everything, 0.2, seed=0).held_out.nnz == pytest.approx(0.2 * everything.nnz, rel=0.05)
+
+
+def test_a_cold_track_keeps_no_play() -> None:
+    parts = split_cold_tracks(plays(), 0.25, seed=0)
+    hidden = np.unique(parts.held_out.indices)
+    assert len(hidden) == 10
+    assert parts.train[:, hidden].nnz == 0
+
+
+def test_validation_is_cut_from_the_training_part_and_never_meets_the_test() -> None:
+    test = split_pairs(plays(), seed=0)
+    validation = split_pairs(test.train, seed=1)
+    assert validation.held_out.multiply(test.held_out).nnz == 0
+
+
+def test_every_track_is_in_one_bucket_by_its_listeners_in_training() -> None:
+    listeners = [0, 1, 2, 3, 7, 8, 19, 20, 25]
+    train = sp.csr_matrix(np.arange(25)[:, None] < np.array(listeners), dtype=np.float32)
+    buckets = Split(train, sp.csr_matrix(train.shape)).buckets()
+    found = {name: [listeners[row] for row in rows] for name, rows in buckets.items()}
+    assert found == {"0": [0], "1-2": [1, 2], "3-7": [3, 7], "8-19": [8, 19], "20+": [20, 25]}
+
+
+def test_skips_give_no_support() -> None:
+    skipped = sp.csr_matrix(-np.ones((5, 1), dtype=np.float32))
+    assert Split(skipped, sp.csr_matrix((5, 1))).buckets()["0"].tolist() == [0]
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.2, 1.5, float("nan")])
+@pytest.mark.parametrize("split", [split_pairs, split_cold_tracks])
+def test_a_share_that_leaves_a_side_empty_is_refused(split: Splitter, share: float) -> None:
+    with pytest.raises(InvalidInput, match=r"above 0 and below 1"):
+        split(plays(), share, seed=0)
