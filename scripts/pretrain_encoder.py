@@ -17,8 +17,9 @@ from hybridrec.config import TrainingConfig
 from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.encoder.training import EpochReport
 from hybridrec.workflows.pretrain_encoder import pretrain_encoder
+from hybridrec.workflows.train_encoder import Recipe
 
-RECIPE = TrainingConfig(
+TRAINING = TrainingConfig(
     epochs=10,
     steps_per_epoch=40,
     tracks_per_step=128,
@@ -38,11 +39,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--start-from", type=Path, help="a checkpoint to go on from")
     parser.add_argument("--device", default="cpu")
-    for field in dataclasses.fields(RECIPE):
-        default = getattr(RECIPE, field.name)
+    for field in dataclasses.fields(TRAINING):
+        default = getattr(TRAINING, field.name)
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(default), default=default)
     arguments = parser.parse_args()
-    training = TrainingConfig(**{field.name: getattr(arguments, field.name) for field in dataclasses.fields(RECIPE)})
+    training = TrainingConfig(**{field.name: getattr(arguments, field.name) for field in dataclasses.fields(TRAINING)})
     start = time.monotonic()
 
     def log(report: EpochReport) -> None:
@@ -52,7 +53,7 @@ def main() -> None:
     ears = pretrain_encoder(
         arguments.manifest,
         arguments.work,
-        training=training,
+        Recipe(training=training),
         seed=arguments.seed,
         start_from=Checkpoint.load(arguments.start_from) if arguments.start_from else None,
         on_epoch=log,

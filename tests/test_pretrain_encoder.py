@@ -12,7 +12,8 @@ from hybridrec.config import AudioConfig, EncoderConfig, TrainingConfig
 from hybridrec.datasets.free_music import TABLE
 from hybridrec.errors import InvalidInput
 from hybridrec.workflows.pretrain_encoder import LabelledTrack, families, pretrain_encoder, read_manifest
-from hybridrec.workflows.train_encoder import split_tracks
+from hybridrec.workflows.train_encoder import Recipe
+from hybridrec.workflows.training_music import split_tracks
 
 
 def manifest(folder: Path, rows: list[tuple[str, str, str, str]]) -> Path:
@@ -65,9 +66,13 @@ def test_a_manifest_becomes_ears_judged_by_collections(tmp_path: Path) -> None:
     ears = pretrain_encoder(
         manifest(tmp_path, rows),
         tmp_path / "work",
-        audio=AudioConfig(sample_rate_hz=16000, fmax_hz=8000, n_mels=32, chunk_seconds=1.0),
-        encoder=EncoderConfig(channels=(8, 16), broad_channels=32, embedding_size=16),
-        training=TrainingConfig(epochs=1, steps_per_epoch=3, tracks_per_step=8, held_out_share=0.5, group_weight=0.5),
+        Recipe(
+            audio=AudioConfig(sample_rate_hz=16000, fmax_hz=8000, n_mels=32, chunk_seconds=1.0),
+            encoder=EncoderConfig(channels=(8, 16), broad_channels=32, embedding_size=16),
+            training=TrainingConfig(
+                epochs=1, steps_per_epoch=3, tracks_per_step=8, held_out_share=0.5, group_weight=0.5
+            ),
+        ),
     )
     assert (ears.tracks, ears.held_out) == (8, 8)
     assert ears.after["group_map"] == 1.0

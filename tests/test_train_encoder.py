@@ -12,12 +12,14 @@ from hybridrec.config import AudioConfig, EncoderConfig, TrainingConfig
 from hybridrec.encoder.training import EpochReport
 from hybridrec.errors import InvalidInput
 from hybridrec.storage.library import Library
-from hybridrec.workflows.train_encoder import TrainedEars, split_tracks, train_encoder, train_library_encoder
+from hybridrec.workflows.train_encoder import Recipe, TrainedEars, train_encoder, train_library_encoder
+from hybridrec.workflows.training_music import split_tracks
 
 RATE_HZ = 16000
 AUDIO = AudioConfig(sample_rate_hz=RATE_HZ, fmax_hz=8000, n_mels=32, chunk_seconds=1.0)
 SHAPE = EncoderConfig(channels=(8, 16), broad_channels=32, embedding_size=16)
 BRIEF = TrainingConfig(epochs=2, steps_per_epoch=3, tracks_per_step=8, held_out_share=0.25, seconds_per_track=4)
+RECIPE = Recipe(audio=AUDIO, encoder=SHAPE, training=BRIEF)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def learn(music: Path, work: Path, seed: int = 0, **more: object) -> TrainedEars:
-    return train_encoder(music, work, audio=AUDIO, encoder=SHAPE, training=BRIEF, seed=seed, **more)  # type: ignore[arg-type]
+    return train_encoder(music, work, RECIPE, seed=seed, **more)  # type: ignore[arg-type]
 
 
 def test_a_folder_becomes_ears_with_a_held_out_figure(music: Path, tmp_path: Path) -> None:
@@ -79,7 +81,7 @@ def test_an_interrupted_training_goes_on_without_decoding_again(music: Path, tmp
 
 def test_going_on_from_ears_keeps_the_better_of_the_two(music: Path, tmp_path: Path) -> None:
     start = learn(music, tmp_path).checkpoint
-    ears = train_encoder(music, tmp_path, training=BRIEF, seed=0, start_from=start)
+    ears = train_encoder(music, tmp_path, Recipe(training=BRIEF), seed=0, start_from=start)
     improved = ears.after["recall_at_1"] > ears.before["recall_at_1"]
     assert (ears.checkpoint.fingerprint != start.fingerprint) == improved
     assert ears.checkpoint.audio == AUDIO
@@ -87,7 +89,7 @@ def test_going_on_from_ears_keeps_the_better_of_the_two(music: Path, tmp_path: P
 
 def test_too_little_music_is_refused(music: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="4 tracks or more"):
-        train_encoder([music / "track00.flac", music / "cover.jpg"], tmp_path, audio=AUDIO, training=BRIEF)
+        train_encoder([music / "track00.flac", music / "cover.jpg"], tmp_path, RECIPE)
 
 
 def test_groups_are_held_out_as_a_whole() -> None:

@@ -11,11 +11,10 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from hybridrec.config import AudioConfig, AugmentConfig, EncoderConfig, TrainingConfig
 from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.encoder.training import EpochReport
 from hybridrec.errors import InvalidInput
-from hybridrec.workflows.train_encoder import TrainedEars, train_encoder
+from hybridrec.workflows.train_encoder import Recipe, TrainedEars, train_encoder
 
 TRAINED_SPLITS = ("train", "train-aux")
 
@@ -69,18 +68,15 @@ def families(tracks: Sequence[LabelledTrack]) -> dict[Path, str]:
 def pretrain_encoder(
     manifest: Path,
     work_directory: Path,
+    recipe: Recipe | None = None,
     *,
-    audio: AudioConfig | None = None,
-    encoder: EncoderConfig | None = None,
-    training: TrainingConfig | None = None,
-    augment: AugmentConfig | None = None,
     seed: int = 0,
     start_from: Checkpoint | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
     show_progress: bool = False,
     device: str = "cpu",
 ) -> TrainedEars:
-    """Train on a manifest, where collections are the groups and whole families are held out.
+    """Train on a manifest as `train_encoder` does; collections are the groups, and whole families are held out.
 
     Raises:
         InvalidInput: if the manifest cannot be read or lists too little music.
@@ -89,10 +85,7 @@ def pretrain_encoder(
     return train_encoder(
         [track.file for track in tracks],
         work_directory,
-        audio=audio,
-        encoder=encoder,
-        training=training,
-        augment=augment,
+        recipe,
         seed=seed,
         start_from=start_from,
         groups={track.file: track.collection for track in tracks},
