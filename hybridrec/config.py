@@ -9,9 +9,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 from hybridrec.errors import InvalidInput
+
+Placement = Literal["k-means", "random"]
+PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,7 @@ class ProjectionConfig(_Settings):
 
     Attributes:
         landmarks: points of the sound space that all tracks are compared with; the length of the audio features.
+        placement: `k-means`, or `random`, which is quicker and a little worse.
         width: of the kernel, in typical distances between two tracks.
         ridge: of the map from audio features to the directions of factors.
         trust: listeners at which a track's factors count half in learning that map.
@@ -189,6 +193,7 @@ class ProjectionConfig(_Settings):
     """
 
     landmarks: int = 128
+    placement: Placement = "k-means"
     width: float = 0.47
     ridge: float = 0.3
     trust: float = 5.0
@@ -197,6 +202,7 @@ class ProjectionConfig(_Settings):
 
     def __post_init__(self) -> None:
         _require(1 <= self.landmarks <= 4096, "landmarks must be 1 to 4096", self.landmarks)
+        _require(self.placement in PLACEMENTS, f"placement must be one of {', '.join(PLACEMENTS)}", self.placement)
         _require(0 < self.width <= 100, "width must be above 0, to 100", self.width)
         _require(self.ridge > 0, "ridge must be above 0", self.ridge)
         _require(self.trust >= 0, "trust must be 0 or more", self.trust)

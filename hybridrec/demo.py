@@ -11,6 +11,7 @@ import pandas as pd
 from hybridrec.data.plays import Play
 from hybridrec.datasets.listeners import simulate_plays
 from hybridrec.datasets.synthetic import synthesise_catalogue
+from hybridrec.encoder.checkpoint import shipped
 from hybridrec.service import Answer, RecommendationService, TrackDetails
 from hybridrec.storage.library import Library
 from hybridrec.workflows.ears import ensure_ears
@@ -21,6 +22,7 @@ from hybridrec.workflows.train_encoder import train_library_encoder
 
 TRACKS = 240
 FRESH_SEED = 1
+EPOCHS = 1
 Say = Callable[[str], object]
 Show = Callable[[Answer], object]
 
@@ -57,8 +59,8 @@ def prepare_demo(directory: Path, *, music: Path | None, say: Say, show: Show, t
 
 def _learn(library: Library, music: Path, say: Say) -> None:
     if library.current("encoder") is None:
-        say("\nTraining the ears on them, briefly")
-        report = train_library_encoder(library, music)
+        say("\nTraining the shipped ears on them, briefly")
+        report = train_library_encoder(library, music, start_from=shipped(), epochs=EPOCHS)
         say(report.in_words())
     say("\nHearing them")
     heard = ingest_audio(library, music, ensure_ears(library))

@@ -111,7 +111,7 @@ def learn_sound(
     """Learn what tastes sound like from the items `(n, ...)` that can be heard."""
     rng = np.random.default_rng(seed)
     heard = embeddings[has_audio]
-    audio_features = AudioFeatures.fit(heard, config.landmarks, config.width, rng)
+    audio_features = AudioFeatures.fit(heard, config, rng)
     projection = fit_projection(audio_features, audio_features(heard), factors[has_audio], support[has_audio], config)
     warm = has_audio & (support >= WARM_LISTENERS)
     return projection, CosineCalibration.fit(unit_length(factors[warm]), unit_length(embeddings[warm]), rng)

@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from hybridrec.collaborative.als import fold_in
+from hybridrec.config import ProjectionConfig
 from hybridrec.data.ids import IdMap
 from hybridrec.data.interactions import confidence
 from hybridrec.recommender import HybridRecommender
@@ -40,7 +41,7 @@ class LiveModel:
         self.fingerprint = library.ears()
         current = library.current("model")
         self.version = None if current is None else current.version
-        self.model, self.ids = (HybridRecommender(), IdMap()) if current is None else load_model(library)
+        self.model, self.ids = (_unfitted(), IdMap()) if current is None else load_model(library)
         fitted_to = None if current is None else current.fingerprint or None
         self._support = library.support()
         fitted_support = self._fitted_support()
@@ -150,3 +151,8 @@ class LiveModel:
 
     def _rows(self, ids: Collection[str]) -> NDArray[np.int64]:
         return np.array([row for id_ in ids if (row := self.ids.get(id_)) is not None], dtype=np.int64)
+
+
+def _unfitted() -> HybridRecommender:
+    """A recommender for a library without a model, quick to make as a server starts."""
+    return HybridRecommender(projection=ProjectionConfig(placement="random"))

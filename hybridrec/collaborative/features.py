@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridrec.config import Placement, ProjectionConfig
+
 LIMIT = 4.0
 """Standard deviations at which a coordinate is cut off, so that one odd track bends nothing."""
 
@@ -38,25 +40,25 @@ class AudioFeatures:
     width: float
 
     @classmethod
-    def fit(
-        cls, embeddings: NDArray[np.float32], landmarks: int, width: float, rng: np.random.Generator
-    ) -> AudioFeatures:
-        """Place landmarks among the tracks, by k-means (Zhang, Tsang and Kwok 2008), and measure their likeness.
+    def fit(cls, embeddings: NDArray[np.float32], config: ProjectionConfig, rng: np.random.Generator) -> AudioFeatures:
+        """Place landmarks among the tracks (by k-means: Zhang, Tsang and Kwok 2008) and measure their likeness.
 
         Args:
             embeddings: `(n, d)` float32; with n = 0 or d = 0 the features have length 0.
-            landmarks: how many, at most n.
-            width: of the kernel, in typical distances between two tracks, sqrt(2 d).
-            rng: draws the start of k-means.
+            config: how many landmarks, at most n, how they are placed, and the width of
+                the kernel in typical distances between two tracks, sqrt(2 d).
+            rng: draws what is random in the placement.
         """
         n, dimensions = embeddings.shape
         mean = embeddings.mean(axis=0) if n else np.zeros(dimensions)
         deviation = np.maximum(embeddings.std(axis=0), 1e-6) if n else np.ones(dimensions)
-        spread = width * max(1.0, float(np.sqrt(2.0 * dimensions)))
+        spread = config.width * max(1.0, float(np.sqrt(2.0 * dimensions)))
         bare = cls(
             mean.astype(np.float32), deviation.astype(np.float32), embeddings[:0], np.zeros((0, 0), np.float32), spread
         )
-        places = _centres(bare._standardised(embeddings), min(landmarks, n if dimensions else 0), rng)
+        places = _centres(
+            bare._standardised(embeddings), min(config.landmarks, n if dimensions else 0), config.placement, rng
+        )
         values, vectors = np.linalg.eigh(
             _kernel(places, places, spread).astype(np.float64) + JITTER * np.eye(len(places))
         )
@@ -76,9 +78,13 @@ class AudioFeatures:
         return np.asarray(np.clip((embeddings - self.mean) / self.deviation, -LIMIT, LIMIT), dtype=np.float32)
 
 
-def _centres(places: NDArray[np.float32], count: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def _centres(
+    places: NDArray[np.float32], count: int, placement: Placement, rng: np.random.Generator
+) -> NDArray[np.float32]:
     if count >= len(places) or count == 0:
         return places[:count]
+    if placement == "random":
+        return places[rng.permutation(len(places))[:count]]
     from sklearn.cluster import KMeans  # slow to import, and only fitting needs it
 
     seed = int(rng.integers(2**31))

@@ -14,7 +14,7 @@ from hybridrec.audio.melspec import log_mel
 from hybridrec.audio.stages import StageClock
 from hybridrec.config import AudioLimits
 from hybridrec.encoder.checkpoint import Checkpoint, shipped
-from hybridrec.errors import NotReady
+from hybridrec.errors import InvalidInput, LibraryError, NotReady
 
 if TYPE_CHECKING:
     from hybridrec.storage.library import Library
@@ -86,6 +86,7 @@ def library_ears(library: Library) -> Ears:
 
     Raises:
         NotReady: if the library has no encoder, or goes by vectors that its encoder did not make.
+        LibraryError: if the encoder is damaged, or newer than this program.
     """
     current = library.current("encoder")
     if current is None:
@@ -93,7 +94,11 @@ def library_ears(library: Library) -> Ears:
     if current.fingerprint != library.ears():
         fix = "run `hybridrec ingest audio` with its encoder"
         raise NotReady("the library's embeddings were made by other ears than its encoder", got=library.ears(), fix=fix)
-    return Ears.from_checkpoint(library.artefact_bytes("encoder", current.version))
+    try:
+        return Ears.from_checkpoint(library.artefact_bytes("encoder", current.version))
+    except InvalidInput as error:
+        fix = "run `hybridrec train-encoder`"
+        raise LibraryError("the library's encoder cannot be used", got=str(error), fix=fix) from error
 
 
 def ensure_ears(library: Library) -> bytes:
