@@ -278,7 +278,6 @@ def _print_answer(answer: Answer, as_json: bool = False) -> None:
     click.echo(f"{'score':>6}  {'audio weight':>12}  {'audio':>6}  {'plays':>6}  {'support':>7}  track")
     for hit in answer.hits:
         track = hit.track
-        name = " - ".join(part for part in (track.artist, track.title) if part) or track.id
         genre = f" ({track.genre})" if track.genre else ""
         parts = f"{hit.audio_part:6.2f}  {hit.behaviour_part + 0.0:6.2f}"
-        click.echo(f"{hit.score:6.2f}  {hit.audio_weight:12.2f}  {parts}  {hit.support:7d}  {name}{genre}")
+        click.echo(f"{hit.score:6.2f}  {hit.audio_weight:12.2f}  {parts}  {hit.support:7d}  {track.name}{genre}")

@@ -99,9 +99,9 @@ def _show_answers(library: Library, fresh: Path | None, say: Say, show: Show) ->
     say(f"\nFor {user}:")
     show(service.recommend(user, 5))
     seed = library.find_tracks(limit=1)[0]
-    say(f"\nLike {seed.artist} - {seed.title} ({seed.id}):")
+    say(f"\nLike {seed.name} ({seed.id}):")
     show(service.similar(seed.id, 5))
     if fresh is not None:
         track, _ = service.add_track(fresh, TrackDetails(filename=fresh.name))
-        say(f"\nLike the fresh upload {track.artist} - {track.title} ({track.genre}), which nobody has played:")
+        say(f"\nLike the fresh upload {track.name} ({track.genre}), which nobody has played:")
         show(service.similar(track.id, 5))

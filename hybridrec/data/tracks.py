@@ -25,3 +25,8 @@ class Track:
     duration_seconds: float | None = None
     path: str | None = None
     content_hash: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Artist and title as far as they are known, or else the id."""
+        return " - ".join(part for part in (self.artist, self.title) if part) or self.id
