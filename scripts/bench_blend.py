@@ -60,9 +60,14 @@ def run(plays: RealPlays, hide: str, seed: int) -> tuple[Run, float]:
     return {**hybrid_hits(split, model), **baseline_hits(split), **shuffled}, error
 
 
+def filled_buckets(runs: list[Run]) -> list[str]:
+    """The buckets, `all` among them, in which two users or more have something to find with every seed."""
+    return [bucket for bucket in runs[0][BLEND] if np.isfinite(ndcg(runs, BLEND, bucket)).sum(axis=1).min() >= 2]
+
+
 def print_quality(runs: list[Run]) -> None:
     """One line a recommender: NDCG@20 in all and by support, then recall@20 and hit rate@20 in all."""
-    buckets = list(runs[0][BLEND])
+    buckets = filled_buckets(runs)
     print("NDCG@20".ljust(24), *(name.rjust(7) for name in [*buckets, "recall", "hits"]))
     for name in runs[0]:
         ndcgs = [np.mean([np.nanmean(run[name][bucket].ndcg()) for run in runs]) for bucket in buckets]
@@ -73,7 +78,7 @@ def print_quality(runs: list[Run]) -> None:
 
 def print_differences(runs: list[Run]) -> None:
     """Blend less ALS by bucket, with intervals; then in each seed; then with audio that means nothing."""
-    buckets = list(runs[0][BLEND])
+    buckets = filled_buckets(runs)
     found = [compared(runs, BLEND, bucket) for bucket in buckets]
     corrected = holm_corrected(np.array([difference.p_value for difference in found]))
     print("\nblend less ALS, NDCG@20, a user's mean over seeds, 95 % interval over users, p corrected after Holm")
