@@ -162,6 +162,14 @@ def _start_worker(
     keep_mel_bank(audio, bank)
     _Worker.ears = Ears.from_checkpoint(ears_bytes, limits)
     _Worker.limits, _Worker.known = limits, known
+    _silence_decoders()
+
+
+def _silence_decoders() -> None:
+    """Send standard error away: mpg123 writes there of frames that lack their past, as the first after a seek does."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
 
 
 def _leave_with_parent() -> None:
