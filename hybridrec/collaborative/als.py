@@ -19,11 +19,12 @@ MEAN_CONFIDENCE = 22.0
 """What the mean confidence of a play is scaled to, so that plays stand out from what was not played."""
 
 STRENGTH = 0.2
-"""Regularization per geometric mean of a user's and a track's total confidence.
+STRONGEST = 80.0
+"""Regularization per geometric mean of a user's and a track's total confidence, and its upper bound.
 
-Both were found on held-out plays of Last.fm-2K, where strong regularization makes ALS
+These were found on held-out plays of Last.fm-2K, where strong regularization makes ALS
 better than EASE, and hold on the Taste Profile. A fixed strength would wipe out the
-plays of a small service.
+plays of a small service, an unbounded one the finer tastes of a dense one.
 """
 
 
@@ -41,7 +42,7 @@ def suitable_config(interactions: sp.csr_matrix, config: CollaborativeConfig) ->
     alpha = config.alpha or MEAN_CONFIDENCE * interactions.nnz / max(total, 1e-9)
     users = np.count_nonzero(np.diff(interactions.indptr))
     tracks = len(np.unique(interactions.indices))
-    suitable = STRENGTH * alpha * total / max(1.0, float(users * tracks) ** 0.5)
+    suitable = min(STRONGEST, STRENGTH * alpha * total / max(1.0, float(users * tracks) ** 0.5))
     return replace(
         config,
         factors=max(1, min(config.factors, *interactions.shape)),
