@@ -98,14 +98,8 @@ def ingest_audio(
     run.report.unchanged = len(paths) - len(changed)
     if changed:
         workers = min(workers or os.cpu_count() or 1, len(changed))
-        bar = tqdm(
-            total=len(paths),
-            initial=run.report.unchanged,
-            desc="hearing",
-            unit="file",
-            mininterval=1,
-            disable=not progress,
-        )
+        done, total = run.report.unchanged, len(paths)
+        bar = tqdm(total=total, initial=done, desc="hearing", unit="file", disable=not progress)
         with HearingPool(ears_bytes, limits or AudioLimits(), run.known_hashes(), workers) as pool, bar:
             for file in pool.hear(changed):
                 run.take(file)
