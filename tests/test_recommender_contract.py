@@ -19,6 +19,7 @@ from hybridrec.errors import InvalidInput, LibraryError, NotReady
 from hybridrec.index.exact import UNRANKED
 
 N = 50
+GOLDEN = Path(__file__).parent / "golden"
 Model = HybridRecommender
 
 
@@ -266,3 +267,19 @@ def test_an_unheard_and_unplayed_item_is_never_ranked() -> None:
     items, scores = model.recommend(0, plays.tocsr()[0], N=N)
     assert 10 not in items[scores > UNRANKED]
     assert 11 in items[scores > UNRANKED]
+
+
+def test_a_model_of_the_first_released_format_is_still_read() -> None:
+    model = HybridRecommender.load(str(GOLDEN / "recommender_1.npz"))
+    plays = checkerboard(12)
+    assert [int(model.recommend(user, plays[user], N=1)[0][0]) for user in range(12)] == list(range(12))
+    assert set(model.similar_items(3, N=4)[0] % 2) == {1}
+
+
+def test_a_newer_format_is_refused(tmp_path: Path) -> None:
+    with np.load(GOLDEN / "recommender_1.npz", allow_pickle=False) as golden:
+        arrays = dict(golden)
+    arrays["settings"] = np.array(str(arrays["settings"]).replace('"version": 1', '"version": 2'))
+    np.savez(tmp_path / "newer.npz", **arrays)
+    with pytest.raises(LibraryError, match="newer than this program; got 2; upgrade hybridrec"):
+        HybridRecommender.load(str(tmp_path / "newer.npz"))
