@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -46,7 +47,7 @@ def prepare_demo(directory: Path, *, music: Path | None, say: Say, show: Show, t
     if music is None:
         say(f"Synthesising {tracks} tracks")
         synthesise_catalogue(directory / "music", tracks=tracks)
-    place = directory / "library"
+    place = directory / ("library" if music is None else f"library-{_short_name(music)}")
     with Library.open(place, create=True) as library:
         _learn(library, music or directory / "music", say)
         _simulate_listeners(library, directory / "simulated-plays.csv", say)
@@ -55,6 +56,12 @@ def prepare_demo(directory: Path, *, music: Path | None, say: Say, show: Show, t
         _show_answers(library, _fresh_upload(directory, music), say, show)
     say(f"\nThe demo took {time.monotonic() - begin:.0f} s; its library is {place}")
     return place
+
+
+def _short_name(folder: Path) -> str:
+    """A name for a folder that no other folder has, so that two folders make two libraries."""
+    whole = folder.resolve()
+    return f"{whole.name}-{hashlib.sha256(bytes(whole)).hexdigest()[:8]}"
 
 
 def _learn(library: Library, music: Path, say: Say) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -36,7 +38,9 @@ def test_every_make_target_and_script_is_there(line: str) -> None:
     if program == "make":
         assert re.search(rf"^{what}:", (ROOT / "Makefile").read_text(), re.M)
     else:
-        assert (ROOT / what).is_file()
+        answer = subprocess.run([sys.executable, ROOT / what, "--help"], capture_output=True, text=True, check=True)
+        options = [word for word in shlex.split(line) if word.startswith("--")]
+        assert all(option in answer.stdout for option in options)
 
 
 @pytest.mark.parametrize("code", PYTHON)
