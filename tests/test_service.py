@@ -182,3 +182,15 @@ def test_a_disliked_style_is_pushed_down(service: RecommendationService) -> None
     service.add_plays([Play("critic", f"calm-{n:02d}", 2.0, weight=-3.0) for n in range(2)])
     disliked = [hit.score for hit in service.recommend("critic", 40).hits if hit.track.id == "calm-05"]
     assert disliked < liked
+
+
+def test_new_ears_are_taken_over_as_they_hear_and_behaviour_answers_meanwhile(fitted_library: Library) -> None:
+    service = RecommendationService(fitted_library)
+    fitted_library.set_ears("external:newer")
+    answer = service.recommend(CALM_USER, 10)
+    assert answer.basis == "behaviour"
+    assert all(hit.audio_weight == 0.0 for hit in answer.hits)
+    tracks = fitted_library.find_tracks(limit=100)
+    vectors = np.array([[1.0, 0.1] if track.genre == "calm" else [0.1, 1.0] for track in tracks], dtype=np.float32)
+    fitted_library.put_embeddings(Embeddings("external:newer", tuple(track.id for track in tracks), vectors))
+    assert "calm-18" in ids(service.recommend(CALM_USER, 12))
