@@ -279,5 +279,5 @@ def _print_answer(answer: Answer, as_json: bool = False) -> None:
     for hit in answer.hits:
         track = hit.track
         genre = f" ({track.genre})" if track.genre else ""
-        parts = f"{hit.audio_part:6.2f}  {hit.behaviour_part + 0.0:6.2f}"
+        parts = f"{hit.audio_part:6.2f}  {hit.behaviour_part:6.2f}"
         click.echo(f"{hit.score:6.2f}  {hit.audio_weight:12.2f}  {parts}  {hit.support:7d}  {track.name}{genre}")

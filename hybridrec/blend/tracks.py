@@ -135,7 +135,8 @@ class BlendedTracks:
         """Split the scores of rows for one user into sound and behaviour."""
         behaviour, sound, shares = self._centred(rows)
         weights = audio_weights(shares, float(taste.shares(audio_share)[0]), self.has_audio[rows])
-        return Parts(weights, weights * (sound @ taste.sound[0]), (1.0 - weights) * (behaviour @ taste.behaviour[0]))
+        by_behaviour = np.where(weights < 1.0, (1.0 - weights) * (behaviour @ taste.behaviour[0]), np.float32(0.0))
+        return Parts(weights, weights * (sound @ taste.sound[0]), by_behaviour)
 
     def seed_parts(
         self, seed: Sides, rows: NDArray[np.int64], audio_share: float, calibration: CosineCalibration
