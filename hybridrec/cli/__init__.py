@@ -1,0 +1,22 @@
+"""The command line: thin commands, each a call of a workflow and a few printed lines."""
+
+from __future__ import annotations
+
+import click
+
+from hybridrec.cli.answers import recommend, similar, status
+from hybridrec.cli.ears import train_encoder
+from hybridrec.cli.ingest import ingest
+from hybridrec.cli.models import fit
+from hybridrec.cli.serve import demo, serve
+from hybridrec.cli.shared import HonestGroup
+
+
+@click.group(cls=HonestGroup, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(package_name="hybridrec")
+def main() -> None:
+    """A hybrid music recommender: hears the tracks, knows the taste, and blends the two."""
+
+
+for _command in (ingest, train_encoder, fit, recommend, similar, serve, status, demo):
+    main.add_command(_command)

@@ -1,0 +1,60 @@
+"""Commands that ask the library: `hybridrec recommend | similar | status`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hybridrec.cli.shared import as_json_option, print_answer, print_json, with_library
+from hybridrec.service import RecommendationService
+from hybridrec.storage.library import Library
+
+_number = click.option("-n", "n", type=click.IntRange(1, 1000), default=10, help="How many tracks.")
+_weight = click.option(
+    "--audio-weight", type=click.FloatRange(0, 1), default=None, show_default="tuned", help="Share of sound, 0 to 1."
+)
+
+
+@click.command()
+@click.argument("user")
+@with_library
+@_number
+@_weight
+@click.option("--include-played", is_flag=True, help="Also tracks that the user has played.")
+@as_json_option
+def recommend(user: str, library: str, n: int, audio_weight: float | None, include_played: bool, as_json: bool) -> None:
+    """What USER should hear next."""
+    with RecommendationService(Library.open(library)) as service:
+        answer = service.recommend(user, n, audio_weight=audio_weight, exclude_played=not include_played)
+    print_answer(answer, as_json)
+
+
+@click.command()
+@click.argument("track")
+@with_library
+@_number
+@_weight
+@as_json_option
+def similar(track: str, library: str, n: int, audio_weight: float | None, as_json: bool) -> None:
+    """Tracks like TRACK, which is the id of a stored one or an audio file."""
+    with RecommendationService(Library.open(library)) as service:
+        if Path(track).is_file():
+            answer = service.similar_to_audio(Path(track), n)
+        else:
+            answer = service.similar(track, n, audio_weight=audio_weight)
+    print_answer(answer, as_json)
+
+
+@click.command()
+@with_library
+@as_json_option
+def status(library: str, as_json: bool) -> None:
+    """What the library holds."""
+    with Library.open(library) as opened:
+        held = opened.status()
+    if as_json:
+        print_json(held)
+        return
+    for name, value in held.items():
+        click.echo(f"{name:12} {'-' if value is None else value}")

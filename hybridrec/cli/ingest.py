@@ -1,0 +1,82 @@
+"""`hybridrec ingest ...`: audio, plays and ready embeddings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from hybridrec.cli.shared import DIRECTORY, FILE, as_json_option, echo_all, print_json, with_library
+from hybridrec.storage.library import Library
+
+
+@click.group()
+def ingest() -> None:
+    """Bring audio, plays or ready embeddings into a library."""
+
+
+@ingest.command("audio")
+@click.argument("directory", type=DIRECTORY)
+@with_library
+@click.option("--workers", type=click.IntRange(1), default=None, show_default="all cores", help="Processes that hear.")
+@as_json_option
+def ingest_audio(directory: Path, library: str, workers: int | None, as_json: bool) -> None:
+    """Hear every audio file below DIRECTORY; unchanged files are skipped."""
+    from hybridrec.workflows.ears import ensure_ears
+    from hybridrec.workflows.ingest_audio import ingest_audio as run
+
+    with Library.open(library, create=True) as opened:
+        report = run(opened, directory, ensure_ears(opened), workers=workers, progress=not as_json)
+    if as_json:
+        print_json(report)
+        return
+    for unreadable in report.failed:
+        click.echo(f"  not read: {unreadable.path}: {unreadable.why}", err=True)
+    click.echo(
+        f"{report.added} added, {report.updated} updated, {report.unchanged} unchanged, {len(report.failed)} not read"
+        f" in {report.seconds:.1f} s ({report.tracks_per_second:.1f} tracks/s)"
+    )
+
+
+@ingest.command("plays")
+@click.argument("file", type=FILE)
+@with_library
+@click.option("--on-error", type=click.Choice(["stop", "skip"]), default="stop", help="What to do with a bad row.")
+@click.option("--columns", default=None, help="Names of the columns, with commas, where a CSV file has no header.")
+@as_json_option
+def ingest_plays(
+    file: Path, library: str, on_error: Literal["stop", "skip"], columns: str | None, as_json: bool
+) -> None:
+    """Read plays from a CSV, TSV, Parquet or JSON lines FILE with the columns user, track, played_at ..."""
+    from hybridrec.workflows.ingest_plays import BadRows
+    from hybridrec.workflows.ingest_plays import ingest_plays as run
+
+    names = columns.split(",") if columns else None
+    try:
+        with Library.open(library, create=True) as opened:
+            report = run(opened, file, on_error=on_error, columns=names, progress=not as_json)
+    except BadRows as error:
+        echo_all(error.report.bad)
+        raise
+    if as_json:
+        print_json(report)
+        return
+    echo_all(report.bad)
+    if report.ignored_columns:
+        click.echo(f"  columns that mean nothing here: {', '.join(report.ignored_columns)}", err=True)
+    click.echo(f"{report.rows} rows: {report.added} plays added, {report.repeated} repeated, {report.n_bad} bad")
+
+
+@ingest.command("embeddings")
+@click.argument("file", type=FILE)
+@click.option("--name", required=True, help="What made the vectors, such as vggish.")
+@with_library
+@as_json_option
+def ingest_embeddings(file: Path, name: str, library: str, as_json: bool) -> None:
+    """Read audio vectors that something else made from an npz or Parquet FILE."""
+    from hybridrec.workflows.ingest_embeddings import ingest_embeddings as run
+
+    with Library.open(library, create=True) as opened:
+        count = run(opened, file, name=name)
+    print_json({"embeddings": count}) if as_json else click.echo(f"{count} embeddings stored")

@@ -1,0 +1,44 @@
+"""Commands that serve: `hybridrec serve | demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hybridrec.cli.shared import DIRECTORY, print_answer, with_library
+
+
+@click.command()
+@with_library
+@click.option("--host", default="127.0.0.1", help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, help="TCP port; 0 takes a free one.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, help="Server processes.")
+def serve(library: str, host: str, port: int, workers: int) -> None:
+    """Serve the HTTP API and the page."""
+    try:
+        from hybridrec.api.server import serve as run
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error}; install the server with: pip install 'hybridrec[server]'") from None
+    run(library, host, port, workers=workers)
+
+
+@click.command()
+@click.option("--music", type=DIRECTORY, default=None, help="Your own music instead of the synthesised.")
+@click.option(
+    "--directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("hybridrec-demo"),
+    help="Where the demo keeps its music and library.",
+)
+@click.option("--serve/--no-serve", "serving", default=True, help="Serve the page at the end.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, help="TCP port of the page.")
+def demo(music: Path | None, directory: Path, serving: bool, port: int) -> None:
+    """The whole line on music that needs no download: ingest, train, fit, recommend, serve."""
+    from hybridrec.demo import prepare_demo
+
+    library = prepare_demo(directory, music=music, say=click.echo, show=print_answer)
+    if serving:
+        from hybridrec.api.server import serve as run
+
+        run(library, "127.0.0.1", port)

@@ -1,0 +1,75 @@
+"""What the commands share: how a mistake is said, the options that many take, and how answers are printed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from hybridrec.errors import HybridrecError, InvalidInput, NotFound
+from hybridrec.service import Answer
+
+DEFAULT_LIBRARY = "./hybridrec-library"
+ASKED_WRONGLY = 2
+FAILED = 1
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class HonestGroup(click.Group):
+    """Says a user's mistake in one line, and exits 1 where it failed or 2 where it was asked wrongly."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except HybridrecError as error:
+            click.echo(f"hybridrec: {error}", err=True)
+            context.exit(ASKED_WRONGLY if isinstance(error, InvalidInput | NotFound) else FAILED)
+
+
+def with_library(command: Command) -> Command:
+    """Give a command the option --library, which the environment may answer."""
+    option = click.option(
+        "--library",
+        envvar="HYBRIDREC_LIBRARY",
+        default=DEFAULT_LIBRARY,
+        show_envvar=True,
+        help="Directory, or postgresql:// URL, of the library.",
+    )
+    return option(command)
+
+
+def as_json_option(command: Command) -> Command:
+    """Give a command the flag --json, as the argument `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for a script to read.")(command)
+
+
+def echo_all(rows: Iterable[object]) -> None:
+    """Print each row, indented, to the error stream."""
+    for row in rows:
+        click.echo(f"  {row}", err=True)
+
+
+def print_json(value: Any) -> None:
+    """Print a dataclass, or anything that JSON knows, as one line."""
+    plain = dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
+    click.echo(json.dumps(plain, default=str, ensure_ascii=False))
+
+
+def print_answer(answer: Answer, as_json: bool = False) -> None:
+    """Print an answer's tracks as a table, or all of it as JSON."""
+    if as_json:
+        print_json(answer)
+        return
+    click.echo(f"{'score':>6}  {'audio weight':>12}  {'audio':>6}  {'plays':>6}  {'support':>7}  track")
+    for hit in answer.hits:
+        track = hit.track
+        genre = f" ({track.genre})" if track.genre else ""
+        parts = f"{hit.audio_part:6.2f}  {hit.behaviour_part:6.2f}"
+        click.echo(f"{hit.score:6.2f}  {hit.audio_weight:12.2f}  {parts}  {hit.support:7d}  {track.name}{genre}")
