@@ -6,6 +6,7 @@ import click
 
 from hybridrec.cli.answers import recommend, similar, status
 from hybridrec.cli.ears import train_encoder
+from hybridrec.cli.evaluate import evaluate
 from hybridrec.cli.ingest import ingest
 from hybridrec.cli.models import fit
 from hybridrec.cli.serve import demo, serve
@@ -18,5 +19,5 @@ def main() -> None:
     """A hybrid music recommender: hears the tracks, knows the taste, and blends the two."""
 
 
-for _command in (ingest, train_encoder, fit, recommend, similar, serve, status, demo):
+for _command in (ingest, train_encoder, fit, evaluate, recommend, similar, serve, status, demo):
     main.add_command(_command)
