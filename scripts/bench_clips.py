@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from hybridrec.encoder.checkpoint import Checkpoint, shipped
-from hybridrec.encoder.held_out import group_retrieval
+from hybridrec.evaluation.retrieval import cosines, group_retrieval
 from hybridrec.workflows.ears import Ears
 
 
@@ -34,7 +34,7 @@ def main() -> None:
     for label in ("artist", "collection"):
         names = sorted({clip[label] for clip in clips} - {""})
         groups = np.array([names.index(clip[label]) if clip[label] else -1 for clip in clips])
-        figures[label] = group_retrieval(vectors, groups)
+        figures[label] = group_retrieval(cosines(vectors), groups).means()
     print(json.dumps(figures, indent=2))
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from hybridrec.errors import InvalidInput
-from hybridrec.evaluation.significance import holm_corrected, paired_difference
+from hybridrec.evaluation.significance import holm_corrected, mean_with_interval, paired_difference
 
 RNG = np.random.default_rng(0)
 THEIRS = RNG.random(400)
@@ -61,6 +61,18 @@ def test_repeating_the_same_runs_makes_nothing_surer() -> None:
     once, thrice = (paired_difference(np.tile(ours, (n, 1)), np.tile(THEIRS, (n, 1)), seed=0) for n in (1, 3))
     assert thrice.low == pytest.approx(once.low)
     assert thrice.p_value == once.p_value
+
+
+def test_the_interval_of_a_mean_agrees_with_the_t_test_where_that_holds() -> None:
+    found = mean_with_interval(THEIRS, seed=0, rounds=5000)
+    theirs = stats.ttest_1samp(THEIRS, 0.0).confidence_interval()
+    assert found.mean == THEIRS.mean()
+    assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), abs=0.004)
+
+
+def test_an_interval_needs_a_sample() -> None:
+    with pytest.raises(InvalidInput, match="two figures or more"):
+        mean_with_interval(np.array([0.5]), seed=0)
 
 
 def test_one_user_is_no_sample() -> None:

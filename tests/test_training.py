@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from hybridrec.config import EncoderConfig, TrainingConfig
-from hybridrec.encoder.held_out import group_retrieval, halves_found
+from hybridrec.encoder.held_out import halves_found
 from hybridrec.encoder.model import ChunkEncoder, new_encoder
 from hybridrec.encoder.spectrograms import SpectrogramPairs
 from hybridrec.encoder.training import EpochReport, learning_rate, train
@@ -129,17 +129,3 @@ def test_halves_are_found_when_tracks_differ_and_guessed_when_they_do_not() -> N
     assert halves_found(model, distinct, CHUNK_FRAMES) == 1.0
     noise = [rng.normal(size=(N_MELS, 64)).astype(np.float16) for _ in range(60)]
     assert halves_found(model, noise, CHUNK_FRAMES) < 0.2
-
-
-def test_group_retrieval_worked_out_by_hand() -> None:
-    angles = np.deg2rad([0, 10, 19, 90, 100, 5])
-    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    perfect = group_retrieval(vectors, np.array([1, 1, 1, 2, 2, -1]), fewest=2)
-    assert perfect == {"map": 1.0, "p_at_1": 1.0, "p_at_10": 1.0}
-    # One pair lies between the two of the other, who find each other last: twice 1/1 and twice 1/3.
-    mixed = group_retrieval(vectors[[0, 1, 2, 3]], np.array([2, 1, 1, 2]), fewest=2)
-    assert mixed == pytest.approx({"map": (1 + 1 + 1 / 3 + 1 / 3) / 4, "p_at_1": 0.5, "p_at_10": 1.0})
-
-
-def test_groups_that_are_too_small_are_no_queries() -> None:
-    assert group_retrieval(np.eye(3, dtype=np.float32), np.array([0, 0, 1]), fewest=4) == {}

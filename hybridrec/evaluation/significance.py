@@ -3,12 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from hybridrec.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over users or queries, with the ends of its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def mean_with_interval(figures: NDArray[np.float64], *, seed: int, rounds: int = 2000) -> Mean:
+    """The mean of `(n,)` float64 figures, with the percentile bootstrap's interval (Efron 1979).
+
+    Args:
+        figures: one a user or query, without NaN.
+        seed: draws the resamples.
+        rounds: how many resamples.
+
+    Raises:
+        InvalidInput: for fewer than two figures.
+    """
+    if len(figures) < 2:
+        raise InvalidInput("an interval needs two figures or more", got=len(figures), fix="measure on more")
+    mean = float(figures.mean())
+    if np.ptp(figures) == 0:
+        return Mean(mean, mean, mean)
+    interval = stats.bootstrap((figures,), np.mean, method="percentile", **_resampling(seed, rounds))
+    return Mean(mean, float(interval.confidence_interval.low), float(interval.confidence_interval.high))
 
 
 @dataclass(frozen=True)
@@ -55,10 +85,14 @@ def paired_difference(
     mean = float(differences.mean())
     if not differences.any():
         return Difference(0.0, 0.0, 0.0, 1.0, len(differences))
-    drawn = {"n_resamples": rounds, "vectorized": True, "batch": 200, "random_state": seed}
-    interval = stats.bootstrap((differences,), np.mean, method="percentile", **drawn).confidence_interval
+    interval = mean_with_interval(differences, seed=seed, rounds=rounds)
+    drawn = _resampling(seed, rounds)
     p_value = stats.permutation_test((differences,), np.mean, permutation_type="samples", **drawn).pvalue
-    return Difference(mean, float(interval.low), float(interval.high), float(p_value), len(differences))
+    return Difference(mean, interval.low, interval.high, float(p_value), len(differences))
+
+
+def _resampling(seed: int, rounds: int) -> dict[str, Any]:
+    return {"n_resamples": rounds, "vectorized": True, "batch": 200, "random_state": seed}
 
 
 def holm_corrected(p_values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -18,10 +18,11 @@ from hybridrec.audio.decode import read_middle
 from hybridrec.audio.melspec import log_mel
 from hybridrec.config import AudioConfig, TrainingConfig
 from hybridrec.encoder.checkpoint import write_atomically
-from hybridrec.encoder.held_out import group_retrieval, halves_found
+from hybridrec.encoder.held_out import halves_found
 from hybridrec.encoder.model import ChunkEncoder
 from hybridrec.encoder.spectrograms import spaced_chunks
 from hybridrec.errors import AudioError, InvalidInput
+from hybridrec.evaluation.retrieval import cosines, group_retrieval
 
 FEWEST_TRACKS = 4
 FEWEST_CHUNKS = 2
@@ -71,7 +72,8 @@ class Music:
         if self.groups is not None:
             tracks = (spaced_chunks(each, chunk_frames, self.audio.chunks_per_track) for each in self.spectrograms)
             vectors = np.stack([model.embed(chunks) for chunks in tracks])
-            figures |= {f"group_{name}": value for name, value in group_retrieval(vectors, self.groups).items()}
+            found = group_retrieval(cosines(vectors), self.groups)
+            figures |= {f"group_{name}": mean for name, mean in found.means().items()}
         return figures
 
 
