@@ -187,13 +187,13 @@ class HealthOut(BaseModel):
 
 
 class ReadyOut(BaseModel):
-    """What the service serves from."""
+    """Whether recommendations can be served and, for those who may know, what from."""
 
     ready: bool
-    tracks: int = Field(examples=[275])
-    embedded: int = Field(description="tracks that have been heard", examples=[275])
-    users: int = Field(examples=[300])
-    plays: int = Field(examples=[12000])
-    model_version: int | None = Field(description="the model in use; null before the first fit", examples=[3])
-    fingerprint: str | None = Field(description="the ears in use; null before any track is heard")
     why: str = Field(description="what is missing, where something is")
+    tracks: int = Field(0, examples=[275])
+    embedded: int = Field(0, description="tracks that have been heard", examples=[275])
+    users: int = Field(0, examples=[300])
+    plays: int = Field(0, examples=[12000])
+    model_version: int | None = Field(None, description="the model in use; null before the first fit", examples=[3])
+    fingerprint: str | None = Field(None, description="the ears in use; null before any track is heard")

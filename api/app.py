@@ -7,9 +7,11 @@ from flask_openapi3 import Info, OpenAPI
 import hybridrec
 from hybridrec.service import RecommendationService
 
+from .access import guard
 from .context import give_context
 from .docs import docs_of
 from .health import health
+from .logs import log_requests
 from .page import page
 from .plays import plays
 from .problems import Problem, answer_errors, refuse_fields
@@ -27,6 +29,13 @@ _ABOUT = (
     "it is uploaded; as plays arrive, behaviour takes over, track by track. Errors are problem documents (RFC 9457)."
 )
 
+_TOKEN = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "Needed wherever others than this machine can reach the service. Roles: read asks, write adds, "
+    "admin deletes; each may what those before it may.",
+}
+
 
 def create_app(service: RecommendationService, *, settings: ApiSettings | None = None) -> OpenAPI:
     """Make the WSGI application.
@@ -39,7 +48,9 @@ def create_app(service: RecommendationService, *, settings: ApiSettings | None =
     app = _bare_app(settings)
     give_context(app, service, settings)
     answer_errors(app)
+    log_requests(app)
     secure(app)
+    guard(app)
     for views in (recommendations, similar, tracks, plays, users, health):
         app.register_api(views)
     app.register_blueprint(page)
@@ -51,6 +62,8 @@ def _bare_app(settings: ApiSettings) -> OpenAPI:
     app = OpenAPI(
         __name__,
         info=Info(title="hybridrec", version=hybridrec.__version__, description=_ABOUT),
+        security_schemes={"token": _TOKEN},
+        openapi_extensions={"security": [{"token": []}, {}]},
         validation_error_model=Problem,
         validation_error_callback=refuse_fields,
         doc_ui=False,

@@ -11,5 +11,6 @@ page = Blueprint("page", __name__, static_folder="static", template_folder="temp
 
 @page.get("/")
 def index() -> str:
-    """The page, with what the library holds; the rest is fetched as it is asked for."""
-    return render_template("index.html", state=service().readiness(), upload_limit=settings().upload_limit_bytes)
+    """The page, with what the library holds unless that takes a token; the rest is fetched as it is asked for."""
+    state = None if settings().require_tokens else service().readiness()
+    return render_template("index.html", state=state, upload_limit=settings().upload_limit_bytes)

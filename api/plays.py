@@ -6,6 +6,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from .answer_schemas import PlaysAddedOut
 from .context import service
+from .logs import note
 from .problems import documented
 from .request_schemas import NoQuery, PlaysBody
 from .requests import expect_json
@@ -23,4 +24,5 @@ def add_plays(query: NoQuery, body: PlaysBody) -> dict[str, object]:
     A play that was told before is not counted again, so a request may be repeated without harm.
     """
     result = service().add_plays([play.to_play() for play in body.plays])
+    note(added=result.added, repeated=result.repeated)
     return PlaysAddedOut(added=result.added, repeated=result.repeated).model_dump()

@@ -17,13 +17,15 @@ from hybridrec.errors import (
     FingerprintMismatch,
     HybridrecError,
     InvalidInput,
+    LibraryError,
     NotFound,
     NotReady,
 )
 
 MEDIA_TYPE = "application/problem+json"
 _MAX_GOT_CHARACTERS = 200
-_OF_EVERY_CALL = (400, 422, 500)
+_OF_EVERY_CALL = (400, 401, 403, 422, 429, 500, 503)
+_BODY_HEADERS = frozenset({"content-type", "content-length"})
 
 _KINDS: tuple[tuple[type[HybridrecError], str, HTTPStatus], ...] = (
     (NotFound, "not-found", HTTPStatus.NOT_FOUND),
@@ -35,11 +37,13 @@ _KINDS: tuple[tuple[type[HybridrecError], str, HTTPStatus], ...] = (
 )
 _HTTP_KINDS: dict[int, tuple[str, str | None]] = {
     400: ("bad-request", "send a request that HTTP and JSON allow"),
+    401: ("unauthorized", "send `Authorization: Bearer TOKEN`; an operator makes one with `hybridrec token create`"),
     403: ("forbidden", "write from a page of this service, or from a program"),
     404: ("not-found", "see /docs for the addresses that exist"),
     405: ("method-not-allowed", "use one of the methods in the Allow header"),
     413: ("too-large", None),
     415: ("unsupported-media-type", "send application/json, or multipart/form-data where a file is sent"),
+    429: ("too-many-requests", "wait as long as the Retry-After header says"),
 }
 
 
@@ -105,18 +109,26 @@ def _from_hybridrec(error: HybridrecError) -> Response:
         if isinstance(error, cls):
             got = None if error.got is None else _shown(error.got)
             return problem(kind, status, error.what, got=got, fix=error.fix or None)
-    return _from_bug(error)
+    return _from_library(error) if isinstance(error, LibraryError) else _from_bug(error)
+
+
+def _from_library(error: LibraryError) -> Response:
+    """What is wrong with the library is the operator's to read: it names places on this machine."""
+    current_app.logger.error("%s %s failed: %s", request.method, request.path, error)
+    return problem("unavailable", 503, "the library cannot be used now", fix="look into the server's log, or try again")
 
 
 def _from_http(error: HTTPException) -> Response:
     status = error.code or 500
     kind, fix = _HTTP_KINDS.get(status, (f"http-{status}", None))
+    fix = getattr(error, "fix", fix)
     detail = error.description or error.name
     if status == 404:
         detail = "there is nothing at this address"
     elif status == 413:
         detail, fix = "the request is too large", f"send at most {request.max_content_length} bytes in one request"
     answer = problem(kind, status, detail, fix=fix)
+    answer.headers.extend((name, value) for name, value in error.get_headers() if name.lower() not in _BODY_HEADERS)
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return answer

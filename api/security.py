@@ -30,17 +30,18 @@ def secure(app: Flask) -> None:
 
 
 def _refuse_other_names() -> None:
-    """Werkzeug's `trusted_hosts` would do, but cannot hold an IPv6 address."""
+    """Where no token is asked for, DNS rebinding must be. Werkzeug's `trusted_hosts` cannot hold an IPv6 address."""
     try:
         name = urlsplit(f"//{request.headers.get('Host', '')}").hostname
     except ValueError:
         name = None
-    if name not in settings().trusted_hosts:
+    if not settings().require_tokens and name not in settings().trusted_hosts:
         abort(400, "this server does not go by the name in the Host header")
 
 
 def _refuse_other_sites() -> None:
-    origin = request.headers.get("Origin")
+    """Needless where writing takes a token, which no other site has; and a proxy may know the host by another name."""
+    origin = None if settings().require_tokens else request.headers.get("Origin")
     if request.method not in _SAFE_METHODS and origin and urlsplit(origin).netloc != request.host:
         abort(403, "a page of another site may not write here")
 

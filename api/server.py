@@ -14,11 +14,13 @@ from gunicorn.arbiter import Arbiter
 from hybridrec.errors import HybridrecError, InvalidInput
 from hybridrec.storage.library import Library
 
-from .settings import ApiSettings
+from .logs import logging_settings
+from .settings import REQUESTS_PER_MINUTE, ApiSettings
 
 if TYPE_CHECKING:
     from flask import Flask
 
+AUDIT_NAME = "audit.jsonl"
 _MAX_REQUEST_LINE_CHARACTERS = 8190  # an id of 512 characters, each up to 12 when encoded, and its query
 
 
@@ -29,44 +31,65 @@ def serve(
     workers: int = 1,
     threads: int = 8,
     settings: ApiSettings | None = None,
+    log_requests: bool | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then let the requests under way finish. Prints the address once it answers.
 
     Args:
         library: directory or database URL.
-        host: a loopback address.
+        host: an address of this machine; on any but a loopback one, every call wants a token, and
+            each caller is held to `REQUESTS_PER_MINUTE` unless the settings say otherwise.
         port: TCP port; 0 takes a free one.
         workers: processes.
         threads: threads of each process.
         settings: limits.
+        log_requests: whether each request is logged; None: where tokens are asked for. Writes always are,
+            in the file `audit.jsonl` of the library's directory.
 
     Raises:
-        InvalidInput: for an address that others can reach.
+        InvalidInput: for an address that others can reach, while the library has no token.
         LibraryError: if the library cannot be opened.
     """
-    require_loopback(host)
-    Library.open(library).close()
     settings = settings or ApiSettings()
-    settings = dataclasses.replace(settings, trusted_hosts=(*settings.trusted_hosts, host))
-    _Server(library, _address(host, port), workers, threads, settings).run()
+    with Library.open(library) as opened:
+        has_tokens = opened.has_tokens()
+        audit_log = opened.files.with_name(AUDIT_NAME)
+    settings = for_address(settings, host, has_tokens)
+    if log_requests is None:
+        log_requests = settings.require_tokens
+    options = {
+        "bind": _address(host, port),
+        "workers": workers,
+        "threads": threads,
+        "logconfig_dict": logging_settings(audit_log, log_requests),
+    }
+    _Server(library, settings, options).run()
 
 
-def require_loopback(host: str) -> None:
-    """Refuse an address that other machines can reach: nothing asks them who they are.
+def for_address(settings: ApiSettings, host: str, has_tokens: bool) -> ApiSettings:
+    """The settings as an address calls for them: what others can reach asks who they are, and bounds their pace.
 
     Raises:
-        InvalidInput: for any address but a loopback one.
+        InvalidInput: if tokens are needed and there is none.
     """
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
+    if not is_loopback(host):
+        pace = settings.requests_per_minute or REQUESTS_PER_MINUTE
+        settings = dataclasses.replace(settings, require_tokens=True, requests_per_minute=pace)
+    if settings.require_tokens and not has_tokens:
         raise InvalidInput(
-            "without access tokens the server answers on loopback addresses only",
+            "there is no access token yet, and without one nobody could ask this server anything",
             got=host,
-            fix="use 127.0.0.1, and put a proxy that asks for a password before it",
+            fix="make one with `hybridrec token create NAME --role admin`, or use 127.0.0.1",
         )
+    return dataclasses.replace(settings, trusted_hosts=(*settings.trusted_hosts, host))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _address(host: str, port: int) -> str:
@@ -76,13 +99,10 @@ def _address(host: str, port: int) -> str:
 class _Server(BaseApplication):  # type: ignore[misc]
     """gunicorn with our settings; each worker opens the library for itself, after the fork."""
 
-    def __init__(self, library: str | Path, address: str, workers: int, threads: int, settings: ApiSettings) -> None:
+    def __init__(self, library: str | Path, settings: ApiSettings, options: dict[str, Any]) -> None:
         self._library = library
         self._settings = settings
-        self._options = {
-            "bind": address,
-            "workers": workers,
-            "threads": threads,
+        self._options = options | {
             "worker_class": "gthread",
             "loglevel": "warning",
             "limit_request_line": _MAX_REQUEST_LINE_CHARACTERS,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hybridrec.errors import InvalidInput
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+REQUESTS_PER_MINUTE = 600
 
 
 @dataclass(frozen=True)
@@ -16,15 +17,22 @@ class ApiSettings:
     Attributes:
         upload_limit_bytes: the largest audio file that is taken in.
         body_limit_bytes: the largest JSON body; a thousand plays need a tenth of the default.
-        trusted_hosts: the names under which the service may be called. A request for another
-            name is refused, so that no web page can reach a loopback service by DNS rebinding.
+        trusted_hosts: the names under which the service may be called where no token is asked for.
+            A request for another name is refused, so that no web page can reach a loopback service
+            by DNS rebinding.
+        require_tokens: whether everything but the page's shell and the health checks wants a token.
+        requests_per_minute: how many requests a token, or an address without one, may send to one
+            process, an upload counting as ten; None: as many as it likes.
     """
 
     upload_limit_bytes: int = 100_000_000
     body_limit_bytes: int = 10_000_000
     trusted_hosts: tuple[str, ...] = LOOPBACK_HOSTS
+    require_tokens: bool = False
+    requests_per_minute: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("upload_limit_bytes", "body_limit_bytes"):
-            if getattr(self, name) < 1:
-                raise InvalidInput(f"{name} must be 1 or more", got=getattr(self, name))
+        for name in ("upload_limit_bytes", "body_limit_bytes", "requests_per_minute"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InvalidInput(f"{name} must be 1 or more", got=value)

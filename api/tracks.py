@@ -12,6 +12,7 @@ from hybridrec.service import TrackDetails
 
 from .answer_schemas import AddedTrackOut, KnownTrackOut, TrackOut, TracksOut
 from .context import service
+from .logs import note
 from .problems import documented
 from .request_schemas import NoQuery, SearchQuery, TrackForm, TrackPath
 from .requests import expect_form, uploaded
@@ -57,6 +58,7 @@ def add_track(query: NoQuery, form: TrackForm) -> tuple[dict[str, object], int, 
     )
     with uploaded(form.audio) as path:
         track, created = service().add_track(path, details)
+    note(track=track.id, created=created)
     place = url_for("tracks.get_track", track=track.id)
     return (
         AddedTrackOut(created=created, track=TrackOut.of(track)).model_dump(),

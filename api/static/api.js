@@ -1,27 +1,32 @@
 // The HTTP interface, as the page uses it. Every error is a Problem with words for people.
 
+import { withToken } from "./token.js";
+
 const root = document.body.dataset.root;
 
 export class Problem extends Error {
-  constructor({ detail, got, fix }) {
+  constructor({ detail, got, fix, status }) {
     super(detail);
+    this.status = status;
     this.got = got;
     this.fix = fix;
   }
 }
 
-async function call(path, options = {}) {
+async function send(address, options) {
   let answer;
   try {
-    answer = await fetch(`${root}v1${path}`, options);
+    answer = await fetch(address, withToken(options));
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem({ detail: "The server cannot be reached", fix: "start it with hybridrec serve" });
   }
-  if (answer.ok) return answer.json();
+  if (answer.ok) return answer;
   const problem = await answer.json().catch(() => ({ detail: `The server answered ${answer.status}` }));
-  throw new Problem(problem);
+  throw new Problem({ status: answer.status, ...problem });
 }
+
+const call = async (path, options) => (await send(`${root}v1${path}`, options)).json();
 
 function query(values) {
   const given = Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== "");
@@ -29,6 +34,8 @@ function query(values) {
 }
 
 const id = encodeURIComponent;
+
+export const audioOf = async (address) => URL.createObjectURL(await (await send(address)).blob());
 
 export const audioAddress = (track) => `${root}v1/tracks/${id(track)}/audio`;
 

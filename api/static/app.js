@@ -9,6 +9,7 @@ import { startPlayer } from "./player.js";
 import { clearResults, shiftWords, showResults, waiting } from "./results.js";
 import { showFileSeed, showStart, showTrackSeed, showUserSeed } from "./seed.js";
 import { readState, writeState } from "./state.js";
+import { askForToken, startSignIn, token } from "./token.js";
 import { startUpload } from "./upload.js";
 import { byOf, nameOf, plays } from "./words.js";
 
@@ -90,8 +91,12 @@ function say(words) {
   get("notice").textContent = words;
 }
 
-function fail({ message, got, fix }) {
+function fail({ message, got, fix, status }) {
   clearResults();
+  if (status === 401) {
+    askForToken();
+    if (!token()) return;
+  }
   const words = document.createElement("p");
   words.textContent = got ? `${message}: ${got}` : message;
   const help = document.createElement("p");
@@ -171,6 +176,7 @@ new Combobox(get("user-search"), {
   choose: (user) => openUser(user.id),
   fail,
 });
+startSignIn(() => show());
 startPlayer(say);
 startBlend((weight) => go({ weight }, { replace: true, sameSeed: true }));
 startUpload({

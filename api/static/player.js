@@ -1,6 +1,7 @@
 // One player for the whole page. Every play button shows whether its own track sounds.
 
-import { audioAddress } from "./api.js";
+import { audioAddress, audioOf } from "./api.js";
+import { token } from "./token.js";
 import { clock, nameOf, setIcon } from "./words.js";
 
 const get = (name) => document.getElementById(`player${name}`);
@@ -9,6 +10,7 @@ const toggle = get("-toggle");
 const seek = get("-seek");
 
 let current = null;
+let fetched = null;
 let report = () => {};
 
 export function startPlayer(onProblem) {
@@ -28,12 +30,22 @@ export function play(track, address = audioAddress(track.id)) {
     return audio.paused ? start() : audio.pause();
   }
   current = track;
-  audio.src = address;
+  give(track, address).catch((error) => report(error.message));
   get("").hidden = false;
   document.body.classList.add("playing");
   get("-title").textContent = nameOf(track);
   get("-artist").textContent = track.artist || "";
-  return start();
+}
+
+// An audio element sends no token, so where there is one the audio is fetched whole.
+async function give(track, address) {
+  const source = token() && !address.startsWith("blob:") ? await audioOf(address) : address;
+  if (current === track) {
+    if (fetched) URL.revokeObjectURL(fetched);
+    fetched = source === address ? null : source;
+    audio.src = source;
+    await start();
+  }
 }
 
 // Make a button play a track, and keep its looks in step with the player.

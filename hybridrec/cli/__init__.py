@@ -11,6 +11,7 @@ from hybridrec.cli.ingest import ingest
 from hybridrec.cli.models import fit
 from hybridrec.cli.serve import demo, serve
 from hybridrec.cli.shared import HonestGroup
+from hybridrec.cli.tokens import token
 
 
 @click.group(cls=HonestGroup, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -19,5 +20,5 @@ def main() -> None:
     """A hybrid music recommender: hears the tracks, knows the taste, and blends the two."""
 
 
-for _command in (ingest, train_encoder, fit, evaluate, recommend, similar, serve, status, demo):
+for _command in (ingest, train_encoder, fit, evaluate, recommend, similar, serve, token, status, demo):
     main.add_command(_command)

@@ -14,13 +14,40 @@ from hybridrec.cli.shared import DIRECTORY, print_answer, with_library
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, help="TCP port; 0 takes a free one.")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, help="Server processes.")
-def serve(library: str, host: str, port: int, workers: int) -> None:
-    """Serve the HTTP API and the page."""
+@click.option("--tokens", "require_tokens", is_flag=True, help="Ask for tokens on a loopback address, too.")
+@click.option(
+    "--requests-per-minute",
+    type=click.IntRange(1),
+    default=None,
+    show_default="600, and on a loopback address any number",
+    help="What one token or address may send to each process; an upload counts as ten.",
+)
+@click.option(
+    "--log-requests/--no-log-requests",
+    default=None,
+    show_default="where tokens are asked for",
+    help="Log every request, as JSON on standard error.",
+)
+def serve(
+    library: str,
+    host: str,
+    port: int,
+    workers: int,
+    require_tokens: bool,
+    requests_per_minute: int | None,
+    log_requests: bool | None,
+) -> None:
+    """Serve the HTTP API and the page.
+
+    On any but a loopback address, every call wants an access token: make them with `hybridrec token create`.
+    """
     try:
         from hybridrec.api.server import serve as run
+        from hybridrec.api.settings import ApiSettings
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error}; install the server with: pip install 'hybridrec[server]'") from None
-    run(library, host, port, workers=workers)
+    settings = ApiSettings(require_tokens=require_tokens, requests_per_minute=requests_per_minute)
+    run(library, host, port, workers=workers, settings=settings, log_requests=log_requests)
 
 
 @click.command()

@@ -18,13 +18,14 @@ from hybridrec.storage.embeddings import EmbeddingStore
 from hybridrec.storage.interactions import InteractionStore
 from hybridrec.storage.paths import StoredPaths
 from hybridrec.storage.plays import PlayStore
+from hybridrec.storage.tokens import TokenStore
 
 DATABASE_NAME = "library.sqlite3"
 FILES_NAME = "files"
 FILES_BESIDE_URL = Path("hybridrec-files")
 
 
-class Library(Catalogue, EmbeddingStore, PlayStore, InteractionStore, ArtefactStore, ChangeFeed):
+class Library(Catalogue, EmbeddingStore, PlayStore, InteractionStore, ArtefactStore, ChangeFeed, TokenStore):
     """A catalogue with its plays, vectors and models; see the parts it is made of.
 
     Safe to use from several threads and, each opening its own, from several
@@ -90,7 +91,7 @@ class Library(Catalogue, EmbeddingStore, PlayStore, InteractionStore, ArtefactSt
             tables = (schema.tracks, schema.users, schema.plays)
             counts = {table.name: connection.scalar(_count(table)) for table in tables}
             number = migrations.applied(connection)
-        current = {kind: self.current(kind) for kind in ("encoder", "model")}
+        current = {kind: self.current(kind) for kind in ("encoder", "model", "tuning")}
         return {
             "library": self.location,
             "schema": number,

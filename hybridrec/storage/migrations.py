@@ -84,6 +84,14 @@ MIGRATIONS: tuple[Migration, ...] = (
             "CREATE INDEX changes_seq ON changes (seq)",
         ),
     ),
+    Migration(
+        "tokens",
+        (
+            """CREATE TABLE tokens (
+                key {key}, name {id} NOT NULL, role TEXT NOT NULL, listener {id} NOT NULL,
+                digest TEXT NOT NULL UNIQUE, created_at {double} NOT NULL, revoked_at {double})""",
+        ),
+    ),
 )
 
 

@@ -164,3 +164,15 @@ changes = Table(
     Column("subject", Text, primary_key=True),
     Column("seq", BigInteger, nullable=False, index=True),
 )
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("key", _Key, primary_key=True),
+    Column("name", Id, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("listener", Id, nullable=False),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("created_at", Double, nullable=False),
+    Column("revoked_at", Double),
+)

@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
 from hybridrec.api.app import create_app
+from hybridrec.api.settings import ApiSettings
 from hybridrec.service import RecommendationService
 
 
@@ -51,17 +52,17 @@ class CheckedClient(FlaskClient):
 
 
 @pytest.fixture
-def connect() -> Callable[[RecommendationService], CheckedClient]:
-    """Makes a client of a service."""
+def connect() -> Callable[..., CheckedClient]:
+    """Makes a client of a service, under other settings if they are given."""
 
-    def connect(service: RecommendationService) -> CheckedClient:
-        app = create_app(service)
+    def connect(service: RecommendationService, settings: ApiSettings | None = None) -> CheckedClient:
+        app = create_app(service, settings=settings)
         return CheckedClient(app, app.response_class)
 
     return connect
 
 
 @pytest.fixture
-def client(connect: Callable[[RecommendationService], CheckedClient], service: RecommendationService) -> CheckedClient:
+def client(connect: Callable[..., CheckedClient], service: RecommendationService) -> CheckedClient:
     """A client of the fitted library of two styles."""
     return connect(service)

@@ -191,3 +191,14 @@ def test_every_operation_and_parameter_is_described(client: FlaskClient) -> None
             assert operation.get("summary"), (method, route)
             for parameter in operation.get("parameters", []):
                 assert parameter.get("description"), (method, route, json.dumps(parameter))
+
+
+@pytest.mark.parametrize("given", ["mine-1", "a" * 128, "0af7651916cd43dd8448eb211c80319c"])
+def test_a_sane_request_id_comes_back(client: FlaskClient, given: str) -> None:
+    assert client.get("/healthz", headers={"X-Request-ID": given}).headers["X-Request-ID"] == given
+
+
+@pytest.mark.parametrize("given", ["", "a" * 129, "a b", '"}{', "ü"])
+def test_another_request_id_is_replaced(client: FlaskClient, given: str) -> None:
+    answer = client.get("/v1/tracks/none", headers={"X-Request-ID": given})
+    assert len(answer.headers["X-Request-ID"]) == 32

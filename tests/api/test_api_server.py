@@ -15,12 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybridrec.api.server import require_loopback, serve
+from hybridrec.api.server import is_loopback, serve
 from hybridrec.data.embeddings import Embeddings
 from hybridrec.errors import InvalidInput, LibraryError
 from hybridrec.storage.library import Library
 
-SERVE = "import sys; from hybridrec.api.server import serve; serve(sys.argv[1], port=0, workers=int(sys.argv[2]))"
 LOADED = (
     "import sys; from hybridrec.api import app; from hybridrec.api.server import serve;"
     "from hybridrec.service import RecommendationService; from hybridrec.storage.library import Library;"
@@ -31,22 +30,26 @@ LOADED = (
 
 
 @contextmanager
-def running(location: Path, workers: int = 1) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def running(location: Path, workers: int = 1, options: str = "") -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A server of a library, and its address as it prints it."""
-    command = [sys.executable, "-c", SERVE, str(location), str(workers)]
+    command = [sys.executable, "-m", "hybridrec", "serve", "--library", str(location), "--port", "0"]
+    command += ["--workers", str(workers), *options.split()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
-            assert line.startswith("hybridrec answers on http://127.0.0.1:"), process.communicate()[1]
+            assert line.startswith("hybridrec answers on http://"), process.communicate()[1]
             yield process, line.split()[-1]
         finally:
             process.terminate()
             process.wait(timeout=60)
 
 
-def ask(address: str) -> dict[str, object]:
-    with urllib.request.urlopen(address, timeout=60) as answer:
+def ask(address: str, **headers: str) -> dict[str, object]:
+    request = urllib.request.Request(
+        address, headers={name.replace("_", "-"): value for name, value in headers.items()}
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
         result: dict[str, object] = json.load(answer)
     return result
 
@@ -71,6 +74,44 @@ def test_several_workers_serve_one_library(fitted_library: Library, tmp_path: Pa
         assert all(ask(f"{address}readyz")["ready"] for _ in range(8))
 
 
+def test_an_address_that_others_reach_asks_for_tokens_and_keeps_a_log(fitted_library: Library, tmp_path: Path) -> None:
+    token = fitted_library.create_token("ann", "write")
+    with running(tmp_path / "library", options="--host 0.0.0.0") as (process, address):
+        for refused in ({}, {"Authorization": "Bearer wrong"}):
+            with pytest.raises(urllib.error.HTTPError, match="401"):
+                ask(f"{address}v1/users", **refused)
+        assert ask(f"{address}v1/users?limit=1", Authorization=f"Bearer {token}", X_Request_ID="mine-1")["users"]
+        body = json.dumps({"plays": [{"user": "ada", "track": "calm-00"}]}).encode()
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        with urllib.request.urlopen(urllib.request.Request(f"{address}v1/plays", body, headers), timeout=60) as answer:
+            written_in = answer.headers["X-Request-ID"]
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+    logged = [json.loads(line) for line in errors.splitlines()]
+    requests = [(line["method"], line["status"], line["caller"]) for line in logged if line["message"] == "request"]
+    assert requests == [("GET", 401, "anonymous")] * 2 + [("GET", 200, "ann"), ("POST", 200, "ann")]
+    assert [line["request_id"] for line in logged][-2:] == ["mine-1", written_in]
+    (write,) = [json.loads(line) for line in (tmp_path / "library" / "audit.jsonl").read_text().splitlines()]
+    assert (write["caller"], write["route"], write["added"]) == ("ann", "/v1/plays", 1)
+    assert write["request_id"] == written_in
+    assert token not in errors
+
+
+def test_on_loopback_only_what_goes_wrong_is_logged(fitted_library: Library, tmp_path: Path) -> None:
+    with running(tmp_path / "library") as (process, address):
+        ask(f"{address}v1/users")
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=60)[1] == ""
+
+
+def test_a_proxy_s_server_on_loopback_may_ask_for_tokens(fitted_library: Library, tmp_path: Path) -> None:
+    token = fitted_library.create_token("ann", "read")
+    with running(tmp_path / "library", options="--tokens --no-log-requests") as (_, address):
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            ask(f"{address}v1/users")
+        assert ask(f"{address}v1/users", Authorization=f"Token {token}", Host="music.example")["users"]
+
+
 def test_stored_vectors_are_served_without_loading_what_hears(library: Library, tmp_path: Path) -> None:
     vectors = np.random.default_rng(0).normal(size=(500, 128))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -81,14 +122,16 @@ def test_stored_vectors_are_served_without_loading_what_hears(library: Library, 
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
-def test_loopback_addresses_are_served(host: str) -> None:
-    require_loopback(host)
+def test_loopback_addresses_are_known(host: str) -> None:
+    assert is_loopback(host)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.org", ""])
-def test_other_addresses_are_refused_without_tokens(host: str, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="loopback addresses only"):
-        serve(tmp_path, host)
+def test_other_addresses_are_refused_without_tokens(host: str, library: Library, tmp_path: Path) -> None:
+    library.create_token("gone", "admin")
+    library.revoke_token("gone")
+    with pytest.raises(InvalidInput, match=r"no access token yet.*; make one with `hybridrec token create"):
+        serve(tmp_path / "library", host)
 
 
 def test_a_missing_library_is_said_before_anything_starts(tmp_path: Path) -> None:

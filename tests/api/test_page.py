@@ -6,18 +6,21 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from flask import Flask
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 from werkzeug.serving import make_server
 
 import hybridrec.api
 from hybridrec.api.app import create_app
+from hybridrec.api.settings import ApiSettings
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
 from hybridrec.service import RecommendationService
@@ -121,15 +124,24 @@ def tones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
         yield library
 
 
+@contextmanager
+def serving(app: Flask) -> Iterator[str]:
+    """Where an application is served."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.shutdown()
+        thread.join()
+
+
 @pytest.fixture(scope="module")
 def address(tones: Library) -> Iterator[str]:
     """Where the page of the tones is served."""
-    server = make_server("127.0.0.1", 0, create_app(RecommendationService(tones)), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    thread.join()
+    with serving(create_app(RecommendationService(tones))) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -234,6 +246,32 @@ def test_a_file_that_is_no_audio_is_refused_in_words(page: Page, tmp_path: Path,
     (logged,) = complaints
     assert "422" in logged
     complaints.clear()
+
+
+@pytest.mark.browser
+def test_a_service_with_tokens_asks_for_one_and_then_answers(
+    browser: Browser, tones: Library, complaints: list[str]
+) -> None:
+    token = tones.create_token("page", "write")
+    app = create_app(RecommendationService(tones), settings=ApiSettings(require_tokens=True))
+    with serving(app) as address, browser.new_context(base_url=address) as context:
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto("/?track=tone%2F440")
+        form = page.get_by_role("form", name="This service asks for an access token")
+        form.get_by_label("Access token").fill("wrong")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("not known here")
+        form.get_by_label("Access token").fill(token)
+        form.get_by_role("button", name="Use this token").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Tone at 440 Hz")
+        expect(form).to_be_hidden()
+        page.get_by_role("button", name="Play Tone at 440 Hz").click()
+        expect(page.get_by_role("slider", name="Position in the track")).not_to_have_value("0")
+        page.reload()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Tone at 440 Hz")
+        assert token not in page.content() + page.url
+    assert complaints == []
 
 
 @pytest.mark.browser

@@ -1,0 +1,133 @@
+"""Who asks, whether she may, and how often."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, g, request
+from werkzeug.exceptions import HTTPException, TooManyRequests
+
+from hybridrec.storage.tokens import Role, Token
+
+from .context import service, settings
+from .pace import Pace
+
+HEALTH = frozenset({"health.healthz", "health.readyz"})
+PUBLIC = HEALTH | {"page.index", "page.static", "docs.explained", "docs.contract", "docs.static"}
+"""What needs no token: health, and what a browser must load before it can ask for one. None shows the library."""
+
+_READING_POSTS = frozenset({"similar.similar_to_audio"})
+_READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_SCHEMES = frozenset({"bearer", "token"})
+_UPLOAD_COST = 10
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks.
+
+    Attributes:
+        name: of her token, or `anonymous`.
+        address: where the request came from.
+        token: hers, where she gave one that holds.
+    """
+
+    name: str
+    address: str
+    token: Token | None = None
+
+
+class _Unauthorized(HTTPException):
+    """Nobody knows who she is: a 401 with a challenge, as RFC 6750 has it."""
+
+    code = 401
+
+    def __init__(self, description: str, **challenge: str) -> None:
+        super().__init__(description)
+        self._challenge = ", ".join(f'{name}="{value}"' for name, value in {"realm": "hybridrec", **challenge}.items())
+
+    def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
+        """The challenge, beside the usual ones."""
+        return [*super().get_headers(*args, **kwargs), ("WWW-Authenticate", f"Bearer {self._challenge}")]
+
+
+class _Insufficient(_Unauthorized):
+    """She is known, but may not."""
+
+    code = 403
+    fix = "use a token of a higher role; an operator makes one with `hybridrec token create`"
+
+
+def guard(app: Flask) -> None:
+    """Let only those in who may do what they ask for, no faster than they may."""
+    requests_per_minute = app.extensions["hybridrec"].settings.requests_per_minute
+    pace = Pace(requests_per_minute) if requests_per_minute else None
+
+    @app.before_request
+    def admit() -> None:
+        token = _token()
+        g.caller = Caller(token.name if token else "anonymous", request.remote_addr or "", token)
+        if pace is not None and request.endpoint not in HEALTH:
+            _slow_down(pace, g.caller)
+        if settings().require_tokens:
+            require(role_for(request.endpoint, request.method))
+
+
+def caller() -> Caller:
+    """Who sent this request."""
+    who = g.caller
+    assert isinstance(who, Caller)
+    return who
+
+
+def may_know() -> bool:
+    """Whether the caller may be told what the library holds."""
+    return not settings().require_tokens or caller().token is not None
+
+
+def role_for(endpoint: str | None, method: str) -> Role | None:
+    """The role that a call needs, or None for what is public; a call that nobody thought of needs one, too."""
+    if endpoint in PUBLIC:
+        return None
+    if method in _READING_METHODS or endpoint in _READING_POSTS:
+        return "read"
+    return "admin" if method == "DELETE" else "write"
+
+
+def require(role: Role | None) -> None:
+    """Refuse a caller without a token of this role: 401 without one that holds, 403 where it allows less."""
+    token = caller().token
+    if role is None or (token is not None and token.allows(role)):
+        return
+    if token is not None:
+        what = f"this needs a token of the role {role}; yours is {token.role}"
+        raise _Insufficient(what, error="insufficient_scope", scope=role)
+    if "Authorization" in request.headers:
+        raise _Unauthorized("the token is not known here, or was revoked", error="invalid_token")
+    raise _Unauthorized("this needs an access token")
+
+
+def _token() -> Token | None:
+    scheme, _, given = request.headers.get("Authorization", "").strip().partition(" ")
+    return service().library.token(given.strip()) if scheme.lower() in _SCHEMES and given else None
+
+
+def _slow_down(pace: Pace, who: Caller) -> None:
+    key = f"token {who.name}" if who.token else f"address {_network(who.address)}"
+    cost = _UPLOAD_COST if request.mimetype == "multipart/form-data" else 1
+    seconds = pace.wait_seconds(key, cost, time.monotonic())
+    if seconds:
+        raise TooManyRequests("these are more requests than one caller may send", retry_after=math.ceil(seconds))
+
+
+def _network(address: str) -> str:
+    """An IPv4 address, or the /64 of an IPv6 one: one household has as many of those as it likes."""
+    try:
+        known = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return address if known.version == 4 else str(ipaddress.ip_network(f"{address}/64", strict=False))

@@ -1,0 +1,121 @@
+"""Access tokens: who may ask the service, and for what."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any, Literal, cast, get_args
+
+from sqlalchemy import func, insert, select, update
+
+from hybridrec.data.plays import MAX_ID_CHARACTERS
+from hybridrec.errors import Conflict, InvalidInput, NotFound
+from hybridrec.storage import schema
+from hybridrec.storage.database import Database
+
+Role = Literal["read", "write", "admin"]
+ROLES: tuple[Role, ...] = get_args(Role)
+"""What a token allows, each with all that those before it allow: to ask, to add, to delete."""
+
+_SECRET_BYTES = 32
+_MAX_SECRET_CHARACTERS = 200
+_COLUMNS = [schema.tokens.c[name] for name in ("name", "role", "listener", "created_at", "revoked_at")]
+
+
+@dataclass(frozen=True)
+class Token:
+    """What is known of a token; the token itself is told once and kept nowhere.
+
+    Attributes:
+        name: who holds it, as the operator calls her.
+        role: what it allows.
+        listener: the user whose listens come with it.
+        created_at, revoked_at: UTC, in seconds since 1970; `revoked_at` is None while it holds.
+    """
+
+    name: str
+    role: Role
+    listener: str
+    created_at: float
+    revoked_at: float | None = None
+
+    def allows(self, role: Role) -> bool:
+        """Whether it allows what this role may do."""
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+class TokenStore:
+    """The part of a library that keeps tokens, as SHA-256 only.
+
+    A token is 256 random bits, which nobody can guess or try out, so a fast
+    hash keeps it as well as a slow one would keep a password.
+    """
+
+    _database: Database
+
+    def create_token(self, name: str, role: Role, listener: str | None = None) -> str:
+        """Make a token and return it; it cannot be shown again.
+
+        Args:
+            name: who holds it; free again when a token of that name is revoked.
+            role: what it allows.
+            listener: the user whose listens come with it; None: of the same name.
+
+        Raises:
+            Conflict: if a token of that name holds.
+            InvalidInput: for a name that is empty or too long.
+        """
+        if not 1 <= len(name) <= MAX_ID_CHARACTERS:
+            raise InvalidInput(f"a token's name must have 1 to {MAX_ID_CHARACTERS} characters", got=name[:40])
+        token = secrets.token_urlsafe(_SECRET_BYTES)
+        row = {"name": name, "role": role, "listener": listener or name, "digest": _digest(token)}
+        with self._database.write() as connection:
+            holds = select(schema.tokens.c.key).where(
+                schema.tokens.c.name == name, schema.tokens.c.revoked_at.is_(None)
+            )
+            if connection.scalar(holds) is not None:
+                raise Conflict("a token of that name holds already", got=name, fix="revoke it, or choose another name")
+            connection.execute(insert(schema.tokens), row | {"created_at": time.time()})
+        return token
+
+    def token(self, given: str) -> Token | None:
+        """The token that was given, or None if there is none such or it was revoked."""
+        digest = _digest(given[:_MAX_SECRET_CHARACTERS])
+        query = select(*_COLUMNS, schema.tokens.c.digest).where(schema.tokens.c.digest == digest)
+        with self._database.read() as connection:
+            row = connection.execute(query).first()
+        holds = row is not None and hmac.compare_digest(row.digest, digest) and row.revoked_at is None
+        return _token(row) if row is not None and holds else None
+
+    def tokens(self) -> list[Token]:
+        """All tokens, in the order they were made, the revoked among them."""
+        with self._database.read() as connection:
+            return [_token(row) for row in connection.execute(select(*_COLUMNS).order_by(schema.tokens.c.key))]
+
+    def has_tokens(self) -> bool:
+        """Whether any token holds."""
+        query = select(func.count()).select_from(schema.tokens).where(schema.tokens.c.revoked_at.is_(None))
+        with self._database.read() as connection:
+            return bool(connection.scalar(query))
+
+    def revoke_token(self, name: str) -> None:
+        """Let a token hold no longer, from the next request on.
+
+        Raises:
+            NotFound: if no token of that name holds.
+        """
+        holds = (schema.tokens.c.name == name) & schema.tokens.c.revoked_at.is_(None)
+        with self._database.write() as connection:
+            if connection.execute(update(schema.tokens).where(holds).values(revoked_at=time.time())).rowcount == 0:
+                raise NotFound("no token of that name holds", got=name, fix="see `hybridrec token list`")
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+def _token(row: Any) -> Token:
+    return Token(row.name, cast(Role, row.role), row.listener, row.created_at, row.revoked_at)

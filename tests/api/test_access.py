@@ -1,0 +1,215 @@
+"""Tokens: who gets in, who may do what, and how often, on every route that there is."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import text
+from werkzeug.test import TestResponse
+
+from hybridrec.api.access import PUBLIC, role_for
+from hybridrec.api.pace import MAX_CALLERS, Pace
+from hybridrec.api.settings import ApiSettings
+from hybridrec.service import RecommendationService
+from hybridrec.storage.tokens import ROLES, Role
+
+
+@dataclass
+class Guarded:
+    """A client of a service that asks for tokens, and tokens of every role."""
+
+    client: FlaskClient
+    service: RecommendationService
+    tokens: dict[str, str]
+
+    def ask(self, method: str, address: str, token: str | None, **more: Any) -> TestResponse:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return self.client.open(address, method=method, headers=headers, **more)
+
+
+@pytest.fixture
+def guarded(service: RecommendationService, connect: Callable[..., FlaskClient]) -> Guarded:
+    tokens = {role: service.library.create_token(f"{role} token", role) for role in ROLES}
+    return Guarded(connect(service, ApiSettings(require_tokens=True)), service, tokens)
+
+
+def operations(client: FlaskClient) -> Iterator[tuple[str, str]]:
+    """Every method and address of the OpenAPI document and, lest one be missing there, of the application."""
+    found = {
+        (method.upper(), re.sub(r"\{.*?\}", "calm-00", route))
+        for route, methods in client.get("/openapi.json").json["paths"].items()
+        for method in methods
+    }
+    for rule in client.application.url_map.iter_rules():
+        if rule.endpoint not in PUBLIC:
+            address = re.sub(r"<.*?>", "calm-00", rule.rule)
+            found |= {(method, address) for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}}
+    yield from sorted(found - {("GET", "/healthz"), ("GET", "/readyz")})
+
+
+def contents(service: RecommendationService) -> dict[str, list[Any]]:
+    """All that the library holds."""
+    with service.library.engine.connect() as connection:
+        names = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'")).scalars().all()
+        return {name: connection.execute(text(f"SELECT * FROM {name} ORDER BY 1, 2")).all() for name in names}
+
+
+def test_every_route_refuses_who_has_no_token_that_holds(guarded: Guarded) -> None:
+    revoked = guarded.service.library.create_token("gone", "admin")
+    guarded.service.library.revoke_token("gone")
+    asked = list(operations(guarded.client))
+    assert len(asked) >= 12
+    for method, address in asked:
+        for token in (None, "wrong", revoked, f"{guarded.tokens['admin']}x", "ä" * 5000):
+            answer = guarded.ask(method, address, token)
+            assert answer.status_code == 401, (method, address, token)
+            assert answer.headers["WWW-Authenticate"].startswith("Bearer realm=")
+            assert ("invalid_token" in answer.headers["WWW-Authenticate"]) == (token is not None)
+            assert answer.is_json
+        basic = guarded.client.open(address, method=method, headers={"Authorization": "Basic YTpi"})
+        assert basic.status_code == 401
+
+
+def test_no_route_lets_an_insufficient_token_through(guarded: Guarded) -> None:
+    before = contents(guarded.service)
+    writing = {("POST", "/v1/plays"), ("POST", "/v1/tracks")}
+    deleting = {("DELETE", "/v1/tracks/calm-00"), ("DELETE", "/v1/users/calm-00")}
+    refused: dict[str, set[tuple[str, str]]] = {"read": set(), "write": set()}
+    for role, theirs in refused.items():
+        for method, address in operations(guarded.client):
+            if method == "GET" or role == "read":
+                answer = guarded.ask(method, address, guarded.tokens[role])
+                if answer.status_code == 403:
+                    theirs.add((method, address))
+                    assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
+    assert writing | deleting <= refused["read"]
+    assert refused["write"] == set()
+    assert contents(guarded.service) == before
+    for method, address in deleting:
+        assert guarded.ask(method, address, guarded.tokens["write"]).status_code == 403
+        assert guarded.ask(method, address, guarded.tokens["admin"]).status_code in {204, 404}
+
+
+def test_a_read_token_asks_and_a_write_token_adds(guarded: Guarded) -> None:
+    plays = {"plays": [{"user": "ada", "track": "calm-00"}]}
+    assert guarded.ask("GET", "/v1/users/ada/recommendations", guarded.tokens["read"]).status_code == 200
+    assert guarded.ask("POST", "/v1/plays", guarded.tokens["read"], json=plays).status_code == 403
+    assert guarded.ask("POST", "/v1/plays", guarded.tokens["write"], json=plays).json["added"] == 1
+    file = {"audio": (BytesIO(b"text"), "x.mp3")}
+    assert guarded.ask("POST", "/v1/similar", guarded.tokens["read"], data=file).status_code in {422, 503}
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "Token", "TOKEN"])
+def test_the_scheme_may_be_written_in_any_case(guarded: Guarded, scheme: str) -> None:
+    headers = {"Authorization": f"{scheme} {guarded.tokens['read']}"}
+    assert guarded.client.get("/v1/users", headers=headers).status_code == 200
+
+
+def test_a_revoked_token_ends_with_the_next_request(guarded: Guarded) -> None:
+    assert guarded.ask("GET", "/v1/users", guarded.tokens["read"]).status_code == 200
+    guarded.service.library.revoke_token("read token")
+    assert guarded.ask("GET", "/v1/users", guarded.tokens["read"]).status_code == 401
+
+
+def test_what_is_public_shows_nothing_of_the_library(guarded: Guarded) -> None:
+    for address in ("/", "/static/app.js", "/docs", "/openapi.json", "/healthz", "/readyz"):
+        answer = guarded.client.get(address)
+        assert answer.status_code == 200, address
+        assert "calm" not in answer.text
+    assert "tracks" not in guarded.client.get("/readyz").json
+    assert guarded.ask("GET", "/readyz", guarded.tokens["read"]).json["tracks"] == 40
+    assert "listeners</span>" not in guarded.client.get("/").text
+
+
+def test_where_a_token_is_asked_for_any_name_of_the_host_will_do(guarded: Guarded) -> None:
+    headers = {"Authorization": f"Bearer {guarded.tokens['read']}", "Host": "music.example"}
+    assert guarded.client.get("/v1/users", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("endpoint", ["a.view", None])
+@pytest.mark.parametrize(
+    ("method", "role"), [("GET", "read"), ("HEAD", "read"), ("POST", "write"), ("PATCH", "write"), ("DELETE", "admin")]
+)
+def test_a_route_that_nobody_thought_of_is_not_open(endpoint: str | None, method: str, role: Role) -> None:
+    assert role_for(endpoint, method) == role
+
+
+# --- pace ------------------------------------------------------------------------------------
+
+
+def test_a_caller_who_asks_too_fast_is_told_how_long_to_wait(
+    service: RecommendationService, connect: Callable[..., FlaskClient]
+) -> None:
+    token = service.library.create_token("fast", "read")
+    client = connect(service, ApiSettings(require_tokens=True, requests_per_minute=30))
+    mine = {"Authorization": f"Bearer {token}"}
+    assert [client.get("/v1/users", headers=mine).status_code for _ in range(6)] == [200] * 5 + [429]
+    answer = client.get("/v1/users", headers=mine)
+    assert answer.get_json(force=True)["type"] == "/problems/too-many-requests"
+    assert 1 <= int(answer.headers["Retry-After"]) <= 2
+    assert client.get("/v1/users").status_code == 401
+    assert client.get("/healthz").status_code == 200
+
+
+def test_nobody_is_slowed_down_on_loopback_unless_it_is_set(client: FlaskClient) -> None:
+    assert {client.get("/v1/users?limit=1").status_code for _ in range(200)} == {200}
+
+
+def test_a_pace_may_be_kept_for_ever_and_not_exceeded() -> None:
+    pace = Pace(60)
+    assert [pace.wait_seconds("a", 1, 0.0) for _ in range(10)] == [0.0] * 10
+    assert pace.wait_seconds("a", 1, 0.0) == pytest.approx(1.0)
+    assert pace.wait_seconds("a", 5, 0.0) == pytest.approx(5.0)
+    assert all(pace.wait_seconds("a", 1, float(second)) == 0.0 for second in range(1, 100))
+    assert pace.wait_seconds("b", 1000, 0.0) == 0.0
+
+
+def test_a_million_callers_need_no_more_memory_than_ten_thousand() -> None:
+    pace = Pace(60)
+    for n in range(3 * MAX_CALLERS):
+        pace.wait_seconds(str(n), 1, float(n))
+    assert len(pace._buckets) == MAX_CALLERS
+
+
+# --- traces ----------------------------------------------------------------------------------
+
+
+def test_no_answer_names_a_place_on_the_server(client: FlaskClient, service: RecommendationService) -> None:
+    folder = str(service.library.files.parent)
+    answers = [client.open(address, method=method) for method, address in operations(client)]
+    with service.library.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE plays RENAME TO elsewhere"))
+    answers += [client.open(address, method=method) for method, address in operations(client)]
+    assert {answer.status_code for answer in answers} >= {200, 404, 415, 503}
+    for answer in answers:
+        assert folder not in answer.text + str(answer.headers)
+        assert "sqlite" not in answer.text.lower()
+
+
+def test_who_wrote_what_is_kept(guarded: Guarded, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="hybridrec.audit")
+    plays = {"plays": [{"user": "ada", "track": "calm-00"}]}
+    guarded.ask("GET", "/v1/users", guarded.tokens["admin"])
+    guarded.ask("POST", "/v1/plays", guarded.tokens["read"], json=plays)
+    guarded.ask("POST", "/v1/plays", guarded.tokens["write"], json=plays)
+    guarded.ask("DELETE", "/v1/users/ada", guarded.tokens["admin"])
+    written = [record.fields for record in caplog.records if record.name == "hybridrec.audit"]
+    facts = [{name: entry.get(name) for name in ("caller", "method", "route", "subject", "added")} for entry in written]
+    assert facts == [
+        {"caller": "write token", "method": "POST", "route": "/v1/plays", "subject": {}, "added": 1},
+        {
+            "caller": "admin token",
+            "method": "DELETE",
+            "route": "/v1/users/<id:user>",
+            "subject": {"user": "ada"},
+            "added": None,
+        },
+    ]
+    assert not any(token in json.dumps(written) for token in guarded.tokens.values())
