@@ -12,6 +12,7 @@ from .context import give_context
 from .docs import docs_of
 from .health import health
 from .logs import log_requests
+from .metrics import measure
 from .page import page
 from .plays import plays
 from .problems import Problem, answer_errors, refuse_fields
@@ -49,6 +50,7 @@ def create_app(service: RecommendationService, *, settings: ApiSettings | None =
     give_context(app, service, settings)
     answer_errors(app)
     log_requests(app)
+    measure(app, service)
     secure(app)
     guard(app)
     for views in (recommendations, similar, tracks, plays, users, health):

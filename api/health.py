@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from flask import Response, jsonify
+from flask import Response, current_app, jsonify
 from flask_openapi3 import APIBlueprint, Tag
+
+from hybridrec.errors import LibraryError
 
 from .access import may_know
 from .answer_schemas import HealthOut, ReadyOut
 from .context import service
+from .metrics import answer_metrics
 from .problems import documented, problem
 from .request_schemas import NoQuery
+
+_FIGURES = {"description": "figures in Prometheus' text format", "content": {"text/plain": {}}}
 
 health = APIBlueprint("health", __name__, abp_tags=[Tag(name="health", description="For whoever runs the service.")])
 
@@ -20,10 +25,20 @@ def healthz(query: NoQuery) -> dict[str, object]:
     return HealthOut(status="ok").model_dump()
 
 
+@health.get("/metrics", responses={200: _FIGURES, **documented()})
+def metrics(query: NoQuery) -> Response:
+    """Give Prometheus the figures of all worker processes."""
+    return answer_metrics()
+
+
 @health.get("/readyz", responses={200: ReadyOut, **documented(503)})
 def readyz(query: NoQuery) -> Response:
     """Say whether recommendations can be served; to those who may know, also from what, and if not, why."""
-    state = service().readiness()
+    try:
+        state = service().readiness()
+    except LibraryError as error:
+        current_app.logger.error("not ready: %s", error)
+        return problem("not-ready", 503, "the library cannot be used now", extra={"ready": False})
     shown = state if may_know() else {"ready": state["ready"], "why": ""}
     if not state["ready"]:
         return problem("not-ready", 503, str(shown["why"]) or "nothing can be recommended yet", extra=shown)

@@ -6,6 +6,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from .answer_schemas import RecommendationsOut
 from .context import service
+from .metrics import counted
 from .problems import documented
 from .request_schemas import RecommendationsQuery, UserPath
 
@@ -26,4 +27,4 @@ def recommend(path: UserPath, query: RecommendationsQuery) -> dict[str, object]:
     answer = service().recommend(
         path.user, query.n, audio_weight=query.audio_weight, exclude_played=query.exclude_played
     )
-    return RecommendationsOut.of(path.user, answer, query.explain).model_dump()
+    return RecommendationsOut.of(path.user, counted(answer), query.explain).model_dump()

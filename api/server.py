@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +18,7 @@ from hybridrec.errors import HybridrecError, InvalidInput
 from hybridrec.storage.library import Library
 
 from .logs import logging_settings
-from .settings import REQUESTS_PER_MINUTE, ApiSettings
+from .settings import MULTIPROCESS_DIRECTORY, REQUESTS_PER_MINUTE, ApiSettings
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -63,6 +66,7 @@ def serve(
         "threads": threads,
         "logconfig_dict": logging_settings(audit_log, log_requests),
     }
+    _add_figures_up()
     _Server(library, settings, options).run()
 
 
@@ -92,6 +96,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _add_figures_up() -> None:
+    """Let the worker processes add their figures up, in files; must come before prometheus_client is imported."""
+    os.environ[MULTIPROCESS_DIRECTORY] = tempfile.mkdtemp(prefix="hybridrec-metrics-")
+
+
 def _address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
@@ -109,6 +118,8 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "control_socket_disable": True,
             "post_worker_init": _say_ready,
             "worker_exit": _close_service,
+            "child_exit": _forget_gauges,
+            "on_exit": _forget_figures,
         }
         super().__init__()
 
@@ -141,3 +152,13 @@ def _close_service(_arbiter: Any, worker: Any) -> None:
     service = getattr(worker.app, "service", None)
     if service is not None:
         service.close()
+
+
+def _forget_gauges(_arbiter: Any, worker: Any) -> None:
+    """A worker that is gone has nothing under way; what it counted stays counted."""
+    for path in Path(os.environ[MULTIPROCESS_DIRECTORY]).glob(f"gauge_live*_{worker.pid}.db"):
+        path.unlink()
+
+
+def _forget_figures(_arbiter: Any) -> None:
+    shutil.rmtree(os.environ[MULTIPROCESS_DIRECTORY], ignore_errors=True)

@@ -8,6 +8,7 @@ from hybridrec.errors import InvalidInput
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 REQUESTS_PER_MINUTE = 600
+MULTIPROCESS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from .answer_schemas import SimilarOut
 from .context import service
+from .metrics import counted
 from .problems import documented
 from .request_schemas import AudioForm, SimilarQuery, SimilarToAudioQuery, TrackPath
 from .requests import expect_form, uploaded
@@ -23,7 +24,7 @@ similar.before_request(expect_form)
 def similar_to_track(path: TrackPath, query: SimilarQuery) -> dict[str, object]:
     """Find tracks like a track of the catalogue."""
     answer = service().similar(path.track, query.n, audio_weight=query.audio_weight)
-    return SimilarOut.of(path.track, answer, query.explain).model_dump()
+    return SimilarOut.of(path.track, counted(answer), query.explain).model_dump()
 
 
 @similar.post("/similar", responses={200: SimilarOut, **documented(403, 413, 415, 503)})
@@ -31,4 +32,4 @@ def similar_to_audio(query: SimilarToAudioQuery, form: AudioForm) -> dict[str, o
     """Find tracks like an audio file, which is not kept."""
     with uploaded(form.audio) as path:
         answer = service().similar_to_audio(path, query.n)
-    return SimilarOut.of(None, answer, query.explain).model_dump()
+    return SimilarOut.of(None, counted(answer), query.explain).model_dump()

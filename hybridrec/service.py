@@ -307,6 +307,23 @@ class RecommendationService:
                 "fingerprint": live.fingerprint,
             }
 
+    def figures(self) -> dict[str, tuple[float, str]]:
+        """What an operator watches: each figure with what it means."""
+        with self._caught_up() as live:
+            tracks, version = live.model.tracks, live.version
+            indexed, heard = int(tracks.scorable.sum()), int(tracks.has_audio.sum())
+            cold = int((tracks.scorable & (tracks.support == 0)).sum())
+        status = self.library.status()
+        return {
+            "library_tracks": (status["tracks"], "Tracks of the library"),
+            "library_users": (status["users"], "Users of the library"),
+            "library_plays": (status["plays"], "Plays of the library"),
+            "index_tracks": (indexed, "Tracks that can be recommended"),
+            "index_heard_tracks": (heard, "Tracks that can be recommended by their sound"),
+            "cold_share": (cold / indexed if indexed else 0.0, "Share of the indexed tracks that nobody has played"),
+            "model_version": (version or 0, "Version of the model in use; 0 before the first fit"),
+        }
+
     # --- inside ----------------------------------------------------------------------
 
     @contextmanager

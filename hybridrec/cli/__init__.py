@@ -12,6 +12,7 @@ from hybridrec.cli.models import fit
 from hybridrec.cli.serve import demo, serve
 from hybridrec.cli.shared import HonestGroup
 from hybridrec.cli.tokens import token
+from hybridrec.cli.upkeep import backup, clean_up, restore
 
 
 @click.group(cls=HonestGroup, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -20,5 +21,19 @@ def main() -> None:
     """A hybrid music recommender: hears the tracks, knows the taste, and blends the two."""
 
 
-for _command in (ingest, train_encoder, fit, evaluate, recommend, similar, serve, token, status, demo):
+for _command in (
+    ingest,
+    train_encoder,
+    fit,
+    evaluate,
+    recommend,
+    similar,
+    serve,
+    token,
+    status,
+    backup,
+    restore,
+    clean_up,
+    demo,
+):
     main.add_command(_command)

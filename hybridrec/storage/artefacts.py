@@ -1,4 +1,4 @@
-"""Encoders and models by version, one of each kind current."""
+"""Encoders, models and tunings by version, one of each kind current."""
 
 from __future__ import annotations
 
@@ -9,22 +9,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, Select, func, insert, select
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 
 from hybridrec.errors import LibraryError, NotFound
 from hybridrec.storage import changes, schema
 from hybridrec.storage.database import Database, upsert
 from hybridrec.storage.embeddings import put_ears
 
-Kind = Literal["encoder", "model"]
+Kind = Literal["encoder", "model", "tuning"]
 
 PART_BYTES = 16 * 1024 * 1024
-_HOW_TO_MAKE = {"encoder": "make one with `hybridrec train-encoder`", "model": "make one with `hybridrec fit`"}
+_HOW_TO_MAKE = {
+    "encoder": "make one with `hybridrec train-encoder`",
+    "model": "make one with `hybridrec fit`",
+    "tuning": "make one with `hybridrec tune`",
+}
 
 
 @dataclass(frozen=True)
 class Artefact:
-    """What is known of an encoder or model without loading it.
+    """What is known of an encoder, model or tuning without loading it.
 
     Attributes:
         version: 1, 2, 3 ... of its kind.
@@ -44,7 +48,7 @@ class Artefact:
 
 
 class ArtefactStore:
-    """The part of a library that keeps encoders and models."""
+    """The part of a library that keeps encoders, models and tunings."""
 
     _database: Database
 
@@ -82,6 +86,24 @@ class ArtefactStore:
         """
         with self._database.write() as connection:
             _switch(connection, kind, version, _get(connection, kind, version).fingerprint)
+
+    def forget_artefacts(self, kind: Kind, keep: int) -> int:
+        """Delete all but the newest versions of a kind; the current one stays, however old.
+
+        Args:
+            kind: of which kind.
+            keep: how many stay, 1 or more.
+
+        Returns:
+            how many were deleted.
+        """
+        table, in_use = schema.artefacts.c, schema.current_artefacts.c
+        newest = select(table.version).where(table.kind == kind).order_by(table.version.desc()).limit(keep)
+        used = select(in_use.version).where(in_use.kind == kind)
+        with self._database.write() as connection:
+            stay = [*connection.scalars(newest), *connection.scalars(used)]
+            gone = delete(schema.artefacts).where(table.kind == kind, table.version.not_in(stay))
+            return connection.execute(gone).rowcount
 
     def current(self, kind: Kind) -> Artefact | None:
         """The current version of a kind, or None before the first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
@@ -80,6 +81,12 @@ class Catalogue:
         """The ids of all tracks, in order of arrival."""
         with self._database.read() as connection:
             return list(connection.scalars(select(schema.tracks.c.id).order_by(schema.tracks.c.key)))
+
+    def kept_files(self) -> list[str]:
+        """The files of tracks that the library keeps itself, relative to its folder `files`."""
+        with self._database.read() as connection:
+            paths = connection.scalars(select(schema.tracks.c.path).where(schema.tracks.c.path.is_not(None)))
+            return [os.fsdecode(path) for path in paths if self._paths.is_kept(path)]
 
     def delete_track(self, id_: str) -> None:
         """Forget a track with its embeddings and plays, and its file if the library keeps it.

@@ -71,9 +71,16 @@ class ChangeFeed:
         )
 
 
-def record(connection: Connection, kind: str, subjects: Iterable[str]) -> None:
-    """Mark the subjects as changed, within the transaction that changes them."""
-    _mark(connection, kind, subjects)
+def record(connection: Connection, kind: str, subjects: Iterable[str], beyond: int = 0) -> None:
+    """Mark the subjects as changed, within the transaction that changes them.
+
+    Args:
+        connection: of the transaction.
+        kind: TRACK, PLAYS or SWITCH.
+        subjects: what was changed.
+        beyond: a number that theirs must be above, beside all that were drawn before.
+    """
+    _mark(connection, kind, subjects, beyond)
 
 
 def number_for_plays(connection: Connection) -> int:
@@ -81,8 +88,8 @@ def number_for_plays(connection: Connection) -> int:
     return _mark(connection, PLAYS, [_SOME_PLAYS])
 
 
-def _mark(connection: Connection, kind: str, subjects: Iterable[str]) -> int:
-    number = _newest(connection) + 1
+def _mark(connection: Connection, kind: str, subjects: Iterable[str], beyond: int = 0) -> int:
+    number = max(_newest(connection), beyond) + 1
     rows = [{"kind": kind, "subject": subject, "seq": number} for subject in subjects]
     upsert(connection, schema.changes, rows, by=("kind", "subject"))
     return number

@@ -7,6 +7,7 @@ from io import BytesIO
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from hybridrec.api.app import create_app
@@ -163,6 +164,19 @@ def test_an_empty_library_says_what_it_needs(empty_client: FlaskClient) -> None:
     assert (document["ready"], document["tracks"]) == (False, 0)
     assert empty_client.get("/healthz").status_code == 200
     assert empty_client.get("/v1/users/ada/recommendations").json["recommendations"] == []
+
+
+def test_a_library_that_cannot_be_used_is_not_ready_and_says_no_more(
+    client: FlaskClient, service: RecommendationService, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert client.get("/readyz").json["ready"]
+    with service.library.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE changes RENAME TO elsewhere"))
+    document = problem(client.get("/readyz"), 503, "not-ready")
+    assert (document["ready"], document["detail"]) == (False, "the library cannot be used now")
+    problem(client.get("/v1/users/user-00/recommendations"), 503, "unavailable")
+    assert client.get("/healthz").status_code == 200
+    assert str(service.library.location) in caplog.text
 
 
 def test_another_name_for_the_server_is_refused(client: FlaskClient) -> None:

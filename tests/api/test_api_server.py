@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ import pytest
 from hybridrec.api.server import is_loopback, serve
 from hybridrec.data.embeddings import Embeddings
 from hybridrec.errors import InvalidInput, LibraryError
+from hybridrec.storage.backup import back_up, restore
 from hybridrec.storage.library import Library
 
 LOADED = (
@@ -110,6 +113,53 @@ def test_a_proxy_s_server_on_loopback_may_ask_for_tokens(fitted_library: Library
         with pytest.raises(urllib.error.HTTPError, match="401"):
             ask(f"{address}v1/users")
         assert ask(f"{address}v1/users", Authorization=f"Token {token}", Host="music.example")["users"]
+
+
+def figure(address: str, name: str) -> float:
+    """The sum of a metric over its labels."""
+    with urllib.request.urlopen(f"{address}metrics", timeout=60) as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
+
+
+def test_figures_of_all_workers_are_added_up(fitted_library: Library, tmp_path: Path) -> None:
+    with running(tmp_path / "library", workers=3) as (_, address):
+        for _ in range(20):
+            ask(f"{address}v1/users/user-00/recommendations?n=5")
+        assert figure(address, "hybridrec_audio_weight_count") == 100
+        assert figure(address, "hybridrec_request_seconds_count") >= 20
+        assert figure(address, "hybridrec_index_tracks") == 40
+        assert figure(address, "hybridrec_cold_share") == pytest.approx(0.1)
+    assert not list(Path(tempfile.gettempdir()).glob("hybridrec-metrics-*"))
+
+
+def test_a_request_under_way_is_answered_before_the_server_ends(fitted_library: Library, tmp_path: Path) -> None:
+    body = json.dumps({"plays": [{"user": "late", "track": "calm-00"}]}).encode()
+    with running(tmp_path / "library") as (process, address):
+        host, port = address.removeprefix("http://").strip("/").split(":")
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
+            head = f"POST /v1/plays HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+            connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[:10])
+            while figure(address, "hybridrec_requests_under_way") < 2:
+                pass
+            process.send_signal(signal.SIGTERM)
+            connection.sendall(body[10:])
+            answer = b"".join(iter(lambda: connection.recv(4096), b""))
+        assert answer.startswith(b"HTTP/1.1 200 OK")
+        assert process.wait(timeout=60) == 0
+    assert fitted_library.user_weights("late") == {"calm-00": 1.0}
+
+
+def test_a_backup_is_taken_and_brought_back_under_a_running_server(fitted_library: Library, tmp_path: Path) -> None:
+    with running(tmp_path / "library", workers=2) as (_, address):
+        back_up(fitted_library, tmp_path / "backup")
+        fitted_library.delete_user("user-00")
+        fitted_library.delete_track("calm-00")
+        assert all(ask(f"{address}v1/users/user-00/recommendations")["basis"] == "popularity" for _ in range(6))
+        restore(tmp_path / "backup", tmp_path / "library", replace=True)
+        for _ in range(6):
+            assert ask(f"{address}v1/users/user-00/recommendations")["basis"] == "behaviour"
+            assert ask(f"{address}v1/tracks/calm-00/similar")["similar"]
 
 
 def test_stored_vectors_are_served_without_loading_what_hears(library: Library, tmp_path: Path) -> None:

@@ -1,0 +1,62 @@
+"""Commands that keep a library safe and small: `hybridrec backup | restore | clean-up`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hybridrec.cli.shared import DIRECTORY, as_json_option, print_json, with_library
+from hybridrec.errors import InvalidInput
+from hybridrec.storage.backup import Copied, back_up
+from hybridrec.storage.backup import restore as restore_library
+from hybridrec.storage.clean_up import clean_up as run_clean_up
+from hybridrec.storage.library import Library
+
+
+@click.command()
+@click.argument("destination", type=click.Path(path_type=Path))
+@with_library
+@as_json_option
+def backup(destination: Path, library: str, as_json: bool) -> None:
+    """Copy the library to DESTINATION, a new directory, while it serves."""
+    with Library.open(library) as opened:
+        _report(back_up(opened, destination), "backed up", as_json)
+
+
+@click.command()
+@click.argument("source", type=DIRECTORY)
+@with_library
+@click.option("--replace", is_flag=True, help="Lose the library that is there; its servers go on with the backup.")
+@as_json_option
+def restore(source: Path, library: str, replace: bool, as_json: bool) -> None:
+    """Bring back what `hybridrec backup` copied to SOURCE."""
+    if "://" in library:
+        raise InvalidInput("a backup is restored into a directory", got=library.partition("://")[0], fix="name one")
+    _report(restore_library(source, Path(library), replace=replace), "restored", as_json)
+
+
+@click.command("clean-up")
+@with_library
+@click.option("--keep", type=click.IntRange(1), default=3, help="Versions of the model and of the encoder that stay.")
+@as_json_option
+def clean_up(library: str, keep: int, as_json: bool) -> None:
+    """Delete old models and encoders, and kept uploads that belong to no track."""
+    with Library.open(library) as opened:
+        done = run_clean_up(opened, keep)
+    if as_json:
+        print_json(done)
+        return
+    megabytes = done.file_bytes / 1e6
+    click.echo(f"deleted {done.models} models, {done.encoders} encoders, {done.files} files ({megabytes:.1f} MB)")
+
+
+def _report(copied: Copied, done: str, as_json: bool) -> None:
+    if as_json:
+        print_json(copied)
+        return
+    click.echo(
+        f"{done}: {copied.tracks} tracks, {copied.users} users, {copied.plays} plays, {copied.files} kept uploads"
+    )
+    if copied.missing:
+        click.echo(f"  {copied.missing} kept uploads were not there", err=True)

@@ -1,0 +1,52 @@
+"""What a library no longer needs: old models, and kept uploads that belong to no track."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from hybridrec.errors import InvalidInput
+from hybridrec.storage.library import Library
+
+SETTLED_SECONDS = 3600.0
+"""A file younger than this may belong to an upload that is just being stored."""
+
+
+@dataclass(frozen=True)
+class CleanedUp:
+    """What was deleted.
+
+    Attributes:
+        models, encoders: versions.
+        files: kept uploads without a track.
+        file_bytes: how much they took.
+    """
+
+    models: int
+    encoders: int
+    files: int
+    file_bytes: int
+
+
+def clean_up(library: Library, keep: int = 3, settled_seconds: float = SETTLED_SECONDS) -> CleanedUp:
+    """Delete old versions of models and encoders, and the files of no track, while the library serves.
+
+    Args:
+        library: what to clean.
+        keep: versions of each kind that stay, beside the one in use.
+        settled_seconds: how long a file must have been there.
+
+    Raises:
+        InvalidInput: if `keep` is below 1.
+    """
+    if keep < 1:
+        raise InvalidInput("keep must be 1 or more", got=keep)
+    models, encoders = library.forget_artefacts("model", keep), library.forget_artefacts("encoder", keep)
+    before = time.time() - settled_seconds
+    there = [path for path in library.files.rglob("*") if path.is_file() and path.stat().st_mtime < before]
+    named = {library.files / name for name in library.kept_files()}
+    orphans = [path for path in there if path not in named]
+    file_bytes = sum(path.stat().st_size for path in orphans)
+    for path in orphans:
+        path.unlink()
+    return CleanedUp(models, encoders, len(orphans), file_bytes)
