@@ -2,9 +2,94 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
+
+from hybridrec.cli.shared import DIRECTORY, FILE
+from hybridrec.errors import InvalidInput
+from hybridrec.storage.library import Library
+
+if TYPE_CHECKING:
+    from hybridrec.encoder.checkpoint import Checkpoint
+
+WRITTEN = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
 @click.group()
 def evaluate() -> None:
     """Measure the ears or the blend on what they have not seen."""
+
+
+@evaluate.command("audio")
+@click.argument("directory", type=DIRECTORY)
+@click.option("--labels", type=FILE, default=None, show_default="labels.tsv in DIRECTORY", help="Table of labels.")
+@click.option("--columns", default="artist,collection", help="Labels to judge by, with commas.")
+@click.option("--library", default=None, help="Judge the ears of this library.")
+@click.option("--encoder", type=FILE, default=None, help="Judge the ears in this file.")
+@click.option("--baselines", type=FILE, default=None, help="Vectors of other systems, npz.")
+@click.option("--scratch-epochs", type=click.IntRange(0), default=4, help="Ears from scratch: training; 0 for none.")
+@click.option("--changes/--no-changes", default=True, help="Squeeze, soften and cut tracks and seek them again.")
+@click.option(
+    "--work",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("hybridrec-evaluation"),
+    help="Where vectors are kept for the next run.",
+)
+@click.option("--seed", type=int, default=0, help="Same seed, same figures.")
+@click.option("--json", "json_file", type=WRITTEN, default=None, help="Write all figures here.")
+@click.option("--html", "html_file", type=WRITTEN, default=None, help="Write a page here.")
+def evaluate_audio(
+    directory: Path,
+    labels: Path | None,
+    columns: str,
+    library: str | None,
+    encoder: Path | None,
+    baselines: Path | None,
+    scratch_epochs: int,
+    changes: bool,
+    work: Path,
+    seed: int,
+    json_file: Path | None,
+    html_file: Path | None,
+) -> None:
+    """Judge ears by whether they bring together what the labels of DIRECTORY say belongs together.
+
+    The table of labels is tab-separated: a column clip or file, relative to
+    DIRECTORY, and columns of labels. Without --library or --encoder, the ears
+    that come with hybridrec are judged.
+    """
+    from hybridrec.config import TrainingConfig
+    from hybridrec.evaluation.audio_page import as_html, in_words
+    from hybridrec.workflows.evaluate_audio import Against
+    from hybridrec.workflows.evaluate_audio import evaluate_audio as run
+    from hybridrec.workflows.label_table import read_label_table
+
+    tracks = read_label_table(labels or directory / "labels.tsv", directory, columns.split(","))
+    scratch = TrainingConfig(epochs=scratch_epochs) if scratch_epochs else None
+    against = Against(baselines, scratch, changes)
+    report = run(tracks, _ears(library, encoder), work, against, seed=seed, show_progress=True)
+    for path, why in report.skipped.items():
+        click.echo(f"  not heard: {path}: {why}", err=True)
+    click.echo(in_words(report))
+    if json_file:
+        json_file.write_text(json.dumps(dataclasses.asdict(report), indent=2, ensure_ascii=False), encoding="utf-8")
+    if html_file:
+        html_file.write_text(as_html(report), encoding="utf-8")
+
+
+def _ears(library: str | None, encoder: Path | None) -> Checkpoint | None:
+    """The ears to judge; None for those that come with hybridrec."""
+    from hybridrec.encoder.checkpoint import Checkpoint
+
+    if library and encoder:
+        raise InvalidInput("judge one pair of ears at a time", got="--library and --encoder", fix="give one of them")
+    if encoder:
+        return Checkpoint.load(encoder)
+    if library:
+        with Library.open(library) as opened:
+            return Checkpoint.from_bytes(opened.artefact_bytes("encoder"))
+    return None

@@ -1,0 +1,38 @@
+"""Copies of a track as the world hands them on: softer, cut, or squeezed. They test what ears can bear."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+_FRAME_SAMPLES = 1152
+"""Samples in a frame of MP3."""
+
+
+def write_wav(path: Path, samples: NDArray[np.float32], rate_hz: int) -> None:
+    """Write `(n,)` float32 mono samples as they are."""
+    soundfile.write(path, samples, rate_hz, format="WAV", subtype="FLOAT")
+
+
+def write_mp3(path: Path, samples: NDArray[np.float32], rate_hz: int, bits_per_second: int) -> None:
+    """Squeeze `(n,)` float32 mono samples, -1 to 1, into MP3 by LAME.
+
+    Args:
+        path: where the file goes.
+        samples: the sound.
+        rate_hz: 32000, 44100 or 48000; it is kept, however little is left for each sample.
+        bits_per_second: 32000 to 320000, constant.
+    """
+    with av.open(str(path), "w", format="mp3") as output:
+        stream = output.add_stream("libmp3lame", rate=rate_hz, layout="mono")
+        stream.bit_rate = bits_per_second
+        for start in range(0, len(samples), _FRAME_SAMPLES):
+            block = np.ascontiguousarray(samples[None, start : start + _FRAME_SAMPLES])
+            frame = av.AudioFrame.from_ndarray(block, format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = rate_hz, start
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
