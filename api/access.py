@@ -17,8 +17,12 @@ from .context import service, settings
 from .pace import Pace
 
 HEALTH = frozenset({"health.healthz", "health.readyz"})
-PUBLIC = HEALTH | {"page.index", "page.static", "docs.explained", "docs.contract", "docs.static"}
-"""What needs no token: health, and what a browser must load before it can ask for one. None shows the library."""
+PUBLIC = HEALTH | {
+    *("page.index", "page.static", "docs.explained", "docs.contract", "docs.static"),
+    "listenbrainz.validate_token",
+}
+"""What needs no token: health, what a browser must load before it can ask for one, and the question whether a token
+holds. None shows the library."""
 
 _READING_POSTS = frozenset({"similar.similar_to_audio"})
 _READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from flask import Response
 from flask_openapi3 import Info, OpenAPI
+from pydantic import ValidationError
 
 import hybridrec
 from hybridrec.service import RecommendationService
@@ -11,6 +13,7 @@ from .access import guard
 from .context import give_context
 from .docs import docs_of
 from .health import health
+from .listenbrainz import is_listenbrainz, listenbrainz, refuse_listens
 from .logs import log_requests
 from .metrics import measure
 from .page import page
@@ -53,11 +56,15 @@ def create_app(service: RecommendationService, *, settings: ApiSettings | None =
     measure(app, service)
     secure(app)
     guard(app)
-    for views in (recommendations, similar, tracks, plays, users, health):
+    for views in (recommendations, similar, tracks, plays, users, listenbrainz, health):
         app.register_api(views)
     app.register_blueprint(page)
     app.register_blueprint(docs_of(app))
     return app
+
+
+def _refuse(error: ValidationError) -> Response:
+    return refuse_listens(error) if is_listenbrainz() else refuse_fields(error)
 
 
 def _bare_app(settings: ApiSettings) -> OpenAPI:
@@ -67,7 +74,7 @@ def _bare_app(settings: ApiSettings) -> OpenAPI:
         security_schemes={"token": _TOKEN},
         openapi_extensions={"security": [{"token": []}, {}]},
         validation_error_model=Problem,
-        validation_error_callback=refuse_fields,
+        validation_error_callback=_refuse,
         doc_ui=False,
         static_folder=None,
     )

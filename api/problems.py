@@ -104,6 +104,13 @@ def answer_errors(app: Flask) -> None:
     app.register_error_handler(Exception, _from_bug)
 
 
+def refusing_status(error: HybridrecError) -> HTTPStatus:
+    """The HTTP status that goes with a mistake."""
+    found = (status for cls, _, status in _KINDS if isinstance(error, cls))
+    broken = HTTPStatus.SERVICE_UNAVAILABLE if isinstance(error, LibraryError) else HTTPStatus.INTERNAL_SERVER_ERROR
+    return next(found, broken)
+
+
 def _from_hybridrec(error: HybridrecError) -> Response:
     for cls, kind, status in _KINDS:
         if isinstance(error, cls):

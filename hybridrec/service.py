@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from hybridrec.blend.tracks import Parts
 from hybridrec.blend.weighting import Sides
 from hybridrec.data.embeddings import unit_length
+from hybridrec.data.listens import Listen
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
 from hybridrec.errors import Conflict, NotFound
@@ -25,6 +26,7 @@ from hybridrec.index.exact import UNRANKED
 from hybridrec.live_model import LiveModel
 from hybridrec.storage.embeddings import HeardTrack
 from hybridrec.storage.library import Library
+from hybridrec.storage.listens import ListensAdded
 from hybridrec.storage.plays import PlaysAdded, UserSummary
 
 if TYPE_CHECKING:
@@ -237,6 +239,14 @@ class RecommendationService:
         """
         return self.library.add_plays(plays)
 
+    def add_listens(self, listens: Sequence[Listen]) -> ListensAdded:
+        """Store what scrobblers tell: as plays of the tracks it names, or until such a track comes.
+
+        Raises:
+            InvalidInput: for text that cannot be stored; nothing is stored then.
+        """
+        return self.library.add_listens(listens)
+
     def delete_track(self, id_: str) -> None:
         """Forget a track, its embedding, its plays and its kept file.
 
@@ -380,6 +390,7 @@ def _described(
         duration_seconds=duration_seconds,
         path=str(kept),
         content_hash=content_hash,
+        recording_mbid=tags.recording_mbid,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import mutagen
+from mutagen.id3 import UFID
 
 MAX_TEXT_CHARACTERS = 300
 
+_MBID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NAMES = {
     "title": ("title", "TIT2"),
     "artist": ("artist", "albumartist", "TPE1", "TPE2"),
     "album": ("album", "TALB"),
     "genre": ("genre", "TCON"),
+    "recording_mbid": ("musicbrainz_trackid", "UFID:http://musicbrainz.org"),
 }
 
 
@@ -29,6 +33,7 @@ class Tags:
         title: as tagged, else the file's name without its ending.
         artist, album, genre: as tagged; empty where unknown.
         duration_seconds: as the header claims, or None.
+        recording_mbid: the recording's MusicBrainz id, as Picard and beets write it; empty where unknown.
     """
 
     title: str
@@ -36,6 +41,7 @@ class Tags:
     album: str = ""
     genre: str = ""
     duration_seconds: float | None = None
+    recording_mbid: str = ""
 
 
 def read_tags(path: Path, called: str = "") -> Tags:
@@ -52,6 +58,7 @@ def read_tags(path: Path, called: str = "") -> Tags:
         length = getattr(getattr(file, "info", None), "length", None)
     except Exception:  # mutagen's readers fail in many ways on damaged files, and tags are never worth a failure
         return Tags(title=name)
+    texts["recording_mbid"] = texts["recording_mbid"].lower() if _MBID.fullmatch(texts["recording_mbid"]) else ""
     duration = float(length) if length and math.isfinite(length) and length > 0 else None
     return Tags(**(texts | {"title": texts["title"] or name}), duration_seconds=duration)
 
@@ -60,6 +67,8 @@ def _text(tags: Mapping[str, Any] | None, keys: tuple[str, ...]) -> str:
     """The first of the keys that has a text; several values are joined."""
     for key in keys:
         value = tags.get(key) if tags is not None else None
+        if isinstance(value, UFID):
+            value = bytes(getattr(value, "data", b"")).decode("ascii", "replace")
         values = getattr(value, "text", value) or []
         text = _clean(", ".join(str(one) for one in ([values] if isinstance(values, str) else values)))
         if text:

@@ -15,6 +15,7 @@ class Track:
         duration_seconds: length of the audio, or None where there is none.
         path: where the audio lies on this machine, or None. Never shown to clients.
         content_hash: hex SHA-256 of the audio file, or None.
+        recording_mbid: the recording's MusicBrainz id; empty where unknown.
     """
 
     id: str
@@ -25,6 +26,7 @@ class Track:
     duration_seconds: float | None = None
     path: str | None = None
     content_hash: str | None = None
+    recording_mbid: str = ""
 
     @property
     def name(self) -> str:

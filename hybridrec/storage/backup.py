@@ -99,7 +99,7 @@ def _require_sqlite(library: Library) -> None:
 
 
 def _copy_database(source: Path, target: Path) -> None:
-    """One snapshot in one step: with a write-ahead log that keeps no writer waiting, nor lets one make it begin anew."""
+    """One snapshot in one step: the write-ahead log lets no writer wait, and none make it start over."""
     try:
         with closing(sqlite3.connect(source, timeout=60)) as one, closing(sqlite3.connect(target, timeout=60)) as other:
             one.backup(other)

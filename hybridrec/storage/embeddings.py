@@ -14,9 +14,10 @@ from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.tracks import Track
 from hybridrec.errors import FingerprintMismatch, InvalidInput
 from hybridrec.storage import changes, schema
-from hybridrec.storage.catalogue import put_tracks, track_keys
 from hybridrec.storage.database import Database, among, batches, upsert
+from hybridrec.storage.listens import join_listens
 from hybridrec.storage.paths import StoredPaths
+from hybridrec.storage.track_rows import put_tracks, track_keys
 
 _LITTLE_ENDIAN = np.dtype("<f4")
 
@@ -70,7 +71,7 @@ class EmbeddingStore:
         waiting = list(batches(heard))
         with self._database.write() as connection:
             for batch in waiting:
-                put_tracks(connection, [one.track for one in batch], self._paths)
+                join_listens(connection, put_tracks(connection, [one.track for one in batch], self._paths))
                 _put_stamps(connection, batch, self._paths)
                 for fingerprint in dict.fromkeys(one.fingerprint for one in batch):
                     own = [one for one in batch if one.fingerprint == fingerprint]

@@ -16,6 +16,7 @@ from hybridrec.storage.changes import ChangeFeed
 from hybridrec.storage.database import Database
 from hybridrec.storage.embeddings import EmbeddingStore
 from hybridrec.storage.interactions import InteractionStore
+from hybridrec.storage.listens import ListenStore
 from hybridrec.storage.paths import StoredPaths
 from hybridrec.storage.plays import PlayStore
 from hybridrec.storage.tokens import TokenStore
@@ -25,7 +26,9 @@ FILES_NAME = "files"
 FILES_BESIDE_URL = Path("hybridrec-files")
 
 
-class Library(Catalogue, EmbeddingStore, PlayStore, InteractionStore, ArtefactStore, ChangeFeed, TokenStore):
+class Library(
+    Catalogue, EmbeddingStore, PlayStore, InteractionStore, ArtefactStore, ChangeFeed, TokenStore, ListenStore
+):
     """A catalogue with its plays, vectors and models; see the parts it is made of.
 
     Safe to use from several threads and, each opening its own, from several
@@ -96,6 +99,7 @@ class Library(Catalogue, EmbeddingStore, PlayStore, InteractionStore, ArtefactSt
             "library": self.location,
             "schema": number,
             **counts,
+            "waiting_listens": self.waiting_listens(),
             "embeddings": self.fingerprints(),
             "ears": self.ears(),
             **{kind: artefact and artefact.version for kind, artefact in current.items()},

@@ -7,13 +7,14 @@ stand in braces. `schema.py` describes what the last step leaves.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, inspect, select
 
 from hybridrec.errors import LibraryError
 from hybridrec.storage import schema
+from hybridrec.storage.track_rows import put_names
 
 _SPELLINGS = {
     "sqlite": {
@@ -35,10 +36,17 @@ _SPELLINGS = {
 
 @dataclass(frozen=True)
 class Migration:
-    """One step from a schema to the next; its number is its place in the list, from 1."""
+    """One step from a schema to the next; its number is its place in the list, from 1.
+
+    Attributes:
+        name: what it brings.
+        statements: in SQL.
+        fill: what is left to do in Python, once all steps are taken.
+    """
 
     name: str
     statements: tuple[str, ...]
+    fill: Callable[[Connection], None] | None = None
 
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -92,6 +100,29 @@ MIGRATIONS: tuple[Migration, ...] = (
                 digest TEXT NOT NULL UNIQUE, created_at {double} NOT NULL, revoked_at {double})""",
         ),
     ),
+    Migration(
+        "listens, and the names that they find their tracks by",
+        (
+            "ALTER TABLE tracks ADD COLUMN recording_mbid TEXT NOT NULL DEFAULT ''",
+            "CREATE INDEX tracks_recording_mbid ON tracks (recording_mbid) WHERE recording_mbid <> ''",
+            """CREATE TABLE track_names (
+                track_key BIGINT PRIMARY KEY REFERENCES tracks (key) ON DELETE CASCADE,
+                artist TEXT NOT NULL, title TEXT NOT NULL, start TEXT NOT NULL)""",
+            "CREATE INDEX track_names_artist ON track_names (artist)",
+            "CREATE INDEX track_names_title ON track_names (title)",
+            "CREATE INDEX track_names_start ON track_names (start)",
+            """CREATE TABLE listens (
+                key {key}, "user" {id} NOT NULL, listened_at {double} NOT NULL, artist TEXT NOT NULL,
+                title TEXT NOT NULL, album TEXT NOT NULL, recording_mbid TEXT NOT NULL, heard_seconds {double},
+                plain_artist TEXT NOT NULL, plain_title TEXT NOT NULL, start TEXT NOT NULL,
+                UNIQUE ("user", listened_at, artist, title))""",
+            "CREATE INDEX listens_plain_artist ON listens (plain_artist)",
+            "CREATE INDEX listens_plain_title ON listens (plain_title)",
+            "CREATE INDEX listens_start ON listens (start)",
+            "CREATE INDEX listens_recording_mbid ON listens (recording_mbid) WHERE recording_mbid <> ''",
+        ),
+        put_names,
+    ),
 )
 
 
@@ -126,6 +157,9 @@ def migrate(connection: Connection, steps: Sequence[Migration]) -> None:
             connection.exec_driver_sql(statement.format(**_SPELLINGS[connection.dialect.name]))
         row = {"number": number, "name": step.name, "applied_at": time.time()}
         connection.execute(insert(schema.migrations), row)
+    for step in steps[done:]:
+        if step.fill is not None:
+            step.fill(connection)
 
 
 def refuse_newer(done: int, steps: Sequence[Migration]) -> None:

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Float, and_, delete, func, insert, or_, selec
 from hybridrec.data.plays import Play
 from hybridrec.errors import NotFound
 from hybridrec.storage import changes, schema
-from hybridrec.storage.catalogue import track_keys
 from hybridrec.storage.database import Database, among, batches, insert_new, upsert
+from hybridrec.storage.track_rows import track_keys
 
 EFFECTIVE_WEIGHT = func.coalesce(schema.plays.c.weight, schema.plays.c.fraction, 1.0, type_=Float)
 """`Play.effective_weight`, said in SQL."""
@@ -55,7 +55,7 @@ class PlayStore:
         """
         waiting = list(batches(plays, 10_000))
         with self._database.write() as connection:
-            added = sum(_add(connection, batch) for batch in waiting)
+            added = sum(store_plays(connection, batch) for batch in waiting)
         return PlaysAdded(added=added, repeated=sum(map(len, waiting)) - added)
 
     def user_plays(self, user: str, after: Play | None = None, limit: int = 100) -> list[Play]:
@@ -113,13 +113,16 @@ class PlayStore:
             return [UserSummary(id_, plays) for id_, plays in connection.execute(statement)]
 
     def delete_user(self, user: str) -> None:
-        """Forget a user and all her plays.
+        """Forget a user, all her plays and the listens that wait for their track.
 
         Raises:
             NotFound: if no such user is known.
         """
         with self._database.write() as connection:
+            waiting = connection.execute(delete(schema.listens).where(schema.listens.c.user == user)).rowcount
             key = connection.scalar(select(schema.users.c.key).where(schema.users.c.id == user))
+            if key is None and waiting:
+                return
             if key is None:
                 raise NotFound("unknown user", got=user, fix="check the spelling of the id")
             heard = select(schema.plays.c.track_key).where(schema.plays.c.user_key == key)
@@ -128,8 +131,10 @@ class PlayStore:
             changes.record(connection, changes.PLAYS, ids)
 
 
-def _add(connection: Connection, plays: Sequence[Play]) -> int:
-    """Add a batch and return how many plays were new."""
+def store_plays(connection: Connection, plays: Sequence[Play]) -> int:
+    """Add plays within a transaction, and return how many were new."""
+    if not plays:
+        return 0
     users = _user_keys(connection, dict.fromkeys(play.user for play in plays))
     tracks = track_keys(connection, dict.fromkeys(play.track for play in plays))
     seq = changes.number_for_plays(connection)

@@ -74,6 +74,7 @@ tracks = Table(
     Column("path", LargeBinary),
     Column("content_hash", Text),
     Column("searchable", Text, nullable=False),
+    Column("recording_mbid", Text, nullable=False),
 )
 
 file_stamps = Table(
@@ -175,4 +176,29 @@ tokens = Table(
     Column("digest", Text, nullable=False, unique=True),
     Column("created_at", Double, nullable=False),
     Column("revoked_at", Double),
+)
+
+track_names = Table(
+    "track_names",
+    metadata,
+    Column("track_key", ForeignKey("tracks.key", ondelete="CASCADE"), primary_key=True),
+    Column("artist", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("start", Text, nullable=False),
+)
+
+listens = Table(
+    "listens",
+    metadata,
+    Column("key", _Key, primary_key=True),
+    Column("user", Id, nullable=False),
+    Column("listened_at", Double, nullable=False),
+    Column("artist", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("album", Text, nullable=False),
+    Column("recording_mbid", Text, nullable=False),
+    Column("heard_seconds", Double),
+    Column("plain_artist", Text, nullable=False),
+    Column("plain_title", Text, nullable=False),
+    Column("start", Text, nullable=False),
 )

@@ -205,6 +205,7 @@ class _Ingest:
             duration_seconds=file.heard.duration_seconds if file.heard else None,
             path=str(file.path),
             content_hash=file.content_hash,
+            recording_mbid=file.tags.recording_mbid,
         )
         stamp = FileStamp(file.size_bytes, file.mtime_ns, file.content_hash, id_)
         if file.heard is None:

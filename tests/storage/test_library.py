@@ -77,7 +77,7 @@ def test_damage_is_said_when_it_is_met(tmp_path: Path) -> None:
     with Library.open(tmp_path, create=True) as library:
         library.put_tracks(Track(f"t{number}", title="x" * 200) for number in range(2000))
     with (tmp_path / "library.sqlite3").open("r+b") as file:
-        file.seek(8 * 4096)
+        file.seek(40 * 4096)
         file.write(os.urandom(100 * 4096))
     with Library.open(tmp_path) as library, pytest.raises(LibraryError, match=r"cannot be used; got .*malformed"):
         library.find_tracks("y")

@@ -1,0 +1,96 @@
+"""ListenBrainz' protocol, so that scrobblers can tell what is played: https://listenbrainz.readthedocs.io."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from flask import Response, jsonify, request
+from flask_openapi3 import APIBlueprint, Tag
+from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException
+
+from hybridrec.errors import HybridrecError
+
+from .access import caller, require
+from .context import service
+from .listen_schemas import RefusedOut, SubmitListensBody, SubmittedOut
+from .logs import note
+from .problems import refusing_status
+from .request_schemas import NoQuery
+
+MAX_BODY_BYTES = 10_240_000 + 1000
+
+listenbrainz = APIBlueprint(
+    "listenbrainz",
+    __name__,
+    url_prefix="/1",
+    abp_tags=[Tag(name="listenbrainz", description="What scrobblers tell, as they tell it to ListenBrainz.")],
+)
+_HEADERS = frozenset({"WWW-Authenticate", "Retry-After", "Allow"})
+_REFUSALS: dict[str | int, Any] = dict.fromkeys((400, 401, 403, 413, 429, 500, 503), RefusedOut)
+
+
+@listenbrainz.before_request
+def _read_json() -> None:
+    """Scrobblers do not all say that they send JSON."""
+    if request.method == "POST":
+        require("write")
+        request.max_content_length = MAX_BODY_BYTES
+        request.get_json(force=True)
+
+
+@listenbrainz.post("/submit-listens", responses={200: SubmittedOut, 422: None, **_REFUSALS})
+def submit_listens(query: NoQuery, body: SubmitListensBody) -> dict[str, object]:
+    """Take in 1 to 1000 listens of the user whose token it is; what plays just now is not kept.
+
+    A listen is joined to its track by MusicBrainz id, or by artist and title; one that names no track of the
+    catalogue waits for it.
+    """
+    holder = caller().token
+    assert holder is not None
+    result = service().add_listens(body.listens(holder.listener, now=time.time()))
+    note(added=result.added, waiting=result.waiting, repeated=result.repeated)
+    return SubmittedOut(status="ok").model_dump()
+
+
+@listenbrainz.get("/validate-token", doc_ui=False)
+def validate_token() -> Response:
+    """Say whether a token holds. That being the question, one that does not is no error, as in ListenBrainz."""
+    holder = caller().token
+    if holder is not None:
+        return jsonify(code=200, message="Token valid.", valid=True, user_name=holder.listener)
+    if not (request.headers.get("Authorization") or request.args.get("token")):
+        require("read")
+    return jsonify(code=200, message="Token invalid.", valid=False)
+
+
+def refuse_listens(error: ValidationError) -> Response:
+    """The answer to listens that do not fit their schema: the first thing that is wrong."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return _refused(400, f"{place}: {first['msg'].removeprefix('Value error, ')}" if place else first["msg"])
+
+
+@listenbrainz.errorhandler(HTTPException)
+def _from_http(error: HTTPException) -> Response:
+    answer = _refused(error.code or 500, error.description or error.name)
+    answer.headers.extend((name, value) for name, value in error.get_headers() if name in _HEADERS)
+    return answer
+
+
+@listenbrainz.errorhandler(HybridrecError)
+def _from_hybridrec(error: HybridrecError) -> Response:
+    status = refusing_status(error)
+    return _refused(400 if status == 422 else status, error.what if status < 500 else "this cannot be answered now")
+
+
+def _refused(code: int, error: str) -> Response:
+    answer = jsonify(RefusedOut(code=code, error=error).model_dump())
+    answer.status_code = code
+    return answer
+
+
+def is_listenbrainz() -> bool:
+    """Whether this request speaks ListenBrainz' protocol."""
+    return request.blueprint == listenbrainz.name

@@ -1,0 +1,42 @@
+"""A listen: a play as a scrobbler tells it, by artist and title."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hybridrec.data.names import Name
+from hybridrec.data.plays import Play
+
+
+@dataclass(frozen=True)
+class Listen:
+    """What somebody heard and when; which track of the catalogue that was, is to be found out.
+
+    Attributes:
+        user: outside id.
+        listened_at: UTC, in seconds since 1970.
+        artist, title: as the player names them.
+        album: likewise, or empty.
+        recording_mbid: the recording's MusicBrainz id, or empty.
+        heard_seconds: how long it was heard, or None.
+    """
+
+    user: str
+    listened_at: float
+    artist: str
+    title: str
+    album: str = ""
+    recording_mbid: str = ""
+    heard_seconds: float | None = None
+
+    @property
+    def name(self) -> Name:
+        """Artist and title, comparable."""
+        return Name.of(self.artist, self.title)
+
+    def play_of(self, track: str, duration_seconds: float | None) -> Play:
+        """The play that it is, once its track is known."""
+        fraction = None
+        if self.heard_seconds is not None and duration_seconds:
+            fraction = max(0.0, min(1.0, self.heard_seconds / duration_seconds))
+        return Play(self.user, track, self.listened_at, fraction)

@@ -1,0 +1,86 @@
+"""The rows of tracks: written and looked up within a transaction."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from hybridrec.data.names import Name
+from hybridrec.data.tracks import Track
+from hybridrec.storage import changes, schema
+from hybridrec.storage.database import among, upsert
+from hybridrec.storage.paths import StoredPaths
+
+_TEXTS = ("title", "artist", "album", "genre", "recording_mbid")
+COLUMNS = [schema.tracks.c[name] for name in ("id", *_TEXTS, "duration_seconds", "path", "content_hash")]
+
+
+def put_tracks(connection: Connection, tracks: Sequence[Track], paths: StoredPaths) -> list[str]:
+    """Add or update tracks within a transaction; unchanged ones are not written. Returns the ids of the others."""
+    new: dict[str, dict[str, Any]] = {}
+    for track in tracks:
+        new[track.id] = _merge(new.get(track.id, {}), _row(track, paths))
+    stored = select(*COLUMNS).where(among(connection, schema.tracks.c.id, new))
+    known = {row.id: row._asdict() for row in connection.execute(stored).all()}
+    merged = [_merge(known.get(id_, {}), row) for id_, row in new.items()]
+    fresh = [row for row in merged if row != known.get(row["id"])]
+    rows = [row | {"searchable": searchable(row["id"], row["title"], row["artist"], row["album"])} for row in fresh]
+    upsert(connection, schema.tracks, rows, by=("id",))
+    written = [row["id"] for row in fresh]
+    changes.record(connection, changes.TRACK, written)
+    put_names(connection, written)
+    return written
+
+
+def put_names(connection: Connection, ids: Collection[str] | None = None) -> None:
+    """Write down what tracks are called in a comparable form, so that listens find them; None: all tracks."""
+    tracks = schema.tracks.c
+    query = select(tracks.key, tracks.artist, tracks.title).where(tracks.title != "")
+    if ids is not None:
+        query = query.where(among(connection, tracks.id, ids))
+    named = [(key, Name.of(artist, title)) for key, artist, title in connection.execute(query).all()]
+    rows = [{"track_key": key, "artist": n.artist, "title": n.title, "start": n.start} for key, n in named]
+    upsert(connection, schema.track_names, rows, by=("track_key",))
+
+
+def track_keys(connection: Connection, ids: Collection[str]) -> dict[str, int]:
+    """Keys of tracks by id, within a transaction; unknown tracks are created bare."""
+    columns = schema.tracks.c
+    known = select(columns.id, columns.key).where(among(connection, columns.id, ids))
+    keys = {id_: key for id_, key in connection.execute(known).all()}
+    missing = [id_ for id_ in ids if id_ not in keys]
+    if missing:
+        bare = [dict.fromkeys(_TEXTS, "") | {"id": id_, "searchable": searchable(id_)} for id_ in missing]
+        new = insert(schema.tracks).returning(columns.id, columns.key)
+        keys.update({id_: key for id_, key in connection.execute(new, bare).all()})
+        changes.record(connection, changes.TRACK, missing)
+    return keys
+
+
+def searchable(*texts: str) -> str:
+    """Text as searches compare it: without case and accents, so that "beyonce" finds "Beyoncé"."""
+    apart = unicodedata.normalize("NFKD", " ".join(texts).casefold())
+    return _text("".join(character for character in apart if not unicodedata.combining(character)))
+
+
+def _row(track: Track, paths: StoredPaths) -> dict[str, Any]:
+    texts = {name: _text(getattr(track, name)) for name in _TEXTS}
+    return {
+        "id": track.id,
+        **texts,
+        "duration_seconds": track.duration_seconds,
+        "path": None if track.path is None else paths.stored(track.path),
+        "content_hash": track.content_hash,
+    }
+
+
+def _merge(known: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    return {name: known.get(name, value) if value in ("", None) else value for name, value in new.items()}
+
+
+def _text(text: str) -> str:
+    """Text without what databases refuse: zero bytes and lone surrogates."""
+    return text.replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
