@@ -47,7 +47,7 @@ def test_the_doors_are_those_that_are_promised() -> None:
     doors = {" ".join(command) for command in commands()}
     assert doors == {
         *("demo", "ingest audio", "ingest plays", "ingest embeddings", "train-encoder", "fit"),
-        *("evaluate audio", "recommend", "similar", "serve", "status"),
+        *("evaluate audio", "map", "recommend", "similar", "serve", "status"),
         *("token create", "token list", "token revoke", "backup", "restore", "clean-up"),
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from hybridrec.cli.answers import recommend, similar, status
-from hybridrec.cli.ears import train_encoder
+from hybridrec.cli.ears import map_library, train_encoder
 from hybridrec.cli.evaluate import evaluate
 from hybridrec.cli.ingest import ingest
 from hybridrec.cli.models import fit
@@ -26,6 +26,7 @@ for _command in (
     train_encoder,
     fit,
     evaluate,
+    map_library,
     recommend,
     similar,
     serve,

@@ -1,4 +1,4 @@
-"""Commands that make the ears or look through them: `hybridrec train-encoder`."""
+"""Commands that make the ears or look through them: `hybridrec train-encoder | map`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hybridrec.cli.shared import DIRECTORY, as_json_option, print_json, with_library
+from hybridrec.errors import NotReady
 from hybridrec.storage.library import Library
 
 
@@ -39,3 +40,45 @@ def train_encoder(directory: Path, library: str, start: str, epochs: int | None,
         print_json({"fingerprint": ears.checkpoint.fingerprint, "figures": ears.checkpoint.figures})
     else:
         click.echo(ears.in_words())
+
+
+@click.command("map")
+@with_library
+@click.option(
+    "--tag",
+    type=click.Choice(["genre", "artist", "album"]),
+    default=None,
+    show_default="the first there is",
+    help="What gives the colours.",
+)
+@click.option("--named", type=click.IntRange(1, 21), default=12, help="The largest so many are named; others are grey.")
+@click.option(
+    "--neighbours", type=click.IntRange(1), default=10, help="Nearest tracks that are asked for the same tag."
+)
+@click.option("--most", type=click.IntRange(5), default=5000, help="Draw so many tracks at random if there are more.")
+@click.option(
+    "--to",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("hybridrec-map"),
+    help="Folder for map.html and map.png.",
+)
+@click.option("--seed", type=int, default=0, help="Same seed, same map.")
+def map_library(library: str, tag: str | None, named: int, neighbours: int, most: int, to: Path, seed: int) -> None:
+    """Draw the tracks by their sound, near to what sounds alike, and say whether neighbours share tags."""
+    from hybridrec.workflows.map_library import map_library as run
+    from hybridrec.workflows.map_page import as_html
+    from hybridrec.workflows.map_picture import draw_map
+
+    with Library.open(library) as opened:
+        drawn = run(opened, k=neighbours, most=most, seed=seed)
+    tag = drawn.tag(tag)
+    for agreement in drawn.agreements.values():
+        click.echo(agreement.in_words())
+    to.mkdir(parents=True, exist_ok=True)
+    (to / "map.html").write_text(as_html(drawn, tag, named), encoding="utf-8")
+    click.echo(f"written: {to / 'map.html'}")
+    try:
+        (to / "map.png").write_bytes(draw_map(drawn, tag, named))
+        click.echo(f"written: {to / 'map.png'}")
+    except NotReady as error:
+        click.echo(f"no map.png: {error}", err=True)
