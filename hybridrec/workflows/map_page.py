@@ -17,12 +17,13 @@ from hybridrec.workflows.map_marks import OTHER, marks
 STYLE = """
 body { max-width: 84rem; }
 #map { display: flex; flex-wrap: wrap; gap: 1rem 2rem; align-items: flex-start; }
-#plot { flex: 1 1 30rem; min-width: 0; max-height: 86vh; border: 1px solid var(--line); border-radius: 6px; }
+#agreement { max-width: none; }
+#plot { flex: 1 1 30rem; min-width: 0; max-height: 76vh; border: 1px solid var(--line); border-radius: 6px; }
 #plot path { stroke: #333; stroke-width: .6; }
 #plot path.other { stroke: none; opacity: .55; }
 #plot path.hidden { display: none; }
 #plot path:hover { stroke: var(--ink); stroke-width: 2.5; }
-#legend { flex: 0 1 18rem; display: flex; flex-direction: column; max-height: 86vh; overflow-y: auto; }
+#legend { flex: 0 1 18rem; display: flex; flex-direction: column; max-height: 76vh; overflow-y: auto; }
 #legend button { display: flex; gap: .5rem; align-items: center; padding: .2rem .4rem; border: 0; border-radius: 4px;
   background: none; color: inherit; font: inherit; text-align: left; cursor: pointer; }
 #legend button:hover, #legend button:focus-visible { background: var(--shade); }

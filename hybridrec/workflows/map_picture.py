@@ -60,5 +60,5 @@ def _draw_layout(axes: Axes, map_: LibraryMap, layout: str, tag: str, most_named
         marker = _MARKERS[mark.shape]
         axes.scatter(x, y, s=size, c=mark.colour, marker=marker, edgecolors="#333333", linewidths=0.4, label=label)
     axes.set_title(layout, fontsize=11)
-    axes.set(xticks=[], yticks=[], aspect="equal")
+    axes.set(xticks=[], yticks=[], aspect="equal", xlim=(-1.06, 1.06), ylim=(-1.06, 1.06))
     axes.spines[:].set_color("#cccccc")
