@@ -101,6 +101,8 @@ class AudioLimits(_Settings):
         max_file_bytes: size of the file.
         max_channels, max_sample_rate_hz: of the sound in it.
         silence_dbfs: a chunk whose peak stays below this level, against full scale, is silent.
+        max_hearing_seconds: wall-clock time that a process spends on one file before it is ended.
+        max_memory_bytes: what such a process may allocate beyond what it needs to be ready.
     """
 
     min_seconds: float = 0.5
@@ -109,6 +111,8 @@ class AudioLimits(_Settings):
     max_channels: int = 16
     max_sample_rate_hz: int = 384_000
     silence_dbfs: float = -70.0
+    max_hearing_seconds: float = 120.0
+    max_memory_bytes: int = 1024**3
 
     def __post_init__(self) -> None:
         _require(0 < self.min_seconds < self.max_seconds, "min_seconds must be below max_seconds", self.min_seconds)
@@ -116,6 +120,8 @@ class AudioLimits(_Settings):
         _require(self.max_channels > 0, "max_channels must be 1 or more", self.max_channels)
         _require(self.max_sample_rate_hz >= 8000, "max_sample_rate_hz must be 8000 or more", self.max_sample_rate_hz)
         _require(self.silence_dbfs < 0, "silence_dbfs must be below 0", self.silence_dbfs)
+        _require(self.max_hearing_seconds > 0, "max_hearing_seconds must be above 0", self.max_hearing_seconds)
+        _require(self.max_memory_bytes >= 2**26, "max_memory_bytes must be 67108864 or more", self.max_memory_bytes)
 
 
 @dataclass(frozen=True)
@@ -125,6 +131,8 @@ class AugmentConfig(_Settings):
     Attributes:
         gain, gain_db: louder or softer by up to this, against the level floor.
         noise, noise_min_db, noise_max_db: white noise, this far below the track's mean level.
+        pitch, pitch_mels: higher or lower by up to this many mel bands.
+        tempo, tempo_share: faster or slower by up to this share.
         time_mask, time_mask_share: hide a stretch of frames, up to this share of the chunk.
         frequency_mask, frequency_mask_share: hide a stretch of mel bands, up to this share of them.
     """
@@ -132,8 +140,12 @@ class AugmentConfig(_Settings):
     gain: bool = True
     gain_db: float = 6.0
     noise: bool = True
-    noise_min_db: float = 10.0
+    noise_min_db: float = 20.0
     noise_max_db: float = 50.0
+    pitch: bool = True
+    pitch_mels: int = 3
+    tempo: bool = True
+    tempo_share: float = 0.15
     time_mask: bool = True
     time_mask_share: float = 0.2
     frequency_mask: bool = True
@@ -144,6 +156,8 @@ class AugmentConfig(_Settings):
         _require(
             0 <= self.noise_min_db <= self.noise_max_db, "noise_min_db must be 0 to noise_max_db", self.noise_min_db
         )
+        _require(0 <= self.pitch_mels <= 32, "pitch_mels must be 0 to 32", self.pitch_mels)
+        _require(0 <= self.tempo_share < 0.5, "tempo_share must be 0 to below 0.5", self.tempo_share)
         _require(0 <= self.time_mask_share < 1, "time_mask_share must be 0 to below 1", self.time_mask_share)
         _require(
             0 <= self.frequency_mask_share < 1, "frequency_mask_share must be 0 to below 1", self.frequency_mask_share
@@ -177,6 +191,12 @@ class CollaborativeConfig(_Settings):
         _require(self.alpha is None or self.alpha > 0, "alpha must be above 0", self.alpha)
         _require(1 <= self.iterations <= 1000, "iterations must be 1 to 1000", self.iterations)
 
+    def in_words(self) -> str:
+        """The settings on one line."""
+        given = {"regularization": self.regularization, "alpha": self.alpha}
+        told = [f"{name} {value:.3g}" for name, value in given.items() if value is not None]
+        return ", ".join([f"{self.factors} factors", *told])
+
 
 @dataclass(frozen=True)
 class ProjectionConfig(_Settings):
@@ -186,6 +206,7 @@ class ProjectionConfig(_Settings):
         landmarks: points of the sound space that all tracks are compared with; the length of the audio features.
         placement: `k-means`, or `random`, which is quicker and a little worse.
         width: of the kernel, in typical distances between two tracks.
+        metric_share: how far the space of sound is stretched along what tells tastes apart, 0 to 1.
         ridge: of the map from audio features to the directions of factors.
         trust: listeners at which a track's factors count half in learning that map.
         taste_ridge: of a user's own regression on the audio features of what she played.
@@ -195,6 +216,7 @@ class ProjectionConfig(_Settings):
     landmarks: int = 128
     placement: Placement = "k-means"
     width: float = 0.47
+    metric_share: float = 0.75
     ridge: float = 0.3
     trust: float = 5.0
     taste_ridge: float = 30.0
@@ -204,6 +226,7 @@ class ProjectionConfig(_Settings):
         _require(1 <= self.landmarks <= 4096, "landmarks must be 1 to 4096", self.landmarks)
         _require(self.placement in PLACEMENTS, f"placement must be one of {', '.join(PLACEMENTS)}", self.placement)
         _require(0 < self.width <= 100, "width must be above 0, to 100", self.width)
+        _require(0 <= self.metric_share <= 1, "metric_share must be 0 to 1", self.metric_share)
         _require(self.ridge > 0, "ridge must be above 0", self.ridge)
         _require(self.trust >= 0, "trust must be 0 or more", self.trust)
         _require(self.taste_ridge > 0, "taste_ridge must be above 0", self.taste_ridge)
@@ -226,28 +249,47 @@ class BlendConfig(_Settings):
         _require(0 <= self.audio_share <= 1, "audio_share must be 0 to 1", self.audio_share)
         _require(0 <= self.half_life <= 1e6, "half_life must be 0 to 1000000 listeners", self.half_life)
 
+    def in_words(self) -> str:
+        """The settings on one line."""
+        return f"audio share {self.audio_share:g}, half-life {self.half_life:g}"
+
 
 @dataclass(frozen=True)
 class EncoderConfig(_Settings):
-    """The shape of the chunk encoder, from small filters to broad ones.
+    """The shape of the chunk encoder: convolutions beside statistics of texture.
 
     Attributes:
-        channels: filters of each stage; the first, of 5 x 5, keeps every fourth mel and frame, the others, of 3 x 3,
-            every second.
-        broad_channels: filters of the last layer, which sees all mels at once.
-        embedding_size: length of the embedding.
+        channels: filters of each convolution, 3 x 3, which keeps every second mel and frame.
+        paired_stage: after this convolution it is looked which patterns come together.
+        pairs: of how many mixtures of those patterns.
+        bands: into how many bands the mels are averaged where their covariance is taken.
+        texture_size: length of the half of the embedding that texture gives.
+        embedding_size: length of the embedding; the rest of it is what the convolutions give.
+        convolution_share: how much of the cosine of two embeddings the convolutions decide, 0 to 1.
     """
 
-    channels: tuple[int, ...] = (40, 80, 160)
-    broad_channels: int = 384
+    channels: tuple[int, ...] = (16, 32, 64, 128, 256)
+    paired_stage: int = 3
+    pairs: int = 24
+    bands: int = 24
+    texture_size: int = 64
     embedding_size: int = 128
+    convolution_share: float = 0.15
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
         _require(1 <= len(self.channels) <= 6, "channels must name 1 to 6 stages", self.channels)
         _require(all(1 <= c <= 4096 for c in self.channels), "channels must be 1 to 4096 each", self.channels)
-        _require(1 <= self.broad_channels <= 4096, "broad_channels must be 1 to 4096", self.broad_channels)
+        _require(1 <= self.paired_stage <= 6, "paired_stage must be 1 to 6", self.paired_stage)
+        _require(1 <= self.pairs <= 256, "pairs must be 1 to 256", self.pairs)
+        _require(1 <= self.bands <= 128, "bands must be 1 to 128", self.bands)
         _require(2 <= self.embedding_size <= 4096, "embedding_size must be 2 to 4096", self.embedding_size)
+        _require(
+            1 <= self.texture_size < self.embedding_size,
+            "texture_size must be 1 to below embedding_size",
+            self.texture_size,
+        )
+        _require(0 <= self.convolution_share <= 1, "convolution_share must be 0 to 1", self.convolution_share)
 
 
 @dataclass(frozen=True)
@@ -259,11 +301,8 @@ class TrainingConfig(_Settings):
         tracks_per_step: tracks in a step, each heard twice.
         learning_rate, weight_decay: AdamW, after a linear warm-up over `warmup_share` of all steps, then a cosine to 0.
         temperature: of the NT-Xent loss; lower looks harder at the nearest other tracks.
-        group_weight: how much another track of the same group (an album) counts as alike, against 1 for the
-            track itself. At 0 such tracks are left out of the loss: neither alike nor different.
-        projection_size: width of the head that only training has.
+        texture_rate: learning rate of the texture head in shares of `learning_rate`; it starts from a good place.
         averaging: decay of the running mean of the weights that is kept in the end; 0 keeps the last weights.
-        whitening: how far the finished embedding space is evened out, 0 (not at all) to 1.
         held_out_share: share of the tracks that are never trained on and give the retrieval figure.
         seconds_per_track: how much of a track, around its middle, is read.
     """
@@ -275,10 +314,8 @@ class TrainingConfig(_Settings):
     weight_decay: float = 0.02
     warmup_share: float = 0.1
     temperature: float = 0.1
-    group_weight: float = 0.0
-    projection_size: int = 256
+    texture_rate: float = 0.001
     averaging: float = 0.95
-    whitening: float = 0.9
     held_out_share: float = 0.1
     seconds_per_track: float = 60.0
 
@@ -290,9 +327,7 @@ class TrainingConfig(_Settings):
         _require(self.weight_decay >= 0, "weight_decay must be 0 or more", self.weight_decay)
         _require(0 <= self.warmup_share < 1, "warmup_share must be 0 to 1", self.warmup_share)
         _require(self.temperature > 0, "temperature must be above 0", self.temperature)
-        _require(0 <= self.group_weight <= 1, "group_weight must be 0 to 1", self.group_weight)
-        _require(self.projection_size >= 2, "projection_size must be 2 or more", self.projection_size)
+        _require(0 <= self.texture_rate <= 1, "texture_rate must be 0 to 1", self.texture_rate)
         _require(0 <= self.averaging < 1, "averaging must be 0 to below 1", self.averaging)
-        _require(0 <= self.whitening <= 1, "whitening must be 0 to 1", self.whitening)
         _require(0 < self.held_out_share < 1, "held_out_share must be between 0 and 1", self.held_out_share)
         _require(self.seconds_per_track >= 2, "seconds_per_track must be 2 or more", self.seconds_per_track)

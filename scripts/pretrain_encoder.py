@@ -20,13 +20,7 @@ from hybridrec.workflows.pretrain_encoder import pretrain_encoder
 from hybridrec.workflows.train_encoder import Recipe
 
 TRAINING = TrainingConfig(
-    epochs=10,
-    steps_per_epoch=40,
-    tracks_per_step=128,
-    group_weight=0.2,
-    averaging=0.99,
-    held_out_share=0.25,
-    seconds_per_track=150.0,
+    epochs=6, steps_per_epoch=50, tracks_per_step=96, averaging=0.99, held_out_share=0.1, seconds_per_track=150.0
 )
 
 

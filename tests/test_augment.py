@@ -10,7 +10,7 @@ from hybridrec.config import AudioConfig, AugmentConfig
 from hybridrec.errors import InvalidInput
 
 AUDIO = AudioConfig()
-NOTHING = AugmentConfig(gain=False, noise=False, time_mask=False, frequency_mask=False)
+NOTHING = AugmentConfig(pitch=False, gain=False, noise=False, tempo=False, time_mask=False, frequency_mask=False)
 
 
 @pytest.fixture
@@ -34,9 +34,17 @@ def test_the_chunks_given_are_left_alone(chunks: np.ndarray) -> None:
 
 
 def test_the_same_seed_gives_the_same_change_and_another_another(chunks: np.ndarray) -> None:
-    every = {"gain": True, "noise": True, "time_mask": True, "frequency_mask": True}
+    every = {"pitch": True, "gain": True, "noise": True, "time_mask": True, "frequency_mask": True}
     np.testing.assert_array_equal(changed(chunks, seed=1, **every), changed(chunks, seed=1, **every))
     assert not np.array_equal(changed(chunks, seed=1, **every), changed(chunks, seed=2, **every))
+
+
+def test_pitch_moves_a_tone_by_at_most_its_mels_and_fills_up_from_the_edge() -> None:
+    tone = np.full((60, 96, 4), 0.25, dtype=np.float32)
+    tone[:, 50] = 1.0
+    moved = changed(tone, pitch=True, pitch_mels=3)
+    assert set((moved.argmax(axis=1) - 50).ravel()) == {-3, -2, -1, 0, 1, 2, 3}
+    assert (np.delete(np.sort(moved, axis=1), -1, axis=1) == 0.25).all()
 
 
 def test_gain_moves_a_whole_loud_chunk_by_at_most_its_decibels() -> None:
@@ -80,3 +88,5 @@ def test_impossible_settings_are_refused() -> None:
         AugmentConfig(time_mask_share=1.0)
     with pytest.raises(InvalidInput, match="noise_min_db must be 0 to noise_max_db"):
         AugmentConfig(noise_min_db=60)
+    with pytest.raises(InvalidInput, match=r"tempo_share must be 0 to below 0\.5"):
+        AugmentConfig(tempo_share=0.5)

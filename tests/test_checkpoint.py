@@ -16,7 +16,7 @@ from hybridrec.encoder.checkpoint import Checkpoint, shipped
 from hybridrec.encoder.model import new_encoder
 from hybridrec.errors import InvalidInput, NotFound
 
-SMALL = EncoderConfig(channels=(4, 8), broad_channels=8, embedding_size=8)
+SMALL = EncoderConfig(channels=(4, 8), bands=4, texture_size=4, embedding_size=8)
 
 
 @pytest.fixture
@@ -47,8 +47,8 @@ def test_a_checkpoint_does_not_follow_the_model_it_was_taken_from() -> None:
     model = new_encoder(SMALL, 96, seed=0)
     checkpoint = Checkpoint.of(model, AudioConfig())
     with torch.no_grad():
-        model.head.bias.add_(1)
-    assert not torch.equal(checkpoint.build().head.bias, model.head.bias)
+        model.texture_head.bias.add_(1)
+    assert not torch.equal(checkpoint.build().texture_head.bias, model.texture_head.bias)
 
 
 def test_the_fingerprint_names_weights_and_audio_settings_but_not_figures(checkpoint: Checkpoint) -> None:
@@ -97,8 +97,8 @@ def test_a_newer_version_is_refused(checkpoint: Checkpoint) -> None:
 
 
 def test_weights_of_another_shape_are_refused(checkpoint: Checkpoint) -> None:
-    wider = {**SMALL.to_dict(), "broad_channels": 16}
-    with pytest.raises(InvalidInput, match=r"broad.0.weight must be \(16, 8, 12, 3\); got \(8, 8, 12, 3\)"):
+    wider = {**SMALL.to_dict(), "texture_size": 6}
+    with pytest.raises(InvalidInput, match=r"convolution_head.bias must be \(2,\); got \(4,\)"):
         Checkpoint.from_bytes(with_about(checkpoint.to_bytes(), encoder=wider))
 
 
@@ -110,7 +110,7 @@ def test_settings_that_this_version_does_not_know_are_refused(checkpoint: Checkp
 def test_weights_that_are_not_numbers_are_refused() -> None:
     model = new_encoder(SMALL, 96, seed=0)
     with torch.no_grad():
-        model.head.bias[0] = float("nan")
+        model.texture_head.bias[0] = float("nan")
     with pytest.raises(InvalidInput, match="finite"):
         Checkpoint.from_bytes(Checkpoint.of(model, AudioConfig()).to_bytes())
 

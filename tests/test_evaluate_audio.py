@@ -24,7 +24,7 @@ from hybridrec.workflows.label_table import LabelledFiles, read_label_table
 
 RATE_HZ = 16000
 AUDIO = AudioConfig(sample_rate_hz=RATE_HZ, fmax_hz=8000, n_mels=32, chunk_seconds=1.0, chunks_per_track=4)
-SHAPE = EncoderConfig(channels=(8, 16), broad_channels=32, embedding_size=16)
+SHAPE = EncoderConfig(channels=(8, 16), texture_size=8, embedding_size=16, bands=8)
 EARS = Checkpoint.of(new_encoder(SHAPE, AUDIO.n_mels, seed=3), AUDIO)
 ARTISTS, EACH, SECONDS = 3, 4, 8
 AGAINST = Against(scratch=None)

@@ -28,7 +28,7 @@ from hybridrec.workflows.ears import Ears
 from hybridrec.workflows.ingest_audio import IngestReport, files_below, ingest_audio
 
 DEADLINE_SECONDS = 120
-SMALL = EncoderConfig(channels=(8, 8), broad_channels=16)
+SMALL = EncoderConfig(channels=(8, 8), bands=8)
 
 
 def ears_of_seed(seed: int) -> bytes:

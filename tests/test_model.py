@@ -10,7 +10,7 @@ from hybridrec.config import EncoderConfig
 from hybridrec.encoder.model import new_encoder
 from hybridrec.errors import InvalidInput
 
-SMALL = EncoderConfig(channels=(8, 16), broad_channels=32, embedding_size=16)
+SMALL = EncoderConfig(channels=(8, 16), texture_size=8, embedding_size=16, bands=8)
 
 
 def log_mels(n: int, n_mels: int = 96, n_frames: int = 130, seed: int = 0) -> torch.Tensor:
@@ -23,7 +23,7 @@ def test_each_chunk_becomes_128_numbers_of_unit_length() -> None:
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(5))
 
 
-@pytest.mark.parametrize("n_frames", [1, 7, 130, 431])
+@pytest.mark.parametrize("n_frames", [2, 7, 130, 431])
 @pytest.mark.parametrize("n_mels", [40, 64, 96])
 def test_chunks_of_any_length_are_heard(n_mels: int, n_frames: int) -> None:
     vectors = new_encoder(SMALL, n_mels, seed=0).eval()(log_mels(2, n_mels, n_frames))
@@ -37,7 +37,7 @@ def test_a_seed_decides_the_weights_and_leaves_torch_alone() -> None:
     one, same, other = (new_encoder(SMALL, 96, seed=seed) for seed in (1, 1, 2))
     torch.testing.assert_close(torch.rand(3), expected)
     assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), same.state_dict().values(), strict=True))
-    assert not torch.equal(one.head.weight, other.head.weight)
+    assert not torch.equal(one.texture_head.weight, other.texture_head.weight)
 
 
 def test_a_chunk_is_heard_alike_whatever_is_heard_beside_it() -> None:
@@ -66,12 +66,28 @@ def test_an_embedding_is_the_renormalised_mean_of_the_chunks() -> None:
     assert embedding.dtype == np.float32
 
 
+def test_the_cosine_of_two_embeddings_is_shared_by_texture_and_convolutions() -> None:
+    model = new_encoder(EncoderConfig(convolution_share=0.3), 96, seed=0).eval()
+    whole, (textures, patterns) = model(log_mels(2)), model.halves(log_mels(2))
+    expected = 0.7 * textures[0] @ textures[1] + 0.3 * patterns[0] @ patterns[1]
+    torch.testing.assert_close(whole[0] @ whole[1], expected)
+
+
 def test_the_default_encoder_is_small_enough_to_ship() -> None:
     model = new_encoder(EncoderConfig(), 96, seed=0)
     assert sum(p.numel() for p in model.parameters()) < 2_000_000
 
 
-@pytest.mark.parametrize("wrong", [{"channels": ()}, {"embedding_size": 1}, {"broad_channels": 0}, {"chanels": (8,)}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"channels": ()},
+        {"embedding_size": 1},
+        {"texture_size": 16, "embedding_size": 16},
+        {"bands": 0},
+        {"chanels": (8,)},
+    ],
+)
 def test_shapes_that_cannot_be_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidInput, match=r"must (be|name)|unknown setting"):
         EncoderConfig.from_dict(wrong)

@@ -68,10 +68,8 @@ def test_a_manifest_becomes_ears_judged_by_collections(tmp_path: Path) -> None:
         tmp_path / "work",
         Recipe(
             audio=AudioConfig(sample_rate_hz=16000, fmax_hz=8000, n_mels=32, chunk_seconds=1.0),
-            encoder=EncoderConfig(channels=(8, 16), broad_channels=32, embedding_size=16),
-            training=TrainingConfig(
-                epochs=1, steps_per_epoch=3, tracks_per_step=8, held_out_share=0.5, group_weight=0.5
-            ),
+            encoder=EncoderConfig(channels=(8, 16), texture_size=8, embedding_size=16, bands=8),
+            training=TrainingConfig(epochs=1, steps_per_epoch=3, tracks_per_step=8, held_out_share=0.5),
         ),
     )
     assert (ears.tracks, ears.held_out) == (8, 8)

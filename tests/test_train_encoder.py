@@ -17,7 +17,7 @@ from hybridrec.workflows.training_music import split_tracks
 
 RATE_HZ = 16000
 AUDIO = AudioConfig(sample_rate_hz=RATE_HZ, fmax_hz=8000, n_mels=32, chunk_seconds=1.0)
-SHAPE = EncoderConfig(channels=(8, 16), broad_channels=32, embedding_size=16)
+SHAPE = EncoderConfig(channels=(8, 16), texture_size=8, embedding_size=16, bands=8)
 BRIEF = TrainingConfig(epochs=2, steps_per_epoch=3, tracks_per_step=8, held_out_share=0.25, seconds_per_track=4)
 RECIPE = Recipe(audio=AUDIO, encoder=SHAPE, training=BRIEF)
 

@@ -1,4 +1,4 @@
-"""Changes that a chunk survives as the same music: gain, noise, and masks over time and frequency."""
+"""Changes that a chunk survives as the same music: pitch, gain, noise, and masks over time and frequency."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ def augment_chunks(
 ) -> NDArray[np.float32]:
     """A changed copy of log-mel chunks, each chunk changed by its own chance.
 
-    Gain and noise are applied to the power that the log-mel stands for, so that
-    both act as they would on the sound. Masks put the chunk's mean in place
-    of what they hide (SpecAugment; Park et al. 2019).
+    Pitch moves the mels, which above 1 kHz are near enough to evenly spaced in pitch. Gain and
+    noise are applied to the power that the log-mel stands for, so that both act as they would
+    on the sound. Masks put the chunk's mean in place of what they hide (SpecAugment; Park et al.
+    2019).
 
     Args:
         chunks: `(n, n_mels, n_frames)` float32 from `log_mel`.
@@ -26,7 +27,7 @@ def augment_chunks(
     Returns:
         `(n, n_mels, n_frames)` float32.
     """
-    changed = chunks.copy()
+    changed = _transposed(chunks, rng, augment.pitch_mels) if augment.pitch else chunks.copy()
     if augment.gain or augment.noise:
         changed = _louder_and_noisier(changed, rng, augment, audio)
     if augment.time_mask:
@@ -34,6 +35,13 @@ def augment_chunks(
     if augment.frequency_mask:
         _mask(changed, rng, augment.frequency_mask_share)
     return changed
+
+
+def _transposed(chunks: NDArray[np.float32], rng: np.random.Generator, most: int) -> NDArray[np.float32]:
+    """Each chunk some mels up or down; the mel at the edge fills up what is laid open."""
+    shifts = rng.integers(-most, most + 1, len(chunks))
+    sources = np.clip(np.arange(chunks.shape[1]) - shifts[:, None], 0, chunks.shape[1] - 1)
+    return np.take_along_axis(chunks, sources[:, :, None], axis=1)
 
 
 def _louder_and_noisier(

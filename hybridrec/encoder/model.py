@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import cast
 
 import numpy as np
 import torch
@@ -13,16 +12,20 @@ from torch import Tensor, nn
 
 from hybridrec.config import EncoderConfig
 from hybridrec.data.embeddings import unit_length
+from hybridrec.encoder.texture import texture, texture_size
+
+ROOT_FLOOR = 1e-4
+"""Keeps the slope of a root finite at nothing."""
 
 
 class ChunkEncoder(nn.Module):
-    """A convolutional network from small filters to broad ones.
+    """A convolutional network beside second-order statistics of the same chunk, half of the embedding each.
 
-    Strided stages of small filters hear local detail (onsets, partials) and
-    thin out mels and frames; the last, broad layer spans all mels, because where in the
-    spectrum something sounds is timbre; the frames are then averaged and a
-    linear layer gives the embedding. The loudness of a chunk is taken out
-    first, so that the same music at half volume is the same music.
+    Strided convolutions hear patterns (onsets, partials, figures), wherever in time and pitch
+    they are, and which of them come together; `texture` hears the balance and the movement of
+    the bands. Each gives a vector of unit length, and the cosine of two embeddings is the mean
+    of the two cosines, weighted by `config.convolution_share`. The loudness of a chunk is taken
+    out first, so that the same music at half volume is the same music.
 
     Args:
         config: the shape of the network.
@@ -34,26 +37,58 @@ class ChunkEncoder(nn.Module):
         self.config = config
         self.n_mels = n_mels
         self.mels = nn.BatchNorm1d(n_mels, affine=False)
-        stages = [_stage(1, config.channels[0], size=5, stride=4)]
-        stages += [_stage(inputs, outputs, size=3, stride=2) for inputs, outputs in pairwise(config.channels)]
-        self.stages = nn.Sequential(*stages)
-        height = math.ceil(n_mels / (2 * 2 ** len(config.channels)))
-        self.broad = nn.Sequential(
-            nn.Conv2d(config.channels[-1], config.broad_channels, (height, 3), padding=(0, 1), bias=False),
-            nn.BatchNorm2d(config.broad_channels),
-            nn.ReLU(inplace=True),
-        )
-        self.head = nn.Linear(config.broad_channels, config.embedding_size)
+        self.stages = nn.Sequential(*(_stage(*sizes) for sizes in pairwise((1, *config.channels))))
+        paired = config.channels[: config.paired_stage][-1]
+        self.pairs = nn.Conv2d(paired, config.pairs, 1)
+        self.pairs_scale = nn.BatchNorm1d(config.pairs * (config.pairs + 1) // 2, affine=False)
+        patterns = config.channels[-1] + self.pairs_scale.num_features
+        self.convolution_head = nn.Linear(patterns, config.embedding_size - config.texture_size)
+        size = texture_size(n_mels, config.bands)
+        self.texture_head = nn.Linear(size, config.texture_size)
+        self.texture_mean = nn.Buffer(torch.zeros(size))
+        self.texture_deviation = nn.Buffer(torch.ones(size))
 
-    def features(self, chunks: Tensor) -> Tensor:
-        """What the head reads: `(n, n_mels, n_frames)` float32 log-mel to `(n, broad_channels)`, 0 or more."""
-        levelled = self.mels(chunks - chunks.mean(dim=(1, 2), keepdim=True))
-        maps = self.stages(levelled.unsqueeze(1).contiguous(memory_format=torch.channels_last))
-        return cast(Tensor, self.broad(maps).mean(dim=(2, 3)))
+    def halves(self, chunks: Tensor) -> tuple[Tensor, Tensor]:
+        """Both halves of the vectors of chunks, each of unit length.
+
+        Args:
+            chunks: `(n, n_mels, n_frames)` float32 log-mel, of two frames or more.
+
+        Returns:
+            `(n, texture_size)` and `(n, embedding_size - texture_size)` float32.
+        """
+        levelled = _levelled(chunks)
+        with torch.no_grad():
+            standardised = (texture(levelled, self.config.bands) - self.texture_mean) / self.texture_deviation
+        heads = self.texture_head(standardised), self.convolution_head(self._patterns(levelled))
+        return nn.functional.normalize(heads[0], dim=1), nn.functional.normalize(heads[1], dim=1)
+
+    def _patterns(self, levelled: Tensor) -> Tensor:
+        """What the convolutions find: how much of each pattern, and which patterns come together, `(n, k)`.
+
+        The second is bilinear pooling (Lin, RoyChowdhury and Maji 2015), as covariances with signed roots.
+        """
+        early = self.config.paired_stage
+        maps = self.mels(levelled).unsqueeze(1).contiguous(memory_format=torch.channels_last)
+        maps = self.stages[:early](maps)
+        pairs = self.pairs(maps).flatten(2)
+        pairs = pairs - pairs.mean(dim=2, keepdim=True)
+        rows, columns = torch.triu_indices(self.config.pairs, self.config.pairs)
+        together = (pairs @ pairs.transpose(1, 2) / pairs.shape[2])[:, rows, columns]
+        roots = together.sign() * (together.abs() + ROOT_FLOOR).sqrt()
+        return torch.cat([self.stages[early:](maps).mean(dim=(2, 3)), self.pairs_scale(roots)], dim=1)
 
     def forward(self, chunks: Tensor) -> Tensor:
         """Vectors of chunks, `(n, n_mels, n_frames)` float32 to `(n, embedding_size)` float32 of unit length."""
-        return nn.functional.normalize(self.head(self.features(chunks)), dim=1)
+        textures, patterns = self.halves(chunks)
+        share = self.config.convolution_share
+        return torch.cat([math.sqrt(1 - share) * textures, math.sqrt(share) * patterns], dim=1)
+
+    def textures(self, chunks: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the texture head reads of chunks, before it is standardised: see `texture`."""
+        with torch.inference_mode():
+            read: NDArray[np.float32] = texture(_levelled(torch.from_numpy(chunks)), self.config.bands).numpy()
+        return read
 
     def embed(self, chunks: NDArray[np.float32]) -> NDArray[np.float32]:
         """A track's embedding: the mean of its chunks' vectors, renormalised.
@@ -66,16 +101,21 @@ class ChunkEncoder(nn.Module):
         """
         training = self.training
         self.eval()
-        device = self.head.weight.device
+        device = self.texture_head.weight.device
         with torch.inference_mode():
             vectors = self(torch.from_numpy(chunks).to(device)).cpu().numpy()
         self.train(training)
         return unit_length(vectors.mean(axis=0))
 
 
-def _stage(inputs: int, outputs: int, *, size: int, stride: int) -> nn.Sequential:
+def _levelled(chunks: Tensor) -> Tensor:
+    return chunks - chunks.mean(dim=(1, 2), keepdim=True)
+
+
+def _stage(inputs: int, outputs: int) -> nn.Sequential:
+    """Halves mels and frames."""
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2, bias=False),
+        nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     )

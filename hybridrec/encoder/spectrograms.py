@@ -22,12 +22,14 @@ class SpectrogramPairs:
         spectrograms: `(n_mels, n_frames)` float16 log-mel each, memory-mapped or not, no shorter than a chunk.
         chunk_frames: frames in a chunk.
         groups: `(n_tracks,)` int64, equal for tracks of one group, or None.
+        tempo_share: chunks are taken longer or shorter by up to this share and brought to length: faster or slower.
         augment: changes the chunks of both sides, or None.
     """
 
     spectrograms: Sequence[NDArray[np.float16]]
     chunk_frames: int
     groups: NDArray[np.int64] | None = None
+    tempo_share: float = 0.0
     augment: Augment | None = None
 
     def __call__(self, rng: np.random.Generator, n_tracks: int) -> Pairs:
@@ -37,8 +39,13 @@ class SpectrogramPairs:
         return Pairs(first, second, None if self.groups is None else self.groups[rows])
 
     def _chunks(self, rows: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
-        chunks = np.stack([random_chunk(self.spectrograms[row], self.chunk_frames, rng) for row in rows])
+        chunks = np.stack([self._chunk(self.spectrograms[row], rng) for row in rows])
         return chunks if self.augment is None else self.augment(chunks, rng)
+
+    def _chunk(self, spectrogram: NDArray[np.float16], rng: np.random.Generator) -> NDArray[np.float32]:
+        span = round(self.chunk_frames * rng.uniform(1 - self.tempo_share, 1 + self.tempo_share))
+        chunk = random_chunk(spectrogram, min(span, spectrogram.shape[1]), rng)
+        return chunk[:, np.linspace(0, chunk.shape[1] - 1, self.chunk_frames).round().astype(np.int64)]
 
 
 def random_chunk(spectrogram: NDArray[np.float16], chunk_frames: int, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from hybridrec.config import TrainingConfig
 from hybridrec.encoder.checkpoint import read_tensors, write_atomically, write_tensors
@@ -65,6 +65,9 @@ def train(
 ) -> tuple[ChunkEncoder, list[EpochReport]]:
     """Train on pairs of chunks and return the averaged encoder with one report an epoch.
 
+    The loss is taken on the embedding itself, both halves together, so that the convolutions
+    learn above all what texture does not tell.
+
     Each step draws its pairs from a generator of the seed and the step number
     alone, so an interrupted training that finds its state again does what the
     uninterrupted one would have done. On one device with one thread count the
@@ -74,7 +77,7 @@ def train(
         model: where to start; changed in place.
         pairs: where chunks come from.
         config: length and recipe.
-        seed: of the projection head and the draws.
+        seed: of the draws.
         validate: figures after each epoch, of the averaged encoder.
         on_epoch: called after each epoch, once its state is on disk.
         state_path: where the state is kept between epochs; None keeps none.
@@ -104,14 +107,15 @@ class _Training:
         self.seed = seed
         self.model = model
         self.averaged = copy.deepcopy(model)
-        self.device = model.head.weight.device
-        self.projection = _new_projection(model, config.projection_size, seed).to(self.device)
-        self.learner = nn.ModuleDict({"model": model, "projection": self.projection})
-        self.optimizer = torch.optim.AdamW(self.learner.parameters(), weight_decay=config.weight_decay)
+        self.device = model.texture_head.weight.device
+        fitted = list(model.texture_head.parameters())
+        fresh = [weights for weights in model.parameters() if all(weights is not other for other in fitted)]
+        groups = [{"params": fresh, "rate": 1.0}, {"params": fitted, "rate": config.texture_rate}]
+        self.optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
 
     def epoch(self, pairs: PairSource, epoch: int) -> float:
         """Take the steps of an epoch (from 1) and return their mean loss."""
-        self.learner.train()
+        self.model.train()
         first_step = (epoch - 1) * self.config.steps_per_epoch
         losses = [self._step(pairs, first_step + i) for i in range(self.config.steps_per_epoch)]
         return float(np.mean(losses))
@@ -121,10 +125,10 @@ class _Training:
         drawn = pairs(np.random.default_rng((self.seed, step)), config.tracks_per_step)
         chunks = torch.from_numpy(np.concatenate([drawn.first, drawn.second])).to(self.device)
         groups = None if drawn.groups is None else torch.from_numpy(drawn.groups).to(self.device)
-        first, second = nn.functional.normalize(self.projection(self.model.head(self.model.features(chunks)))).chunk(2)
-        loss = nt_xent(first, second, temperature=config.temperature, groups=groups, group_weight=config.group_weight)
+        first, second = self.model(chunks).chunk(2)
+        loss = nt_xent(first, second, temperature=config.temperature, groups=groups)
         for settings in self.optimizer.param_groups:
-            settings["lr"] = learning_rate(config, step)
+            settings["lr"] = learning_rate(config, step) * settings["rate"]
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         self.optimizer.step()
@@ -143,7 +147,7 @@ class _Training:
 
     def keep(self, path: Path, reports: list[EpochReport]) -> None:
         """Write the state to `path`, all or nothing."""
-        tensors = {f"learner.{name}": tensor for name, tensor in self.learner.state_dict().items()}
+        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         tensors |= {f"averaged.{name}": tensor for name, tensor in self.averaged.state_dict().items()}
         for row, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{row}.{name}": tensor for name, tensor in moments.items()}
@@ -158,7 +162,7 @@ class _Training:
             raise Conflict(
                 "this training was begun with other settings", got=str(path), fix="use another place or delete the file"
             )
-        self.learner.load_state_dict(_under("learner.", tensors))
+        self.model.load_state_dict(_under("model.", tensors))
         self.averaged.load_state_dict(_under("averaged.", tensors))
         moments: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _under("optimizer.", tensors).items():
@@ -179,14 +183,6 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
     if step < warmup:
         return config.learning_rate * (step + 1) / (warmup + 1)
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
-
-
-def _new_projection(model: ChunkEncoder, size: int, seed: int) -> nn.Sequential:
-    """The head that SimCLR trains with and throws away: the loss may bend it without bending the embedding."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        width = model.config.embedding_size
-        return nn.Sequential(nn.Linear(width, size), nn.ReLU(), nn.Linear(size, width))
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -17,8 +17,8 @@ from hybridrec.config import AudioConfig, AugmentConfig, EncoderConfig, Training
 from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.encoder.model import ChunkEncoder, new_encoder
 from hybridrec.encoder.spectrograms import SpectrogramPairs
+from hybridrec.encoder.texture_head import fit_texture_head
 from hybridrec.encoder.training import EpochReport, train
-from hybridrec.encoder.whitening import whiten
 from hybridrec.workflows.training_music import Music, read_music, short_hash
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def train_encoder(
         source, work_directory / "spectrograms", recipe.audio, recipe.training, groups, show_progress=show_progress
     )
     heard, held_out = music.split(recipe.training.held_out_share, seed, families or groups or {})
-    model = start_from.build() if start_from else new_encoder(recipe.encoder, recipe.audio.n_mels, seed)
+    model = start_from.build() if start_from else _begun(recipe, heard, seed)
     before = held_out.figures(model)
     state_path = work_directory / recipe.state_name(heard.files, seed, start_from)
     trained, reports = _learn(model, heard, held_out, recipe, seed, on_epoch, state_path, device)
@@ -131,15 +131,13 @@ def _learn(
     state_path: Path,
     device: str,
 ) -> tuple[ChunkEncoder, list[EpochReport]]:
-    """Train, then even out the embedding space."""
-    chunk_frames = recipe.audio.chunk_frames
-
     def augment(chunks: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         return augment_chunks(chunks, rng, recipe.augment, recipe.audio)
 
-    trained, reports = train(
+    tempo_share = recipe.augment.tempo_share if recipe.augment.tempo else 0.0
+    return train(
         model,
-        SpectrogramPairs(heard.spectrograms, chunk_frames, heard.groups, augment),
+        SpectrogramPairs(heard.spectrograms, recipe.audio.chunk_frames, heard.groups, tempo_share, augment),
         recipe.training,
         seed=seed,
         validate=held_out.figures,
@@ -147,8 +145,13 @@ def _learn(
         state_path=state_path,
         device=device,
     )
-    whiten(trained, heard.spectrograms, chunk_frames, heard.groups, recipe.training.whitening)
-    return trained, reports
+
+
+def _begun(recipe: Recipe, heard: Music, seed: int) -> ChunkEncoder:
+    """An encoder that has yet to learn, but for what the textures of the music are made of."""
+    model = new_encoder(recipe.encoder, recipe.audio.n_mels, seed)
+    fit_texture_head(model, heard.spectrograms, recipe.audio.chunk_frames)
+    return model
 
 
 def train_library_encoder(
