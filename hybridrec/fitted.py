@@ -12,7 +12,6 @@ from hybridrec.blend.calibration import CosineCalibration, Standardisation
 from hybridrec.blend.tracks import BlendedTracks
 from hybridrec.blend.weighting import Array, Tastes
 from hybridrec.collaborative.als import fold_in
-from hybridrec.collaborative.features import AudioFeatures
 from hybridrec.collaborative.projection import Projection, fit_projection
 from hybridrec.config import BlendConfig, CollaborativeConfig, ProjectionConfig
 from hybridrec.data.embeddings import aligned_embeddings, unit_length
@@ -111,8 +110,7 @@ def learn_sound(
     """Learn what tastes sound like from the items `(n, ...)` that can be heard."""
     rng = np.random.default_rng(seed)
     heard = embeddings[has_audio]
-    audio_features = AudioFeatures.fit(heard, config, rng)
-    projection = fit_projection(audio_features, audio_features(heard), factors[has_audio], support[has_audio], config)
+    projection = fit_projection(heard, factors[has_audio], support[has_audio], config, rng)
     warm = has_audio & (support >= WARM_LISTENERS)
     return projection, CosineCalibration.fit(unit_length(factors[warm]), unit_length(embeddings[warm]), rng)
 

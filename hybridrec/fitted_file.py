@@ -18,7 +18,7 @@ from hybridrec.config import BlendConfig, CollaborativeConfig
 from hybridrec.errors import LibraryError
 from hybridrec.fitted import Fitted
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -78,6 +78,7 @@ def _projection(projection: Projection) -> dict[str, NDArray[Any]]:
         "taste_solver": projection.solver,
         "feature_mean": features.mean,
         "feature_deviation": features.deviation,
+        "feature_metric": features.metric,
         "feature_landmarks": features.landmarks,
         "feature_root": features.root,
     }
@@ -106,6 +107,7 @@ def from_arrays(settings: Mapping[str, Any], data: Arrays, blend: BlendConfig) -
     features = AudioFeatures(
         data["feature_mean"],
         data["feature_deviation"],
+        _metric(settings, data),
         data["feature_landmarks"],
         data["feature_root"],
         settings["feature_width"],
@@ -126,3 +128,8 @@ def from_arrays(settings: Mapping[str, Any], data: Arrays, blend: BlendConfig) -
     rows = np.arange(len(data["support"]))
     fitted.put_items(rows, factors=data["track_factors"], support=data["support"], embeddings=embeddings)
     return fitted
+
+
+def _metric(settings: Mapping[str, Any], data: Arrays) -> NDArray[np.float32]:
+    """The first format knew none."""
+    return data["feature_metric"] if settings["version"] > 1 else np.eye(len(data["feature_mean"]), dtype=np.float32)

@@ -46,8 +46,8 @@ def test_every_command_explains_itself_and_its_options(command: tuple[str, ...])
 def test_the_doors_are_those_that_are_promised() -> None:
     doors = {" ".join(command) for command in commands()}
     assert doors == {
-        *("demo", "ingest audio", "ingest plays", "ingest embeddings", "train-encoder", "fit"),
-        *("evaluate audio", "map", "recommend", "similar", "serve", "status"),
+        *("demo", "ingest audio", "ingest plays", "ingest embeddings", "train-encoder", "fit", "tune"),
+        *("evaluate audio", "evaluate plays", "map", "recommend", "similar", "serve", "status"),
         *("token create", "token list", "token revoke", "backup", "restore", "clean-up"),
     }
 
@@ -78,6 +78,27 @@ def test_plays_and_embeddings_come_from_files_and_are_fitted(tmp_path: Path) -> 
     assert answer.stdout == "35 rows: 35 plays added, 0 repeated, 0 bad\n"
     assert "35 repeated" in run("ingest", "plays", plays, "--library", library).output
     assert "model 1: 7 users, 5 tracks" in run("fit", "--library", library).output
+
+
+def test_tuning_says_what_it_chose_and_draws_it(place: Path, tmp_path: Path) -> None:
+    answer = run("tune", "--library", place, "--curves", tmp_path / "curves")
+    assert answer.exit_code == 0
+    assert "chosen: " in answer.stdout
+    assert answer.stdout.splitlines()[-1] == "model 2 is fitted with it"
+    assert {path.name for path in (tmp_path / "curves").iterdir()} == {"tuning.html", "curves.png"}
+    told = json.loads(run("tune", "--library", place, "--curves", tmp_path / "curves", "--json").stdout)
+    assert told["model"] == 3
+    assert set(told) > {"blend", "collaborative", "trials", "curve", "data"}
+    assert json.loads(run("status", "--library", place, "--json").output)["tuning"] == 2
+
+
+def test_the_blend_is_judged_on_the_plays_of_a_library(place: Path, tmp_path: Path) -> None:
+    answer = run("evaluate", "plays", "--library", place, "--split", "last", "--json", tmp_path / "report.json")
+    assert answer.exit_code == 0
+    assert "the track that each user took up last held out" in answer.stdout
+    told = json.loads((tmp_path / "report.json").read_text())
+    assert told["recommenders"][0]["name"] == "hybridrec"
+    assert run("evaluate", "plays", "--vectors", tmp_path / "report.json").exit_code == 2
 
 
 @pytest.mark.parametrize(

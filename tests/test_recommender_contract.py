@@ -269,17 +269,18 @@ def test_an_unheard_and_unplayed_item_is_never_ranked() -> None:
     assert 11 in items[scores > UNRANKED]
 
 
-def test_a_model_of_the_first_released_format_is_still_read() -> None:
-    model = HybridRecommender.load(str(GOLDEN / "recommender_1.npz"))
+@pytest.mark.parametrize("format_version", [1, 2])
+def test_a_model_of_each_released_format_is_still_read(format_version: int) -> None:
+    model = HybridRecommender.load(str(GOLDEN / f"recommender_{format_version}.npz"))
     plays = checkerboard(12)
     assert [int(model.recommend(user, plays[user], N=1)[0][0]) for user in range(12)] == list(range(12))
     assert set(model.similar_items(3, N=4)[0] % 2) == {1}
 
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
-    with np.load(GOLDEN / "recommender_1.npz", allow_pickle=False) as golden:
+    with np.load(GOLDEN / "recommender_2.npz", allow_pickle=False) as golden:
         arrays = dict(golden)
-    arrays["settings"] = np.array(str(arrays["settings"]).replace('"version": 1', '"version": 2'))
+    arrays["settings"] = np.array(str(arrays["settings"]).replace('"version": 2', '"version": 3'))
     np.savez(tmp_path / "newer.npz", **arrays)
-    with pytest.raises(LibraryError, match="newer than this program; got 2; upgrade hybridrec"):
+    with pytest.raises(LibraryError, match="newer than this program; got 3; upgrade hybridrec"):
         HybridRecommender.load(str(tmp_path / "newer.npz"))

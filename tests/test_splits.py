@@ -10,7 +10,8 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridrec.data.splits import Split, split_cold_tracks, split_pairs
+from hybridrec.data.play_table import PlayTable
+from hybridrec.data.splits import Split, split_by_time, split_cold_tracks, split_last, split_pairs
 from hybridrec.errors import InvalidInput
 
 Splitter = Callable[..., Split]
@@ -71,3 +72,51 @@ def test_skips_give_no_support() -> None:
 def test_a_share_that_leaves_a_side_empty_is_refused(split: Splitter, share: float) -> None:
     with pytest.raises(InvalidInput, match=r"above 0 and below 1"):
         split(plays(), share, seed=0)
+
+
+def table(
+    *plays: tuple[int, int, float], weights: list[float] | None = None, shape: tuple[int, int] = (3, 6)
+) -> PlayTable:
+    """Plays as user, track, time."""
+    users, tracks, times = zip(*plays, strict=True)
+    told = np.ones(len(plays)) if weights is None else np.array(weights)
+    return PlayTable(np.array(users), np.array(tracks), np.array(times, dtype=float), told, shape)
+
+
+def pairs_of(part: sp.csr_matrix) -> set[tuple[int, int]]:
+    return {(int(user), int(track)) for user, track in zip(*part.nonzero(), strict=True)}
+
+
+def test_the_track_that_a_user_took_up_last_is_held_out_with_all_its_plays() -> None:
+    """User 0 plays track 0 once more after she has met track 1; user 2 knows one track only."""
+    parts = split_last(table((0, 0, 1), (0, 1, 5), (0, 1, 6), (0, 0, 9), (1, 2, 4), (1, 3, 2), (2, 4, 7)))
+    assert pairs_of(parts.held_out) == {(0, 1), (1, 2)}
+    assert pairs_of(parts.train) == {(0, 0), (1, 3), (2, 4)}
+
+
+def test_a_skip_is_not_the_track_to_find() -> None:
+    parts = split_last(table((0, 0, 1), (0, 1, 2), (0, 2, 3), weights=[1.0, 1.0, -1.0]))
+    assert pairs_of(parts.held_out) == {(0, 1)}
+
+
+def test_after_one_moment_everything_new_is_held_out() -> None:
+    """Eight plays before the moment and two from it on, one of them of a track that its user knew."""
+    before = [(0, 0, 1), (0, 1, 2), (1, 0, 3), (1, 2, 4), (1, 3, 5), (2, 1, 6), (2, 2, 7), (2, 3, 8)]
+    parts = split_by_time(table(*before, (0, 0, 9), (1, 4, 10)), 0.2)
+    assert pairs_of(parts.held_out) == {(1, 4)}
+    assert pairs_of(parts.train) == {(user, track) for user, track, _ in before}
+    assert parts.train[0, 0] == 1.0  # the later play of a known track counts in neither part
+
+
+def test_times_that_fall_together_still_leave_something_to_learn_from() -> None:
+    parts = split_by_time(table((0, 0, 5), (1, 1, 5), (2, 2, 5), (0, 3, 6)), 0.5)
+    assert pairs_of(parts.train) == {(0, 0), (1, 1), (2, 2)}
+
+
+@pytest.mark.parametrize("split", [split_by_time, split_last])
+@pytest.mark.parametrize("times", [(1.0, np.nan), (1.0, 1.0)])
+def test_plays_without_times_cannot_be_split_by_them(
+    split: Callable[[PlayTable], Split], times: tuple[float, float]
+) -> None:
+    with pytest.raises(InvalidInput, match="not all say when"):
+        split(table((0, 0, times[0]), (0, 1, times[1])))

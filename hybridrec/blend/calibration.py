@@ -43,7 +43,8 @@ class Standardisation:
 
     def unit(self, queries: Array) -> Array:
         """Queries `(m, k)` scaled so that their scores have deviation 1; a query that tells nothing apart is zero."""
-        variance = np.einsum("ij,jk,ik->i", queries, self.covariance, queries, dtype=np.float64)
+        exact = queries.astype(np.float64)
+        variance = ((exact @ self.covariance) * exact).sum(axis=1)
         scale = np.where(variance > 1e-18, 1.0 / np.sqrt(np.maximum(variance, 1e-18)), 0.0)
         return np.asarray(queries * scale[:, None], dtype=np.float32)
 

@@ -116,6 +116,11 @@ class BlendedTracks:
         self.user_vectors[rows] = user_track_vectors(behaviour, sound, shares, self.has_audio[rows])
         self.seed_vectors[rows] = seed_track_vectors(self.sides(rows))
 
+    def weigh(self, half_life: float) -> None:
+        """Weigh all tracks anew with another half-life; what is known of them stays."""
+        self.half_life = half_life
+        self.put(np.arange(len(self)))
+
     def _centred(self, rows: NDArray[np.int64]) -> tuple[Array, Array, Array]:
         """Factors and audio features less their means, features zero without audio, and cold shares."""
         has_audio = self.has_audio[rows]

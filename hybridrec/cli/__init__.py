@@ -8,7 +8,7 @@ from hybridrec.cli.answers import recommend, similar, status
 from hybridrec.cli.ears import map_library, train_encoder
 from hybridrec.cli.evaluate import evaluate
 from hybridrec.cli.ingest import ingest
-from hybridrec.cli.models import fit
+from hybridrec.cli.models import fit, tune
 from hybridrec.cli.serve import demo, serve
 from hybridrec.cli.shared import HonestGroup
 from hybridrec.cli.tokens import token
@@ -25,6 +25,7 @@ for _command in (
     ingest,
     train_encoder,
     fit,
+    tune,
     evaluate,
     map_library,
     recommend,

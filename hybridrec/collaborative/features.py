@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridrec.collaborative.metric import taste_metric
 from hybridrec.config import Placement, ProjectionConfig
 
 LIMIT = 4.0
@@ -23,59 +24,73 @@ class AudioFeatures:
     """The Nystroem map of a Gaussian kernel (Williams and Seeger 2001): `(n, d)` embeddings to `(n, l)` features.
 
     Inner products of features approximate exp(-|e - e'|^2 / (2 * width^2)) on
-    standardised embeddings, so that linear models of features follow regions of
-    sound, not only directions.
+    standardised embeddings that a metric has bent, so that linear models of features
+    follow regions of sound, not only directions.
 
     Attributes:
         mean, deviation: `(d,)` float32 of the tracks it was made from.
-        landmarks: `(l, d)` float32, standardised.
+        metric: `(d, d)` float32, see `taste_metric`.
+        landmarks: `(l, d)` float32, standardised and bent.
         root: `(l, l)` float32, inverse square root of the landmarks' kernel.
         width: in standardised units.
     """
 
     mean: NDArray[np.float32]
     deviation: NDArray[np.float32]
+    metric: NDArray[np.float32]
     landmarks: NDArray[np.float32]
     root: NDArray[np.float32]
     width: float
 
     @classmethod
-    def fit(cls, embeddings: NDArray[np.float32], config: ProjectionConfig, rng: np.random.Generator) -> AudioFeatures:
+    def fit(
+        cls,
+        embeddings: NDArray[np.float32],
+        config: ProjectionConfig,
+        rng: np.random.Generator,
+        *,
+        directions: NDArray[np.float32],
+        trust: NDArray[np.float64],
+    ) -> AudioFeatures:
         """Place landmarks among the tracks (by k-means: Zhang, Tsang and Kwok 2008) and measure their likeness.
 
         Args:
             embeddings: `(n, d)` float32; with n = 0 or d = 0 the features have length 0.
-            config: how many landmarks, at most n, how they are placed, and the width of
-                the kernel in typical distances between two tracks, sqrt(2 d).
+            config: how many landmarks, at most n, how they are placed, how far the space is
+                bent, and the width of the kernel in typical distances between two tracks, sqrt(2 d).
             rng: draws what is random in the placement.
+            directions: `(n, f)` of the same tracks' factors, less their mean.
+            trust: `(n,)` how much each direction is to be believed, 0 to 1.
         """
         n, dimensions = embeddings.shape
-        mean = embeddings.mean(axis=0) if n else np.zeros(dimensions)
-        deviation = np.maximum(embeddings.std(axis=0), 1e-6) if n else np.ones(dimensions)
+        mean = (embeddings.mean(axis=0) if n else np.zeros(dimensions)).astype(np.float32)
+        deviation = (np.maximum(embeddings.std(axis=0), 1e-6) if n else np.ones(dimensions)).astype(np.float32)
+        standard = _standardised(embeddings, mean, deviation)
+        metric = taste_metric(standard, directions, trust, config.metric_share)
+        count = min(config.landmarks, n if dimensions else 0)
+        places = _centres(standard @ metric, count, config.placement, rng)
         spread = config.width * max(1.0, float(np.sqrt(2.0 * dimensions)))
-        bare = cls(
-            mean.astype(np.float32), deviation.astype(np.float32), embeddings[:0], np.zeros((0, 0), np.float32), spread
-        )
-        places = _centres(
-            bare._standardised(embeddings), min(config.landmarks, n if dimensions else 0), config.placement, rng
-        )
         values, vectors = np.linalg.eigh(
             _kernel(places, places, spread).astype(np.float64) + JITTER * np.eye(len(places))
         )
         root = (vectors / np.sqrt(np.maximum(values, JITTER))).astype(np.float32)
-        return cls(bare.mean, bare.deviation, places, root, spread)
+        return cls(mean, deviation, metric, places, root, spread)
 
     def __call__(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """Features of `(n, d)` embeddings, `(n, l)` float32."""
-        return np.asarray(_kernel(self._standardised(embeddings), self.landmarks, self.width) @ self.root)
+        bent = _standardised(embeddings, self.mean, self.deviation) @ self.metric
+        return np.asarray(_kernel(bent, self.landmarks, self.width) @ self.root)
 
     @property
     def length(self) -> int:
         """How many features there are."""
         return len(self.landmarks)
 
-    def _standardised(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(np.clip((embeddings - self.mean) / self.deviation, -LIMIT, LIMIT), dtype=np.float32)
+
+def _standardised(
+    embeddings: NDArray[np.float32], mean: NDArray[np.float32], deviation: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    return np.asarray(np.clip((embeddings - mean) / deviation, -LIMIT, LIMIT), dtype=np.float32)
 
 
 def _centres(

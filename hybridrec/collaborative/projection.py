@@ -52,32 +52,35 @@ class Projection:
 
 
 def fit_projection(
-    audio_features: AudioFeatures,
-    features: Array,
+    embeddings: Array,
     factors: Array,
     support: NDArray[np.int64],
     config: ProjectionConfig,
+    rng: np.random.Generator,
 ) -> Projection:
-    """Learn both maps from the tracks that can be heard.
+    """Learn the audio features and both maps from the tracks that can be heard.
 
     The map to factors is a ridge regression to their *directions*: popularity lives
     in the length of factors, and sound cannot know it. A track counts by
     support / (support + trust).
 
     Args:
-        audio_features: the map that made `features`.
-        features: `(n, l)` float32 of tracks with audio.
+        embeddings: `(n, d)` float32 of tracks with audio.
         factors: `(n, f)` float32 of the same tracks, anything where the support is 0.
         support: `(n,)` int64 listeners of the same tracks.
         config: the settings.
+        rng: draws what is random in the features.
     """
     lengths = np.linalg.norm(factors, axis=1)
     trust = np.where((support > 0) & (lengths > 0), support / np.maximum(support + config.trust, 1e-9), 0.0)
     directions = factors / np.maximum(lengths, 1e-9)[:, None]
     centre = (trust[:, None] * directions).sum(axis=0) / max(float(trust.sum()), 1e-9)
+    directions = np.asarray(directions - centre, dtype=np.float32)
+    audio_features = AudioFeatures.fit(embeddings, config, rng, directions=directions, trust=trust)
+    features = audio_features(embeddings)
     weighted = features.astype(np.float64) * trust[:, None]
     eye = np.eye(features.shape[1])
-    weights = np.linalg.solve(weighted.T @ features + config.ridge * eye, weighted.T @ (directions - centre))
+    weights = np.linalg.solve(weighted.T @ features + config.ridge * eye, weighted.T @ directions)
     gram = features.T.astype(np.float64) @ features
     solver = np.linalg.inv(gram + config.taste_ridge * eye)
     return Projection(audio_features, weights.astype(np.float32), solver.astype(np.float32), config.popularity_discount)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 Figures = NDArray[np.float64]
+Rows = NDArray[np.int64]
 
-ALL_TRACKS = "all"
+NOTHING = -1
+"""Stands in a ranking where no further track can be scored."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,17 @@ class Hits:
         """The share of the held-out tracks that stand in the first k places."""
         return self._where_wanted(self.places.sum(axis=1), self.wanted)
 
+    def average_precision(self) -> Figures:
+        """Precision at each hit among the first k places, averaged over all that was to be found; its mean is MAP@k."""
+        ranks = np.arange(1, self.places.shape[1] + 1)
+        precision = np.cumsum(self.places, axis=1) / ranks
+        return self._where_wanted((precision * self.places).sum(axis=1), self.wanted)
+
+    def reciprocal_rank(self) -> Figures:
+        """1 / the place of the first hit, 0 if none is among the first k; its mean is MRR."""
+        ranks = np.arange(1, self.places.shape[1] + 1)
+        return self._where_wanted((self.places / ranks).max(axis=1, initial=0.0), self.wanted > 0)
+
     def hit_rate(self) -> Figures:
         """1 if any held-out track stands in the first k places, else 0."""
         return self._where_wanted(self.places.any(axis=1), self.wanted > 0)
@@ -48,45 +59,26 @@ class Hits:
         return figures
 
 
-def hits_at_k(scores: NDArray[np.float32], wanted: NDArray[np.bool_], k: int) -> Hits:
-    """Rank by score and mark what was to be found.
+def top_tracks(scores: NDArray[np.float32], k: int) -> Rows:
+    """The tracks of the highest scores, best first.
 
     Args:
         scores: `(n_users, n_tracks)` float32; -inf for what must not be ranked. Equal
             scores are ordered arbitrarily, but every time alike.
-        wanted: `(n_users, n_tracks)` bool, the held-out tracks.
-        k: places of the ranking that count; at most n_tracks are used.
+        k: how many; at most n_tracks are given.
+
+    Returns:
+        `(n_users, k)` int64 rows of tracks, `NOTHING` where no more can be ranked.
     """
     k = min(k, scores.shape[1])
     top = np.argpartition(-scores, k - 1, axis=1)[:, :k] if k else np.zeros((len(scores), 0), dtype=np.int64)
     top_scores = np.take_along_axis(scores, top, axis=1)
     order = np.argsort(-top_scores, axis=1, kind="stable")
-    ranked = np.take_along_axis(wanted, top, axis=1) & np.isfinite(top_scores)
-    return Hits(np.take_along_axis(ranked, order, axis=1), wanted.sum(axis=1))
+    ranked = np.where(np.isfinite(top_scores), top, NOTHING)
+    return np.take_along_axis(ranked, order, axis=1)
 
 
-def hits_by_bucket(
-    scores: NDArray[np.float32],
-    train: sp.csr_matrix,
-    held_out: sp.csr_matrix,
-    buckets: Mapping[str, NDArray[np.int64]],
-    k: int = 20,
-) -> dict[str, Hits]:
-    """Hits among all tracks, under the name `all`, and among those of each bucket.
-
-    The figure of a bucket is that of a ranking *within* the bucket: only its tracks
-    are ranked, and only its held-out plays are wanted. In a ranking of everything,
-    tracks that few have played almost never reach the first places, whoever ranks them:
-    the figure would say how popular the bucket is, not how well its tracks are told apart.
-
-    Args:
-        scores: `(n_users, n_tracks)` float32, -inf for what cannot be scored.
-        train: CSR `(n_users, n_tracks)`, what users are known to have met; it is not ranked.
-        held_out: CSR `(n_users, n_tracks)`; its positive confidences are what is wanted.
-        buckets: rows of tracks, `(n,)` int64, by name.
-        k: places that count.
-    """
-    unseen = np.where(train.toarray() != 0, np.float32(-np.inf), scores)
-    wanted = held_out.toarray() > 0
-    within = {name: hits_at_k(unseen[:, rows], wanted[:, rows], k) for name, rows in buckets.items()}
-    return {ALL_TRACKS: hits_at_k(unseen, wanted, k), **within}
+def hits_among(top: Rows, wanted: NDArray[np.bool_]) -> Hits:
+    """Mark what was to be found in rankings `(n_users, k)`, `wanted` being `(n_users, n_tracks)` bool."""
+    places = np.take_along_axis(wanted, np.maximum(top, 0), axis=1) & (top != NOTHING)
+    return Hits(places, wanted.sum(axis=1))

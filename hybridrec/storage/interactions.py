@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Table, func, select
 
 from hybridrec.data.ids import IdMap
-from hybridrec.data.interactions import build_interactions
+from hybridrec.data.play_table import PlayTable
 from hybridrec.storage import schema
 from hybridrec.storage.database import Database, among
 from hybridrec.storage.plays import EFFECTIVE_WEIGHT
@@ -25,12 +26,17 @@ class Interactions:
     Attributes:
         user_ids: the users, by row of the matrix.
         track_ids: the tracks, by column of the matrix.
-        matrix: CSR `(n_users, n_tracks)` float32 confidences, see `build_interactions`.
+        plays: one by one, with their times.
     """
 
     user_ids: IdMap
     track_ids: IdMap
-    matrix: sp.csr_matrix
+    plays: PlayTable
+
+    @cached_property
+    def matrix(self) -> sp.csr_matrix:
+        """CSR `(n_users, n_tracks)` float32 confidences, the plays summed up."""
+        return self.plays.interactions()
 
 
 class InteractionStore:
@@ -44,15 +50,17 @@ class InteractionStore:
         with self._database.read() as connection:
             user_ids, user_keys = _ids(connection, schema.users)
             track_ids, track_keys = _ids(connection, schema.tracks)
-            rows = connection.execute(select(plays.user_key, plays.track_key, EFFECTIVE_WEIGHT)).all()
-        told = np.fromiter(chain.from_iterable(rows), dtype=np.float64, count=3 * len(rows)).reshape(-1, 3)
-        matrix = build_interactions(
-            np.searchsorted(user_keys, told[:, 0].astype(np.int64)),
-            np.searchsorted(track_keys, told[:, 1].astype(np.int64)),
-            told[:, 2],
+            told = select(plays.user_key, plays.track_key, plays.played_at, EFFECTIVE_WEIGHT)
+            rows = connection.execute(told).all()
+        columns = np.fromiter(chain.from_iterable(rows), dtype=np.float64, count=4 * len(rows)).reshape(-1, 4)
+        table = PlayTable(
+            np.searchsorted(user_keys, columns[:, 0].astype(np.int64)),
+            np.searchsorted(track_keys, columns[:, 1].astype(np.int64)),
+            np.where(columns[:, 2] == schema.UNKNOWN_TIME, np.nan, columns[:, 2]),
+            columns[:, 3],
             shape=(len(user_ids), len(track_ids)),
         )
-        return Interactions(user_ids, track_ids, matrix)
+        return Interactions(user_ids, track_ids, table)
 
     def support(self, track_ids: Collection[str] | None = None) -> dict[str, int]:
         """How many distinct users have played each track; skips do not count.

@@ -1,65 +1,109 @@
-"""The blend beside what it has to beat, on plays that none of them has seen."""
+"""The blend beside what it has to beat, on plays that none of them has seen and nothing was chosen on."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridrec.blend.weighting import user_query_vectors
 from hybridrec.data.splits import Split
-from hybridrec.evaluation.baselines import ease_scores, popularity_scores
-from hybridrec.evaluation.metrics import Hits, hits_by_bucket
-from hybridrec.recommender import HybridRecommender
+from hybridrec.evaluation.quality import Quality, Rows
+from hybridrec.workflows.contenders import Contender, choose, contenders
+from hybridrec.workflows.tune import asked_users, search, steps, validation_cuts
+from hybridrec.workflows.tuning import Tuning
+from hybridrec.workflows.workbench import Workbench, blended
 
-BLEND, ALS, AUDIO_ONLY, EASE, POPULARITY = "blend", "ALS", "audio only", "EASE", "popularity"
-Scores = NDArray[np.float32]
-
-
-def fit_blend(split: Split, item_embeddings: NDArray[np.floating] | None, *, seed: int) -> HybridRecommender:
-    """A recommender with default settings, fitted to the training part."""
-    model = HybridRecommender(random_state=seed)
-    model.fit(split.train, show_progress=False, item_embeddings=item_embeddings)
-    return model
+BLEND, SOUND_ONLY, SHUFFLED = "hybridrec", "hybridrec, sound only", "hybridrec, audio shuffled"
 
 
-def user_scores(model: HybridRecommender, audio_weight: float | None = None) -> Scores:
-    """What `recommend` ranks by, for all users and tracks at once.
+@dataclass(frozen=True)
+class Judged:
+    """A recommender on the held-out part.
 
-    Returns:
-        `(n_users, n_tracks)` float32, -inf for tracks of which nothing is known.
+    Attributes:
+        quality: for the same users as all others.
+        setting: what was chosen for it on validation, in words.
+        tried: among how many settings.
     """
-    tastes = model.fitted.tastes(model.user_factors, model.fitted.user_sounds)
-    scores = user_query_vectors(tastes, model.audio_share(audio_weight)) @ model.tracks.user_vectors.T
-    return np.where(model.tracks.scorable, scores, np.float32(-np.inf))
+
+    quality: Quality
+    setting: str
+    tried: int
 
 
-def hybrid_hits(split: Split, model: HybridRecommender, k: int = 20) -> dict[str, dict[str, Hits]]:
-    """Hits of the blend and of each of its sides alone, by bucket.
+@dataclass(frozen=True)
+class Comparison:
+    """One split, and what each recommender makes of it.
 
-    ALS is the model's own factors, so that what sound adds is all that differs.
+    Attributes:
+        judged: by name, ours first.
+        tuning: what was chosen for ours.
     """
-    scores = {
-        BLEND: user_scores(model),
-        ALS: model.user_factors @ model.item_factors.T,
-        AUDIO_ONLY: user_scores(model, 1.0),
-    }
-    return {name: _hits(split, found, k) for name, found in scores.items()}
+
+    judged: dict[str, Judged]
+    tuning: Tuning
 
 
-def baseline_hits(split: Split, k: int = 20) -> dict[str, dict[str, Hits]]:
-    """Hits of EASE and of popularity, by bucket."""
-    scores = {EASE: ease_scores(split.train), POPULARITY: popularity_scores(split.train)}
-    return {name: _hits(split, found, k) for name, found in scores.items()}
+class Contest:
+    """All recommenders on one split, each tuned on the same validation cuts of its training part.
 
+    Args:
+        split: what is learnt and chosen from, and what is judged on.
+        embeddings: `(n_tracks, d)`, a row of NaN without audio; None where no track has any.
+        users: who is judged, rows `(m,)`; None takes those who have something to find, or a sample of them.
+        seed: of the cuts, of fitting and of shuffling.
 
-def fold_error(model: HybridRecommender, audio_weight: float, users: NDArray[np.int64]) -> float:
-    """The most that a score of the one folded search differs from the same score computed side by side."""
-    fitted, rows = model.fitted, np.flatnonzero(model.tracks.scorable)
-    folded = user_scores(model, audio_weight)[np.ix_(users, rows)]
-    tastes = [fitted.tastes(model.user_factors[[u]], fitted.user_sounds[[u]]) for u in users]
-    parts = [model.tracks.user_parts(taste, rows, audio_weight) for taste in tastes]
-    return float(np.abs(folded - np.array([part.audio + part.behaviour for part in parts])).max())
+    Raises:
+        NotReady: if the training part is too small to hold something out of it.
+    """
 
+    def __init__(
+        self, split: Split, embeddings: NDArray[np.floating] | None, *, users: Rows | None = None, seed: int
+    ) -> None:
+        self._cuts = validation_cuts(split.train, embeddings, seed=seed)
+        self._asked = asked_users([cut.split for cut in self._cuts])
+        self._final = Workbench(split, embeddings, seed=seed)
+        self._judged_users = asked_users([split]) if users is None else users
+        self._contenders = contenders(self._final)
 
-def _hits(split: Split, scores: Scores, k: int) -> dict[str, Hits]:
-    return hits_by_bucket(scores, split.train, split.held_out, split.buckets(), k)
+    @property
+    def steps(self) -> int:
+        """How often `run` calls `done`."""
+        tried = sum(len(each.settings) for each in self._contenders) * len(self._cuts) + len(self._contenders)
+        return tried + steps(self._cuts[0]) * (2 if self._final.has_audio else 1)
+
+    def run(self, done: Callable[[], None]) -> Comparison:
+        """Choose for each recommender on validation, fit it to the whole training part, and judge it.
+
+        Args:
+            done: called after each step.
+        """
+        tuning = search(self._cuts, done=done)
+        judged = {BLEND: self._ours(self._final, tuning)}
+        if self._final.has_audio:
+            judged[SOUND_ONLY] = self._ours(self._final, tuning, audio_share=1.0)
+            judged[SHUFFLED] = self._shuffled(done)
+        judged |= {contender.name: self._theirs(contender, done) for contender in self._contenders}
+        return Comparison(judged, tuning)
+
+    def _ours(self, bench: Workbench, tuning: Tuning, audio_share: float | None = None) -> Judged:
+        fitted = bench.fitted(tuning.collaborative, tuning.projection, tuning.blend.half_life)
+        share = tuning.blend.audio_share if audio_share is None else audio_share
+        quality = bench.measure(blended(fitted, share), self._judged_users)
+        return Judged(quality, tuning.in_words(), len(tuning.trials))
+
+    def _shuffled(self, done: Callable[[], None]) -> Judged:
+        """The control: the same, tuned anew, each track having the sound of another."""
+        sounds = self._final.embeddings
+        assert sounds is not None
+        others = sounds[np.random.default_rng(self._final.seed).permutation(len(sounds))]
+        tuning = search([cut.with_audio(others) for cut in self._cuts], done=done)
+        return self._ours(self._final.with_audio(others), tuning)
+
+    def _theirs(self, contender: Contender, done: Callable[[], None]) -> Judged:
+        choice = choose(contender, self._cuts, self._asked, done)
+        quality = self._final.measure(choice.setting.fit(self._final), self._judged_users)
+        done()
+        return Judged(quality, choice.setting.words, choice.tried)

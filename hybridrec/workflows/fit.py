@@ -16,6 +16,7 @@ from hybridrec.data.ids import IdMap
 from hybridrec.errors import LibraryError, NotReady
 from hybridrec.recommender import HybridRecommender
 from hybridrec.storage.library import Library
+from hybridrec.workflows.tuning import Tuning, tuned
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class FitReport:
         version: of the model that is now current.
         users, tracks: how many rows the model has.
         heard, cold: tracks with audio, and tracks that nobody played.
+        tuning: version of the tuning whose settings were used, or None for the defaults.
+        other_ears: whether that tuning was made with other ears, so that `tune` should run again.
         seconds: how long it took.
     """
 
@@ -34,6 +37,8 @@ class FitReport:
     tracks: int
     heard: int
     cold: int
+    tuning: int | None
+    other_ears: bool
     seconds: float
 
 
@@ -49,8 +54,8 @@ def fit(
 
     Args:
         library: an open library.
-        collaborative: settings of ALS; None takes the defaults.
-        blend: settings of the weighting layer; None takes the defaults.
+        collaborative: settings of ALS; None takes what `tune` chose, or else the defaults.
+        blend: settings of the weighting layer; None likewise.
         seed: same seed, same model.
         show_progress: draw a bar.
 
@@ -63,7 +68,8 @@ def fit(
         raise NotReady("there is nothing to fit: the library has no tracks", fix="ingest audio or plays first")
     ears = library.ears()
     embeddings = None if ears is None else align(library.embeddings(ears), known.track_ids)
-    model = HybridRecommender(collaborative, blend=blend, random_state=seed)
+    stored = library.current("tuning")
+    model = _recommender(tuned(library), collaborative, blend, seed)
     model.fit(known.matrix, show_progress=show_progress, item_embeddings=embeddings)
     support = model.tracks.support
     counts = {
@@ -72,10 +78,23 @@ def fit(
         "heard": int(model.tracks.has_audio.sum()),
         "cold": int((support == 0).sum()),
     }
-    summary = {**counts, "seed": seed, "blend": model.blend.to_dict()}
+    tuning = None if stored is None else stored.version
+    summary = {**counts, "tuning": tuning, "seed": seed, "blend": model.blend.to_dict()}
     summary["collaborative"] = model.fitted.collaborative.to_dict()
     version = library.save_artefact("model", _to_bytes(model, known.track_ids), ears or "", summary)
-    return FitReport(version=version, **counts, seconds=time.monotonic() - begin)
+    other_ears = stored is not None and stored.fingerprint != (ears or "")
+    seconds = time.monotonic() - begin
+    return FitReport(version=version, **counts, tuning=tuning, other_ears=other_ears, seconds=seconds)
+
+
+def _recommender(
+    chosen: Tuning | None, collaborative: CollaborativeConfig | None, blend: BlendConfig | None, seed: int
+) -> HybridRecommender:
+    """A recommender with the settings that are given, else those that `tune` chose, else the defaults."""
+    if chosen is None:
+        return HybridRecommender(collaborative, blend=blend, random_state=seed)
+    collaborative, blend = collaborative or chosen.collaborative, blend or chosen.blend
+    return HybridRecommender(collaborative, chosen.projection, blend, random_state=seed)
 
 
 def align(embeddings: Embeddings, track_ids: IdMap) -> NDArray[np.float32]:
