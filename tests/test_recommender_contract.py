@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -217,6 +218,26 @@ def test_an_unfitted_model_is_saved_loaded_and_says_what_to_do() -> None:
     assert again.collaborative.factors == 7
     with pytest.raises(NotReady, match="call fit first"):
         again.recommend(0, checkerboard()[0])
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda model: model.recommend([0, 1], checkerboard()[[0, 1]]),
+        lambda model: model.similar_items(0),
+        lambda model: model.similar_users(0),
+        lambda model: model.recalculate_user(0, checkerboard()[0]),
+        lambda model: model.recalculate_item(0, checkerboard()[0]),
+        lambda model: model.partial_fit_users([0], checkerboard()[0]),
+        lambda model: model.user_factors,
+    ],
+    ids=["recommend", "similar items", "similar users", "fold in", "fold an item in", "partial fit", "factors"],
+)
+def test_an_unfitted_model_says_what_to_do_whatever_it_is_asked(ask: Callable[[Model], object]) -> None:
+    model = pickle.loads(pickle.dumps(HybridRecommender()))
+    assert not model.is_fitted
+    with pytest.raises(NotReady, match="call fit first"):
+        ask(model)
 
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:

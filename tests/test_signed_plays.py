@@ -1,0 +1,65 @@
+"""Skips and dislikes push down what is like them, likes push it up: shown by the order of the answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hybridrec.data.plays import Play
+from hybridrec.service import RecommendationService
+
+USER = "listener"
+AUDIO_WEIGHTS = pytest.mark.parametrize("audio_weight", [0.0, 0.15, 1.0], ids=["plays alone", "blended", "sound alone"])
+
+
+def mean_place(service: RecommendationService, style: str, audio_weight: float) -> float:
+    """Where the tracks of a style stand on average among all that the listener has not met; 0 is first."""
+    hits = service.recommend(USER, 40, audio_weight=audio_weight).hits
+    played = [hit.track.id for hit in hits if hit.support > 0 and hit.track.id.split("-")[1] not in ("03", "04")]
+    return float(np.mean([place for place, id_ in enumerate(played) if id_.startswith(style)]))
+
+
+def tell(service: RecommendationService, track: str, weight: float | None = None) -> None:
+    service.add_plays([Play(USER, track, played_at=1_750_000_000.0, weight=weight)])
+
+
+@pytest.fixture
+def undecided(service: RecommendationService) -> RecommendationService:
+    """A service that knows of a listener one play of each style."""
+    tell(service, "calm-04")
+    tell(service, "loud-04")
+    return service
+
+
+def ranked_styles(service: RecommendationService, audio_weight: float) -> list[str]:
+    """The two styles, the one that stands higher first."""
+    return sorted(["calm", "loud"], key=lambda style: mean_place(service, style, audio_weight))
+
+
+@AUDIO_WEIGHTS
+def test_a_like_brings_up_what_is_like_it(undecided: RecommendationService, audio_weight: float) -> None:
+    _, behind = ranked_styles(undecided, audio_weight)
+    before = mean_place(undecided, behind, audio_weight)
+    tell(undecided, f"{behind}-03", weight=5.0)
+    assert mean_place(undecided, behind, audio_weight) < before
+
+
+@AUDIO_WEIGHTS
+def test_a_skip_pushes_down_what_is_like_it(undecided: RecommendationService, audio_weight: float) -> None:
+    ahead, _ = ranked_styles(undecided, audio_weight)
+    before = mean_place(undecided, ahead, audio_weight)
+    tell(undecided, f"{ahead}-03", weight=-1.0)
+    assert mean_place(undecided, ahead, audio_weight) > before
+
+
+def test_a_skip_and_a_like_of_the_same_track_pull_apart(undecided: RecommendationService) -> None:
+    tell(undecided, "calm-03", weight=-3.0)
+    skipped = mean_place(undecided, "calm", 0.15)
+    undecided.add_plays([Play(USER, "calm-03", played_at=1_750_000_001.0, weight=8.0)])
+    assert mean_place(undecided, "calm", 0.15) < skipped
+
+
+def test_a_skip_gives_a_track_no_support(service: RecommendationService) -> None:
+    tell(service, "calm-18", weight=-1.0)
+    (hit,) = [hit for hit in service.recommend("user-00", 40).hits if hit.track.id == "calm-18"]
+    assert (hit.support, hit.audio_weight) == (0, 1.0)
