@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from hybridrec.blend.tracks import Parts
 from hybridrec.blend.weighting import Sides
+from hybridrec.config import AudioLimits
 from hybridrec.data.embeddings import unit_length
 from hybridrec.data.listens import Listen
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
-from hybridrec.errors import Conflict, NotFound
+from hybridrec.errors import Conflict, InvalidInput, LibraryError, NotFound
 from hybridrec.index.exact import UNRANKED
 from hybridrec.live_model import LiveModel
 from hybridrec.storage.embeddings import HeardTrack
@@ -31,7 +32,11 @@ from hybridrec.storage.plays import PlaysAdded, UserSummary
 
 if TYPE_CHECKING:
     from hybridrec.audio.tags import Tags
-    from hybridrec.workflows.ears import Ears, Heard
+    from hybridrec.workflows.ears import Heard
+    from hybridrec.workflows.hearing_pool import HeardFile, HearingPool
+
+UPLOAD_SECONDS = 30.0
+"""How long the hearing of one upload may take; others wait meanwhile."""
 
 Basis = Literal["behaviour", "audio", "popularity", "track"]
 
@@ -103,16 +108,23 @@ class RecommendationService:
 
     Args:
         library: an open library; closed by `close`.
+        limits: what a file may ask that somebody wants heard.
     """
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, limits: AudioLimits | None = None) -> None:
         self.library = library
         self._lock = threading.RLock()
         self._live = LiveModel(library)
-        self._ears: Ears | None = None
+        self._limits = limits or AudioLimits(max_hearing_seconds=UPLOAD_SECONDS)
+        self._hearing = threading.Lock()
+        self._pool: tuple[HearingPool, str] | None = None
 
     def close(self) -> None:
-        """Close the library."""
+        """Close the library, and end the process that hears."""
+        with self._hearing:
+            if self._pool is not None:
+                self._pool[0].close()
+                self._pool = None
         self.library.close()
 
     def __enter__(self) -> Self:
@@ -172,7 +184,7 @@ class RecommendationService:
             AudioError: if the file cannot be heard.
             NotReady: if the library's vectors were made elsewhere, so that no encoder goes with them.
         """
-        heard = self._hear(path)
+        _, heard, _ = self._hear(path)
         with self._caught_up() as live:
             return self._similar(live, _unplayed(heard.embedding, live), n, None, leave_out=[])
 
@@ -216,8 +228,6 @@ class RecommendationService:
             NotReady: if the library's vectors were made elsewhere, so that no encoder goes with them.
             Conflict: if the id is taken by other audio.
         """
-        from hybridrec.audio.tags import read_tags
-
         content_hash = _sha256(path)
         known = self.library.track_by_hash(content_hash)
         if known is not None:
@@ -225,10 +235,10 @@ class RecommendationService:
         id_ = details.id or content_hash[:16]
         if self._is_taken(id_):
             raise Conflict("the id belongs to a track with other audio", got=id_, fix="choose another id")
-        ears, heard = self._ears_of_library(), self._hear(path)
+        file, heard, fingerprint = self._hear(path, details.filename)
         kept = self._keep(path, content_hash)
-        track = _described(id_, details, read_tags(path, details.filename), heard.duration_seconds, kept, content_hash)
-        self.library.put_heard([HeardTrack(track, None, ears.fingerprint, heard.embedding)])
+        track = _described(id_, details, file.tags, heard.duration_seconds, kept, content_hash)
+        self.library.put_heard([HeardTrack(track, None, fingerprint, heard.embedding)])
         return self.library.track(id_), True
 
     def add_plays(self, plays: Sequence[Play]) -> PlaysAdded:
@@ -343,19 +353,30 @@ class RecommendationService:
             self._live = self._live.catch_up()
             yield self._live
 
-    def _ears_of_library(self) -> Ears:
-        from hybridrec.workflows.ears import ensure_ears, library_ears  # hearing needs torch, answering does not
+    def _hear(self, path: Path, called: str = "") -> tuple[HeardFile, Heard, str]:
+        """A file as a process of its own hears it, and the fingerprint of the ears it has."""
+        with self._hearing:
+            pool, fingerprint = self._hearing_pool()
+            file, heard = pool.hear_one(path, called)
+        return file, heard, fingerprint
+
+    def _hearing_pool(self) -> tuple[HearingPool, str]:
+        from hybridrec.workflows.ears import ears_in_use, ensure_ears  # hearing needs torch, answering does not
+        from hybridrec.workflows.hearing_pool import HearingPool
 
         if self.library.ears() is None:
             ensure_ears(self.library)
         fingerprint = self.library.ears()
-        with self._lock:
-            if self._ears is None or self._ears.fingerprint != fingerprint:
-                self._ears = library_ears(self.library)
-            return self._ears
-
-    def _hear(self, path: Path) -> Heard:
-        return self._ears_of_library().hear(path)
+        assert fingerprint is not None
+        if self._pool is None or self._pool[1] != fingerprint:
+            if self._pool is not None:
+                self._pool[0].close()
+            try:
+                self._pool = HearingPool(ears_in_use(self.library), self._limits, frozenset(), 1), fingerprint
+            except InvalidInput as error:
+                fix = "run `hybridrec train-encoder`"
+                raise LibraryError("the library's encoder cannot be used", got=str(error), fix=fix) from error
+        return self._pool
 
     def _is_taken(self, id_: str) -> bool:
         known = self.library.tracks([id_]).get(id_)

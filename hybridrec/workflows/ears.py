@@ -88,17 +88,26 @@ def library_ears(library: Library) -> Ears:
         NotReady: if the library has no encoder, or goes by vectors that its encoder did not make.
         LibraryError: if the encoder is damaged, or newer than this program.
     """
+    try:
+        return Ears.from_checkpoint(ears_in_use(library))
+    except InvalidInput as error:
+        fix = "run `hybridrec train-encoder`"
+        raise LibraryError("the library's encoder cannot be used", got=str(error), fix=fix) from error
+
+
+def ears_in_use(library: Library) -> bytes:
+    """The checkpoint of the encoder that made a library's embeddings.
+
+    Raises:
+        NotReady: if the library has no encoder, or goes by vectors that its encoder did not make.
+    """
     current = library.current("encoder")
     if current is None:
         raise NotReady("the library has no encoder", fix="run `hybridrec ingest audio` or `hybridrec train-encoder`")
     if current.fingerprint != library.ears():
         fix = "run `hybridrec ingest audio` with its encoder"
         raise NotReady("the library's embeddings were made by other ears than its encoder", got=library.ears(), fix=fix)
-    try:
-        return Ears.from_checkpoint(library.artefact_bytes("encoder", current.version))
-    except InvalidInput as error:
-        fix = "run `hybridrec train-encoder`"
-        raise LibraryError("the library's encoder cannot be used", got=str(error), fix=fix) from error
+    return library.artefact_bytes("encoder", current.version)
 
 
 def ensure_ears(library: Library) -> bytes:

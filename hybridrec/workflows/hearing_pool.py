@@ -1,10 +1,11 @@
-"""Many files heard at once, each core with ears of its own; a file that kills its process harms no other."""
+"""Files heard in processes of their own, within limits of time and memory; what kills its process harms no other."""
 
 from __future__ import annotations
 
 import hashlib
 import multiprocessing
 import os
+import resource
 import signal
 import threading
 from collections import deque
@@ -45,7 +46,7 @@ class HeardFile:
         size_bytes, mtime_ns, content_hash: how it looked; the hash is hex SHA-256.
         tags: what it says of itself.
         heard: what was heard; None if that was not needed or not possible.
-        why: the reason if it could not be heard.
+        error: why it could not be heard.
         stage_seconds: processor time by stage.
     """
 
@@ -55,8 +56,13 @@ class HeardFile:
     content_hash: str = ""
     tags: Tags = field(default_factory=lambda: Tags(""))
     heard: Heard | None = None
-    why: str = ""
+    error: AudioError | None = None
     stage_seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def why(self) -> str:
+        """The reason in words if it could not be heard, or empty."""
+        return "" if self.error is None else str(self.error)
 
 
 class HearingPool:
@@ -97,6 +103,35 @@ class HearingPool:
             else:
                 yield heard
 
+    def hear_one(self, path: Path, called: str = "") -> tuple[HeardFile, Heard]:
+        """What one file is and sounds like; not to be used from several threads at once.
+
+        Args:
+            path: the file.
+            called: the name to make a title of, where the path's own says nothing.
+
+        Raises:
+            AudioError: if it cannot be heard, or not within the limits.
+        """
+        try:
+            future = self._pool.submit(_hear_file, path, called)
+        except BrokenProcessPool:  # somebody ended the process while it had nothing to do
+            self._restart(1)
+            future = self._pool.submit(_hear_file, path, called)
+        try:
+            file = future.result()
+        except BrokenProcessPool:
+            self._restart(1)
+            raise _fatal(path) from None
+        if file.error is not None:
+            raise file.error
+        assert file.heard is not None
+        return file, file.heard
+
+    def close(self) -> None:
+        """End the processes."""
+        self._pool.shutdown(cancel_futures=True)
+
     def _one_by_one(self, suspects: list[Path]) -> Iterator[HeardFile]:
         """Hear files one at a time, so that one that kills its process is known by it."""
         self._restart(1)
@@ -104,7 +139,7 @@ class HearingPool:
             try:
                 heard = self._submit(path).result()
             except BrokenProcessPool:
-                heard = HeardFile(path, why=f"{path.name}: the process that heard it died; get the file again")
+                heard = HeardFile(path, error=_fatal(path))
                 self._restart(1)
             yield heard
         if self._workers > 1:
@@ -134,7 +169,12 @@ class HearingPool:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, t: TracebackType | None) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        self.close()
+
+
+def _fatal(path: Path) -> AudioError:
+    what = f"{path.name}: the process that heard it died, for it took too long or too much memory or broke a decoder"
+    return AudioError(what, fix="get the file again, or convert it")
 
 
 def _process_context() -> BaseContext:
@@ -163,6 +203,14 @@ def _start_worker(
     _Worker.ears = Ears.from_checkpoint(ears_bytes, limits)
     _Worker.limits, _Worker.known = limits, known
     _silence_decoders()
+    _bound_memory(limits.max_memory_bytes)
+
+
+def _bound_memory(more_bytes: int) -> None:
+    """Let the process have so much more address space than it has now; what asks for more gets a MemoryError."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * os.sysconf("SC_PAGE_SIZE") + more_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def _silence_decoders() -> None:
@@ -180,25 +228,27 @@ def _leave_with_parent() -> None:
     os._exit(1)
 
 
-def _hear_file(path: Path) -> HeardFile:
+def _hear_file(path: Path, called: str = "") -> HeardFile:
+    """Hear a file, or be ended by the alarm: even a decoder that hangs in C cannot put it off."""
+    signal.setitimer(signal.ITIMER_REAL, _Worker.limits.max_hearing_seconds)
     try:
-        return _heard(path)
+        return _heard(path, called)
     except AudioError as error:
-        why = str(error)
+        return HeardFile(path, error=error)
     except OSError as error:
-        why = f"{path.name}: cannot be read ({error.strerror})"
+        return HeardFile(path, error=AudioError(f"{path.name}: cannot be read ({error.strerror})"))
     except Exception as error:  # one odd file must never stop the others
-        why = f"{path.name}: {type(error).__name__}: {error}"
-    return HeardFile(path, why=why)
+        return HeardFile(path, error=AudioError(f"{path.name}: {type(error).__name__}: {error}"))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _heard(path: Path) -> HeardFile:
+def _heard(path: Path, called: str) -> HeardFile:
     check_file(path, _Worker.limits)
     with path.open("rb") as file:
         facts = os.fstat(file.fileno())
         content_hash = hashlib.file_digest(file, "sha256").hexdigest()
     clock = StageClock()
     heard = None if content_hash in _Worker.known else _Worker.ears.hear(path, clock)
-    return HeardFile(
-        path, facts.st_size, facts.st_mtime_ns, content_hash, read_tags(path), heard, stage_seconds=clock.seconds
-    )
+    tags = read_tags(path, called)
+    return HeardFile(path, facts.st_size, facts.st_mtime_ns, content_hash, tags, heard, stage_seconds=clock.seconds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jsonschema
@@ -52,14 +52,18 @@ class CheckedClient(FlaskClient):
 
 
 @pytest.fixture
-def connect() -> Callable[..., CheckedClient]:
-    """Makes a client of a service, under other settings if they are given."""
+def connect() -> Iterator[Callable[..., CheckedClient]]:
+    """Makes a client of a service, under other settings if they are given; the service is closed in the end."""
+    services: list[RecommendationService] = []
 
     def connect(service: RecommendationService, settings: ApiSettings | None = None) -> CheckedClient:
+        services.append(service)
         app = create_app(service, settings=settings)
         return CheckedClient(app, app.response_class)
 
-    return connect
+    yield connect
+    for service in services:
+        service.close()
 
 
 @pytest.fixture

@@ -1,0 +1,183 @@
+"""Broken and hostile files: whatever is in them, they cost no more than the limits, and harm nobody else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import struct
+import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from audio_files import WRITERS, melody
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+
+from hybridrec.config import AudioConfig, AudioLimits, EncoderConfig
+from hybridrec.encoder.checkpoint import Checkpoint
+from hybridrec.encoder.model import new_encoder
+from hybridrec.errors import AudioError
+from hybridrec.workflows.hearing_pool import HearingPool
+
+BROKEN_FILES = int(os.environ.get("HYBRIDREC_BROKEN_FILES", "300"))
+"""How many broken files are heard; 2000 make a thorough run."""
+
+MOST_GROWTH_BYTES = 100_000_000
+Damage = tuple[str, float, bytes]
+
+
+def untrained() -> bytes:
+    """Ears that hear nothing sensible, which is all that is needed here."""
+    return Checkpoint.of(new_encoder(EncoderConfig(), 96, seed=0), AudioConfig()).to_bytes()
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[HearingPool]:
+    with HearingPool(untrained(), AudioLimits(max_hearing_seconds=60), frozenset(), 1) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """A little music in every format."""
+    place = tmp_path_factory.mktemp("songs")
+    return {kind: write(place / f"song.{kind}", melody(2.0)).read_bytes() for kind, write in WRITERS.items()}
+
+
+def process_of(pool: HearingPool) -> int:
+    return pool._pool.submit(os.getpid).result()
+
+
+def memory_of(process: int, name: str) -> int:
+    """A figure of /proc/PID/status, in bytes."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+
+def damaged(content: bytes, damages: list[Damage]) -> bytes:
+    """A file after damages, each at a share of its length."""
+    for kind, share, noise in damages:
+        at = int(share * len(content))
+        if kind == "cut":
+            content = content[: at + 1]
+        elif kind == "overwrite":
+            content = content[:at] + noise + content[at + len(noise) :]
+        elif kind == "insert":
+            content = content[:at] + noise + content[at:]
+        else:
+            content = content[:at] + content[at + 10 * len(noise) :]
+    return content
+
+
+places = st.one_of(st.floats(0, 1), st.floats(0, 0.02))
+noises = st.one_of(st.binary(min_size=1, max_size=40), st.sampled_from([b"\xff" * 4, b"\x00" * 8, b"\x7f\xff\xff\xff"]))
+damages = st.tuples(st.sampled_from(["cut", "overwrite", "insert", "remove"]), places, noises)
+
+
+def test_broken_files_neither_crash_nor_hang_nor_swell_what_hears_them(
+    pool: HearingPool, songs: dict[str, bytes], tmp_path: Path
+) -> None:
+    process, path = process_of(pool), tmp_path / "broken"
+    path.write_bytes(songs["mp3"])
+    pool.hear_one(path)
+    before = memory_of(process, "VmRSS")
+    outcomes = {"heard": 0, "refused": 0}
+
+    @seed(0)
+    @settings(max_examples=BROKEN_FILES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(kind=st.sampled_from(sorted(songs)), damages=st.lists(damages, min_size=1, max_size=4))
+    def hear(kind: str, damages: list[Damage]) -> None:
+        path.write_bytes(damaged(songs[kind], damages))
+        try:
+            _, heard = pool.hear_one(path)
+        except AudioError:
+            outcomes["refused"] += 1
+        else:
+            assert np.linalg.norm(heard.embedding) == pytest.approx(1.0, abs=1e-4)
+            outcomes["heard"] += 1
+
+    hear()
+    assert min(outcomes.values()) > BROKEN_FILES / 20
+    assert process_of(pool) == process
+    assert memory_of(process, "VmRSS") - before < MOST_GROWTH_BYTES
+
+
+def synchsafe(number: int) -> bytes:
+    return bytes(number >> shift & 0x7F for shift in (21, 14, 7, 0))
+
+
+def id3_bomb(inflated_bytes: int) -> bytes:
+    """An ID3 tag whose title is a compressed text of that length."""
+    deflate = zlib.compressobj(9)
+    parts = [deflate.compress(b"\x03")] + [deflate.compress(b"a" * 2**20) for _ in range(inflated_bytes // 2**20)]
+    text = b"".join(parts) + deflate.flush()
+    frame = b"TIT2" + synchsafe(len(text) + 4) + b"\x00\x09" + synchsafe(inflated_bytes & 0xFFFFFFF) + text
+    return b"ID3\x04\x00\x00" + synchsafe(len(frame)) + frame
+
+
+def test_a_tag_that_inflates_to_a_gigabyte_costs_no_more_than_the_limit(
+    songs: dict[str, bytes], tmp_path: Path
+) -> None:
+    limits = AudioLimits(max_memory_bytes=2**28)
+    (tmp_path / "bomb.mp3").write_bytes(id3_bomb(2**30) + songs["mp3"])
+    with HearingPool(untrained(), limits, frozenset(), 1) as pool:
+        process = process_of(pool)
+        before = memory_of(process, "VmHWM")
+        file, _ = pool.hear_one(tmp_path / "bomb.mp3")
+        assert file.tags.title == "bomb"
+        assert memory_of(process, "VmHWM") - before < 1.5 * limits.max_memory_bytes
+
+
+def test_a_header_that_claims_hours_costs_no_more_than_what_is_there(
+    pool: HearingPool, songs: dict[str, bytes], tmp_path: Path
+) -> None:
+    process = process_of(pool)
+    before = memory_of(process, "VmHWM")
+    wav, flac = bytearray(songs["wav"]), bytearray(songs["flac"])
+    at = wav.index(b"data") + 4
+    wav[4:8] = wav[at : at + 4] = struct.pack("<I", 2**32 - 1)
+    flac[21:26] = bytes([flac[21] | 0x0F, 0xFF, 0xFF, 0xFF, 0xFF])
+    for name, content in (("hours.wav", wav), ("hours.flac", flac)):
+        (tmp_path / name).write_bytes(content)
+        with suppress(AudioError):
+            _, heard = pool.hear_one(tmp_path / name)
+            assert heard.duration_seconds < 10
+    assert process_of(pool) == process
+    assert memory_of(process, "VmHWM") - before < MOST_GROWTH_BYTES
+
+
+def test_a_file_that_takes_too_long_is_given_up_and_the_next_is_heard(songs: dict[str, bytes], tmp_path: Path) -> None:
+    path = tmp_path / "song.ogg"
+    path.write_bytes(songs["ogg"])
+    with HearingPool(untrained(), AudioLimits(max_hearing_seconds=1e-6), frozenset(), 1) as pool:
+        for _ in range(2):
+            with pytest.raises(AudioError, match=r"song.ogg: the process that heard it died, for it took too long"):
+                pool.hear_one(path)
+
+
+def test_a_process_that_somebody_ended_is_replaced(pool: HearingPool, songs: dict[str, bytes], tmp_path: Path) -> None:
+    (tmp_path / "song").write_bytes(songs["opus"])
+    gone = threading.Event()
+    process = process_of(pool)
+    os.kill(process, signal.SIGKILL)
+    while not gone.is_set():
+        try:
+            process_of(pool)
+        except Exception:  # the pool has noticed
+            gone.set()
+    file, heard = pool.hear_one(tmp_path / "song", called="My song.opus")
+    assert (file.tags.title, len(heard.embedding)) == ("My song", 128)
+    assert process_of(pool) != process
+
+
+def test_a_file_of_several_limits_is_refused_before_it_is_heard(songs: dict[str, bytes], tmp_path: Path) -> None:
+    path = tmp_path / "song.flac"
+    path.write_bytes(songs["flac"])
+    limits = replace(AudioLimits(), max_file_bytes=1000)
+    with HearingPool(untrained(), limits, frozenset(), 1) as pool, pytest.raises(AudioError, match="too large"):
+        pool.hear_one(path)
