@@ -9,6 +9,7 @@ import click
 
 from hybridrec.cli.shared import DIRECTORY, FILE, as_json_option, echo_all, print_json, with_library
 from hybridrec.storage.library import Library
+from hybridrec.workflows.history_files import HISTORY_FORMATS, HistoryFormat
 
 
 @click.group()
@@ -44,11 +45,27 @@ def ingest_audio(directory: Path, library: str, workers: int | None, as_json: bo
 @with_library
 @click.option("--on-error", type=click.Choice(["stop", "skip"]), default="stop", help="What to do with a bad row.")
 @click.option("--columns", default=None, help="Names of the columns, with commas, where a CSV file has no header.")
+@click.option(
+    "--history",
+    type=click.Choice(HISTORY_FORMATS),
+    default=None,
+    help="FILE is an export of one listener: ListenBrainz, Last.fm CSV, or Spotify extended history. Needs --user.",
+)
+@click.option("--user", default=None, help="Whose history it is.")
 @as_json_option
 def ingest_plays(
-    file: Path, library: str, on_error: Literal["stop", "skip"], columns: str | None, as_json: bool
+    file: Path,
+    library: str,
+    on_error: Literal["stop", "skip"],
+    columns: str | None,
+    history: HistoryFormat | None,
+    user: str | None,
+    as_json: bool,
 ) -> None:
     """Read plays from a CSV, TSV, Parquet or JSON lines FILE with the columns user, track, played_at ..."""
+    if history is not None:
+        _ingest_history(file, library, history, user, as_json)
+        return
     from hybridrec.workflows.ingest_plays import BadRows
     from hybridrec.workflows.ingest_plays import ingest_plays as run
 
@@ -66,6 +83,22 @@ def ingest_plays(
     if report.ignored_columns:
         click.echo(f"  columns that mean nothing here: {', '.join(report.ignored_columns)}", err=True)
     click.echo(f"{report.rows} rows: {report.added} plays added, {report.repeated} repeated, {report.n_bad} bad")
+
+
+def _ingest_history(file: Path, library: str, history: HistoryFormat, user: str | None, as_json: bool) -> None:
+    from hybridrec.workflows.history_files import ingest_history
+
+    if not user:
+        raise click.UsageError("a history says not whose it is: give --user")
+    with Library.open(library, create=True) as opened:
+        report = ingest_history(opened, file, history, user)
+    if as_json:
+        print_json(report)
+        return
+    click.echo(
+        f"{report.rows} rows: {report.added} plays added, {report.waiting} wait for their track,"
+        f" {report.repeated} repeated, {report.left_out} left out"
+    )
 
 
 @ingest.command("embeddings")
