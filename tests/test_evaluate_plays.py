@@ -9,16 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.plays import Play
+from hybridrec.data.splits import split_pairs
 from hybridrec.data.tracks import Track
-from hybridrec.errors import InvalidInput
+from hybridrec.errors import InvalidInput, NotReady
 from hybridrec.evaluation.plays_page import in_words
 from hybridrec.storage.library import Library
+from hybridrec.workflows import contenders as contenders_module
 from hybridrec.workflows.compare import BLEND, SHUFFLED, SOUND_ONLY
 from hybridrec.workflows.contenders import SETTINGS_EACH
 from hybridrec.workflows.evaluate_plays import Evaluation, evaluate_files, evaluate_library
+from hybridrec.workflows.workbench import Workbench
 
 USERS, TRACKS, PLAYS = 60, 50, 14
 BASELINES = ["popularity", "item neighbours", "ALS", "BPR", "EASE"]
@@ -110,3 +114,16 @@ def test_files_without_times_and_vectors_are_judged_by_pairs_and_behaviour(tmp_p
 def test_plays_without_times_cannot_be_judged_by_time(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="not all say when"):
         evaluate_files(write(tmp_path / "plays.csv", times=False), None, "time")
+
+
+def test_too_few_plays_are_said_in_words(tmp_path: Path) -> None:
+    plays = tmp_path / "plays.csv"
+    plays.write_text("user,track\na,x\na,y\n")
+    with pytest.raises(NotReady, match="too few"):
+        evaluate_files(plays, None)
+
+
+def test_a_catalogue_that_is_too_large_for_ease_is_judged_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contenders_module, "EASE_USERS", 5)
+    cut = Workbench(split_pairs(sp.csr_matrix(np.ones((10, 10), np.float32)), seed=0), None, seed=0)
+    assert [each.name for each in contenders_module.contenders(cut)] == ["popularity", "item neighbours", "ALS", "BPR"]

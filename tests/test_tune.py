@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -155,6 +160,19 @@ def test_a_tuning_that_is_cut_short_changes_nothing(fitted_library: Library, mon
     with pytest.raises(KeyboardInterrupt):
         tune(fitted_library)
     assert fitted_library.status() == before
+
+
+def test_a_tuning_that_is_killed_changes_nothing_and_can_be_repeated(fitted_library: Library, tmp_path: Path) -> None:
+    before = fitted_library.status()
+    place = str(tmp_path / "library")
+    command = [sys.executable, "-m", "hybridrec", "tune", "--library", place, "--curves", str(tmp_path / "curves")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as tuning:
+        assert tuning.stderr is not None
+        assert b"tuning" in tuning.stderr.read(20)  # the bar: it is at work
+        tuning.kill()
+    assert tuning.returncode == -signal.SIGKILL
+    assert fitted_library.status() == before
+    assert tune(fitted_library)[1].tuning == 1
 
 
 def test_too_few_plays_are_said_in_words(library: Library) -> None:

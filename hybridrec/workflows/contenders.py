@@ -26,6 +26,9 @@ from hybridrec.workflows.workbench import Array, Workbench, by_behaviour
 SETTINGS_EACH = 20
 """Of each recommender as many settings are tried on validation (item neighbours: 21); ours: 8 of ALS, 12 weights."""
 
+EASE_USERS, EASE_CELLS = 10_000, 1e8
+"""EASE is left out where more users, or a larger dense matrix of users and tracks, would take too long and too much."""
+
 ALS, EASE, POPULARITY, AUDIO_NEIGHBOURS, PROJECTION = "ALS", "EASE", "popularity", "audio neighbours", "projection"
 ITEM_NEIGHBOURS, BPR = "item neighbours", "BPR"
 
@@ -89,13 +92,14 @@ def choose(contender: Contender, cuts: Sequence[Workbench], users: Rows, done: C
 def contenders(bench: Workbench) -> list[Contender]:
     """All that the blend is measured against; those that go by sound only where there is any."""
     base = suitable_config(bench.plays, CollaborativeConfig())
-    grids = {
+    grids: dict[str, Iterable[Setting]] = {
         POPULARITY: [Setting("support", lambda cut: Popularity(cut.plays))],
         ITEM_NEIGHBOURS: starmap(_item_neighbours, product(LIKENESSES, (10, 20, 50, 100, 200, 500, 1000))),
         ALS: map(_als, als_grid(base, (0.125, 0.25, 0.5, 1, 2), (0.25, 0.5, 1, 2))),
         BPR: starmap(_bpr, product((64, 128), (0.005, 0.01, 0.02, 0.05, 0.1), (0.003, 0.03))),
-        EASE: map(_ease, np.geomspace(2, 5000, SETTINGS_EACH)),
     }
+    if bench.plays.shape[0] <= EASE_USERS and np.prod(bench.plays.shape, dtype=np.float64) <= EASE_CELLS:
+        grids[EASE] = map(_ease, np.geomspace(2, 5000, SETTINGS_EACH))
     if bench.has_audio:
         by_projection = partial(_projection, base)
         grids[AUDIO_NEIGHBOURS] = starmap(_audio_neighbours, product((10, 30, 100, 300, 1000), (0, 0.5), (False, True)))

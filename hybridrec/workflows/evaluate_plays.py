@@ -16,8 +16,9 @@ from tqdm import tqdm
 
 from hybridrec.data.play_table import PlayTable
 from hybridrec.data.splits import SUPPORT_BUCKETS, Split, split_by_time, split_cold_tracks, split_last, split_pairs
+from hybridrec.errors import NotReady
 from hybridrec.evaluation.plays_page import as_html as report_as_html
-from hybridrec.evaluation.plays_report import PlaysReport, figures_of, gains
+from hybridrec.evaluation.plays_report import FEWEST_USERS, PlaysReport, figures_of, gains
 from hybridrec.evaluation.quality import ALL_TRACKS
 from hybridrec.storage.library import Library
 from hybridrec.workflows.compare import BLEND, SHUFFLED, SOUND_ONLY, Comparison, Contest
@@ -50,6 +51,7 @@ NOTES = [
     " seeds are other cuts of the same plays, not new plays.",
     "Coverage: share of the tracks that anybody gets among her first 20. Novelty: mean of -log2 of a track's share of"
     " the users. Mean listeners: of the recommended tracks, in training.",
+    "EASE is left out where its matrices would be too large.",
     "Audio shuffled: ours, tuned anew, with each track given the sound of another. It should be no worse than ALS.",
 ]
 
@@ -130,9 +132,14 @@ def evaluate_plays(
         about: data and split in words, for the report.
         seeds: one a run, of validation cuts, fitting and shuffling.
         show_progress: draw a bar with an estimate of the time left.
+
+    Raises:
+        NotReady: if there are too few plays.
     """
     begin = time.monotonic()
     users = asked_users(splits)
+    if len(users) < FEWEST_USERS:
+        raise NotReady("too few users have a held-out track to find", got=len(users), fix="ingest more plays")
     contests = [Contest(split, embeddings, users=users, seed=seed) for split, seed in zip(splits, seeds, strict=True)]
     total = sum(contest.steps for contest in contests)
     runs = []

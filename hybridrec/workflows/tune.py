@@ -13,6 +13,7 @@ from hybridrec.collaborative.als import suitable_config
 from hybridrec.config import BlendConfig, CollaborativeConfig, ProjectionConfig
 from hybridrec.data.splits import Split, split_cold_tracks, split_pairs
 from hybridrec.errors import NotReady
+from hybridrec.evaluation.plays_report import FEWEST_USERS
 from hybridrec.evaluation.quality import ALL_TRACKS, Rows, Scorer, wanting
 from hybridrec.evaluation.selection import Figures, mean_over_cuts, not_worse
 from hybridrec.evaluation.significance import Difference, mean_with_interval, paired_difference
@@ -66,7 +67,7 @@ def validation_cuts(
     """
     seeds = np.random.SeedSequence(seed).generate_state(n_cuts).tolist()
     cuts = [Workbench(split_pairs(plays, seed=each), embeddings, seed=seed) for each in seeds]
-    if any(cut.plays.nnz == 0 or len(wanting(cut.split)) < 2 for cut in cuts):
+    if any(cut.plays.nnz == 0 or len(wanting(cut.split)) < FEWEST_USERS for cut in cuts):
         raise NotReady("there are too few plays to hold some of them out", got=plays.nnz, fix="ingest more plays")
     return cuts
 
@@ -163,6 +164,9 @@ def _worth_of_sound(
     """How much better sound ranks tracks that lost all their plays than chance does, NDCG@20 among them."""
     plays = sp.csr_matrix(cut.split.train + cut.split.held_out)
     hidden = Workbench(split_cold_tracks(plays, seed=cut.seed), cut.embeddings, seed=cut.seed)
+    if len(wanting(hidden.split)) < FEWEST_USERS:
+        done()
+        return Difference(0.0, 0.0, 0.0, 1.0, 0)
     by_sound = hidden.measure(blended(hidden.fitted(config, projection, half_life=0.0), 1.0)).ndcg("0")
     rng = np.random.default_rng(cut.seed)
     by_chance = hidden.measure(lambda users: rng.random((len(users), plays.shape[1]), dtype=np.float32)).ndcg("0")
@@ -174,7 +178,11 @@ def _curve(cuts: Sequence[Workbench], sides: Sequence[Fitted], users: Rows, done
     for share in CURVE:
         figures = _by_bucket(cuts, [blended(fitted, share) for fitted in sides], users, done)
         told = {bucket: each[~np.isnan(each)] for bucket, each in figures.items()}
-        means = {bucket: mean_with_interval(each, seed=cuts[0].seed) for bucket, each in told.items() if len(each) > 1}
+        means = {
+            bucket: mean_with_interval(each, seed=cuts[0].seed)
+            for bucket, each in told.items()
+            if len(each) >= FEWEST_USERS
+        }
         yield CurvePoint(share, means)
 
 
