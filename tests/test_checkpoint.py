@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,17 +13,19 @@ import numpy as np
 import pytest
 import torch
 
+from hybridrec.audio.melspec import mel_bank
 from hybridrec.config import AudioConfig, EncoderConfig
 from hybridrec.encoder.checkpoint import Checkpoint, shipped
 from hybridrec.encoder.model import new_encoder
 from hybridrec.errors import InvalidInput, NotFound
 
 SMALL = EncoderConfig(channels=(4, 8), bands=4, texture_size=4, embedding_size=8)
+BANK = mel_bank(AudioConfig())
 
 
 @pytest.fixture
 def checkpoint() -> Checkpoint:
-    return Checkpoint.of(new_encoder(SMALL, 96, seed=0), AudioConfig(), {"recall_at_1": 0.5})
+    return Checkpoint.of(new_encoder(SMALL, 96, seed=0), AudioConfig(), BANK, {"recall_at_1": 0.5})
 
 
 def with_about(payload: bytes, **changes: object) -> bytes:
@@ -45,17 +49,19 @@ def test_a_round_trip_hears_the_same(checkpoint: Checkpoint) -> None:
 
 def test_a_checkpoint_does_not_follow_the_model_it_was_taken_from() -> None:
     model = new_encoder(SMALL, 96, seed=0)
-    checkpoint = Checkpoint.of(model, AudioConfig())
+    checkpoint = Checkpoint.of(model, AudioConfig(), BANK)
     with torch.no_grad():
         model.texture_head.bias.add_(1)
     assert not torch.equal(checkpoint.build().texture_head.bias, model.texture_head.bias)
 
 
-def test_the_fingerprint_names_weights_and_audio_settings_but_not_figures(checkpoint: Checkpoint) -> None:
-    other_weights = Checkpoint.of(new_encoder(SMALL, 96, seed=1), AudioConfig())
+def test_the_fingerprint_names_weights_filterbank_and_audio_settings_but_not_figures(checkpoint: Checkpoint) -> None:
+    other_weights = Checkpoint.of(new_encoder(SMALL, 96, seed=1), AudioConfig(), BANK)
     other_audio = replace(checkpoint, audio=AudioConfig(hop_samples=256))
     other_figures = replace(checkpoint, figures={})
-    assert len({checkpoint.fingerprint, other_weights.fingerprint, other_audio.fingerprint}) == 3
+    other_bank = replace(checkpoint, mel_bank=2 * BANK)
+    names = {each.fingerprint for each in (checkpoint, other_weights, other_audio, other_bank)}
+    assert len(names) == 4
     assert other_figures.fingerprint == checkpoint.fingerprint
     assert len(checkpoint.fingerprint) == 16
 
@@ -93,13 +99,29 @@ def test_a_flipped_bit_is_found(checkpoint: Checkpoint) -> None:
 
 def test_a_newer_version_is_refused(checkpoint: Checkpoint) -> None:
     with pytest.raises(InvalidInput, match=r"newer version.*upgrade hybridrec"):
-        Checkpoint.from_bytes(with_about(checkpoint.to_bytes(), version=2))
+        Checkpoint.from_bytes(with_about(checkpoint.to_bytes(), version=3))
+
+
+def test_an_older_version_is_refused(checkpoint: Checkpoint) -> None:
+    with pytest.raises(InvalidInput, match=r"older version.*train anew"):
+        Checkpoint.from_bytes(with_about(checkpoint.to_bytes(), version=1))
+
+
+def test_a_filterbank_of_another_shape_is_refused(checkpoint: Checkpoint) -> None:
+    narrow = replace(checkpoint, mel_bank=BANK[:40])
+    with pytest.raises(InvalidInput, match=r"filterbank of the checkpoint must be \(96, 513\); got \(40, 513\)"):
+        Checkpoint.from_bytes(narrow.to_bytes())
+
+
+def test_reading_a_checkpoint_needs_no_torch() -> None:
+    code = "import sys; from hybridrec.encoder.checkpoint import shipped; shipped(); print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.strip() == b"False"
 
 
 def test_weights_of_another_shape_are_refused(checkpoint: Checkpoint) -> None:
     wider = {**SMALL.to_dict(), "texture_size": 6}
     with pytest.raises(InvalidInput, match=r"convolution_head.bias must be \(2,\); got \(4,\)"):
-        Checkpoint.from_bytes(with_about(checkpoint.to_bytes(), encoder=wider))
+        Checkpoint.from_bytes(with_about(checkpoint.to_bytes(), encoder=wider)).build()
 
 
 def test_settings_that_this_version_does_not_know_are_refused(checkpoint: Checkpoint) -> None:
@@ -112,7 +134,7 @@ def test_weights_that_are_not_numbers_are_refused() -> None:
     with torch.no_grad():
         model.texture_head.bias[0] = float("nan")
     with pytest.raises(InvalidInput, match="finite"):
-        Checkpoint.from_bytes(Checkpoint.of(model, AudioConfig()).to_bytes())
+        Checkpoint.from_bytes(Checkpoint.of(model, AudioConfig(), BANK).to_bytes())
 
 
 def test_the_shipped_ears_are_small_and_were_judged_on_music_they_never_heard() -> None:

@@ -11,6 +11,7 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 
+from hybridrec.audio.melspec import mel_bank
 from hybridrec.cli import main
 from hybridrec.config import AudioConfig, EncoderConfig, TrainingConfig
 from hybridrec.encoder.checkpoint import Checkpoint
@@ -25,7 +26,7 @@ from hybridrec.workflows.label_table import LabelledFiles, read_label_table
 RATE_HZ = 16000
 AUDIO = AudioConfig(sample_rate_hz=RATE_HZ, fmax_hz=8000, n_mels=32, chunk_seconds=1.0, chunks_per_track=4)
 SHAPE = EncoderConfig(channels=(8, 16), texture_size=8, embedding_size=16, bands=8)
-EARS = Checkpoint.of(new_encoder(SHAPE, AUDIO.n_mels, seed=3), AUDIO)
+EARS = Checkpoint.of(new_encoder(SHAPE, AUDIO.n_mels, seed=3), AUDIO, mel_bank(AUDIO))
 ARTISTS, EACH, SECONDS = 3, 4, 8
 AGAINST = Against(scratch=None)
 BRIEF = TrainingConfig(epochs=1, steps_per_epoch=2, tracks_per_step=4, seconds_per_track=8.0)
@@ -117,7 +118,7 @@ def test_all_chunks_are_compared_with_the_default_number(report: AudioReport) ->
 
 
 def test_chunks_that_cover_every_track_have_no_price(tracks: LabelledFiles, work: Path) -> None:
-    whole = Checkpoint(replace(AUDIO, chunks_per_track=SECONDS), EARS.encoder, EARS.weights)
+    whole = replace(EARS, audio=replace(AUDIO, chunks_per_track=SECONDS))
     found = evaluate_audio(tracks, whole, work, replace(AGAINST, changes=False))
     assert found.chunks == []
     assert "covers" not in in_words(found)

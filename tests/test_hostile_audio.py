@@ -18,6 +18,7 @@ from audio_files import WRITERS, melody
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
+from hybridrec.audio.melspec import mel_bank
 from hybridrec.config import AudioConfig, AudioLimits, EncoderConfig
 from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.encoder.model import new_encoder
@@ -33,7 +34,7 @@ Damage = tuple[str, float, bytes]
 
 def untrained() -> bytes:
     """Ears that hear nothing sensible, which is all that is needed here."""
-    return Checkpoint.of(new_encoder(EncoderConfig(), 96, seed=0), AudioConfig()).to_bytes()
+    return Checkpoint.of(new_encoder(EncoderConfig(), 96, seed=0), AudioConfig(), mel_bank(AudioConfig())).to_bytes()
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from audio_files import WRITERS, melody, write_sound
 
+from hybridrec.audio.melspec import mel_bank
 from hybridrec.config import AudioConfig, AudioLimits, EncoderConfig
 from hybridrec.data.plays import Play
 from hybridrec.encoder.checkpoint import Checkpoint
@@ -32,7 +33,7 @@ SMALL = EncoderConfig(channels=(8, 8), bands=8)
 
 
 def ears_of_seed(seed: int) -> bytes:
-    return Checkpoint.of(new_encoder(SMALL, 96, seed), AudioConfig()).to_bytes()
+    return Checkpoint.of(new_encoder(SMALL, 96, seed), AudioConfig(), mel_bank(AudioConfig())).to_bytes()
 
 
 EARS = ears_of_seed(0)

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hybridrec.cli.shared import as_json_option, print_answer, print_json, with_library
-from hybridrec.service import RecommendationService
 from hybridrec.storage.library import Library
+
+if TYPE_CHECKING:
+    from hybridrec.service import RecommendationService
 
 _number = click.option("-n", "n", type=click.IntRange(1, 1000), default=10, help="How many tracks.")
 _weight = click.option(
     "--audio-weight", type=click.FloatRange(0, 1), default=None, show_default="tuned", help="Share of sound, 0 to 1."
 )
+
+
+def _service(library: str) -> RecommendationService:
+    """The library's answers; what gives them takes a second to import, so other commands go without."""
+    from hybridrec.service import RecommendationService
+
+    return RecommendationService(Library.open(library))
 
 
 @click.command()
@@ -25,7 +35,7 @@ _weight = click.option(
 @as_json_option
 def recommend(user: str, library: str, n: int, audio_weight: float | None, include_played: bool, as_json: bool) -> None:
     """What USER should hear next."""
-    with RecommendationService(Library.open(library)) as service:
+    with _service(library) as service:
         answer = service.recommend(user, n, audio_weight=audio_weight, exclude_played=not include_played)
     print_answer(answer, as_json)
 
@@ -38,7 +48,7 @@ def recommend(user: str, library: str, n: int, audio_weight: float | None, inclu
 @as_json_option
 def similar(track: str, library: str, n: int, audio_weight: float | None, as_json: bool) -> None:
     """Tracks like TRACK, which is the id of a stored one or an audio file."""
-    with RecommendationService(Library.open(library)) as service:
+    with _service(library) as service:
         if Path(track).is_file():
             answer = service.similar_to_audio(Path(track), n)
         else:

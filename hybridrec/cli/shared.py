@@ -6,12 +6,14 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from hybridrec.errors import HybridrecError, InvalidInput, NotFound
-from hybridrec.service import Answer
+
+if TYPE_CHECKING:
+    from hybridrec.service import Answer
 
 DEFAULT_LIBRARY = "./hybridrec-library"
 ASKED_WRONGLY = 2

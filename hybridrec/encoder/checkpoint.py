@@ -1,4 +1,7 @@
-"""Trained ears as one safetensors file: weights, the settings they need, and the figures they reached."""
+"""Trained ears as one safetensors file: weights, the settings they need, and the figures they reached.
+
+Reading one needs no torch, which is slow to import; only hearing does.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +14,29 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import safetensors
-import safetensors.torch
-import torch
-from torch import Tensor
+import safetensors.numpy
+from numpy.typing import NDArray
 
 import hybridrec.encoder
 from hybridrec.config import AudioConfig, EncoderConfig
-from hybridrec.encoder.model import ChunkEncoder
 from hybridrec.errors import InvalidInput, NotFound
 
-FORMAT_VERSION = 1
+if TYPE_CHECKING:
+    from hybridrec.encoder.model import ChunkEncoder
+
+FORMAT_VERSION = 2
+"""Version 1 had another network and no filterbank."""
+
+Tensors = dict[str, NDArray[Any]]
 SHIPPED_NAME = "encoder.safetensors"
 _METADATA_KEY = "hybridrec"
+_MEL_BANK = "mel_bank"
 _REPLACE = "copy the file again or train anew"
+_TRAIN_ANEW = "train anew with `hybridrec train-encoder`"
 
 
 @dataclass(frozen=True)
@@ -37,19 +47,27 @@ class Checkpoint:
         audio: how sound must become chunks for these weights.
         encoder: the shape of the network.
         weights: the network's state by name.
+        mel_bank: `(n_mels, 1 + fft_samples // 2)` float32, the filterbank they were trained with.
         figures: what was measured when it was trained, plain JSON values; not part of the fingerprint.
     """
 
     audio: AudioConfig
     encoder: EncoderConfig
-    weights: Mapping[str, Tensor]
+    weights: Mapping[str, NDArray[Any]]
+    mel_bank: NDArray[np.float32]
     figures: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, model: ChunkEncoder, audio: AudioConfig, figures: Mapping[str, Any] | None = None) -> Checkpoint:
-        """A copy of a model's weights with the audio settings that it was trained on."""
-        weights = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in model.state_dict().items()}
-        return cls(audio, model.config, weights, dict(figures or {}))
+    def of(
+        cls,
+        model: ChunkEncoder,
+        audio: AudioConfig,
+        mel_bank: NDArray[np.float32],
+        figures: Mapping[str, Any] | None = None,
+    ) -> Checkpoint:
+        """A copy of a model's weights with the audio settings and the filterbank that it was trained on."""
+        weights = {name: tensor.detach().cpu().numpy().copy() for name, tensor in model.state_dict().items()}
+        return cls(audio, model.config, weights, mel_bank, dict(figures or {}))
 
     def build(self) -> ChunkEncoder:
         """The encoder, ready to hear.
@@ -57,6 +75,10 @@ class Checkpoint:
         Raises:
             InvalidInput: if the weights do not fit the shape that the settings describe.
         """
+        import torch
+
+        from hybridrec.encoder.model import ChunkEncoder
+
         model = ChunkEncoder(self.encoder, self.audio.n_mels)
         wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
         got = {name: tuple(tensor.shape) for name, tensor in self.weights.items()}
@@ -67,18 +89,20 @@ class Checkpoint:
                 got=got.get(wrong[0], "absent"),
                 fix="use the checkpoint as it was written",
             )
-        model.load_state_dict(dict(self.weights))
+        model.load_state_dict({name: torch.from_numpy(tensor.copy()) for name, tensor in self.weights.items()})
         return model.eval()
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits that name these ears: a hash of the weights and the audio settings."""
+        """16 hex digits that name these ears: a hash of the weights, the filterbank and the audio settings."""
         digest = hashlib.sha256(json.dumps(self.audio.to_dict(), sort_keys=True).encode())
-        for name in sorted(self.weights):
-            tensor = self.weights[name]
+        for name, tensor in sorted(self._tensors().items()):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.numpy().tobytes())
+            digest.update(tensor.tobytes())
         return digest.hexdigest()[:16]
+
+    def _tensors(self) -> Tensors:
+        return {**self.weights, _MEL_BANK: self.mel_bank}
 
     def to_bytes(self) -> bytes:
         """The checkpoint as a safetensors file, the same bytes for the same checkpoint."""
@@ -88,26 +112,33 @@ class Checkpoint:
             "encoder": self.encoder.to_dict(),
             "figures": self.figures,
         }
-        return write_tensors(self.weights, about)
+        return write_tensors(self._tensors(), about)
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> Checkpoint:
         """Read what `to_bytes` wrote.
 
         Raises:
-            InvalidInput: if the bytes are no checkpoint, damaged, or written by a newer version.
+            InvalidInput: if the bytes are no checkpoint, damaged, or written by another version.
         """
         weights, about = read_tensors(payload)
+        if about["version"] < FORMAT_VERSION:
+            raise InvalidInput(
+                "checkpoint was written by an older version of hybridrec", got=about["version"], fix=_TRAIN_ANEW
+            )
         try:
+            bank = weights.pop(_MEL_BANK)
             audio, encoder = AudioConfig.from_dict(about["audio"]), EncoderConfig.from_dict(about["encoder"])
-            checkpoint = cls(audio, encoder, weights, about["figures"])
+            checkpoint = cls(audio, encoder, weights, bank, about["figures"])
         except (KeyError, TypeError) as error:
             raise InvalidInput("settings of the checkpoint cannot be read", got=str(error), fix=_REPLACE) from error
         if checkpoint.fingerprint != about.get("fingerprint"):
             raise InvalidInput("damaged checkpoint: its fingerprint differs", got=checkpoint.fingerprint, fix=_REPLACE)
-        if not all(torch.isfinite(tensor).all() for tensor in weights.values()):
+        if not all(np.isfinite(tensor).all() for tensor in weights.values()):
             raise InvalidInput("weights of the checkpoint must be finite", got="NaN or infinity", fix=_REPLACE)
-        checkpoint.build()
+        bank_shape = (audio.n_mels, 1 + audio.fft_samples // 2)
+        if bank.shape != bank_shape:
+            raise InvalidInput(f"the filterbank of the checkpoint must be {bank_shape}", got=bank.shape, fix=_REPLACE)
         return checkpoint
 
     def save(self, path: Path) -> None:
@@ -133,20 +164,20 @@ def shipped() -> Checkpoint:
     return Checkpoint.from_bytes(resources.files(hybridrec.encoder).joinpath("weights", SHIPPED_NAME).read_bytes())
 
 
-def write_tensors(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> bytes:
+def write_tensors(tensors: Tensors, about: Mapping[str, Any]) -> bytes:
     """Tensors and plain JSON values as the bytes of one safetensors file."""
     described = json.dumps({"version": FORMAT_VERSION, **about}, sort_keys=True)
-    return safetensors.torch.save(dict(tensors), metadata={_METADATA_KEY: described})
+    return safetensors.numpy.save(tensors, metadata={_METADATA_KEY: described})
 
 
-def read_tensors(payload: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_tensors(payload: bytes) -> tuple[Tensors, dict[str, Any]]:
     """The tensors of a safetensors file and the JSON values beside them.
 
     Raises:
         InvalidInput: if the bytes are damaged, not ours, or written by a newer version.
     """
     try:
-        tensors = safetensors.torch.load(payload)
+        tensors = safetensors.numpy.load(payload)
         header = json.loads(payload[8 : 8 + int.from_bytes(payload[:8], "little")])
         about = json.loads(header["__metadata__"][_METADATA_KEY])
     except (safetensors.SafetensorError, ValueError, KeyError) as error:

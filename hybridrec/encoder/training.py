@@ -152,16 +152,17 @@ class _Training:
         for row, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{row}.{name}": tensor for name, tensor in moments.items()}
         about = {"training": self._identity(), "reports": [asdict(report) for report in reports]}
-        tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        write_atomically(path, write_tensors(tensors, about))
+        arrays = {name: np.ascontiguousarray(tensor.numpy(force=True)) for name, tensor in tensors.items()}
+        write_atomically(path, write_tensors(arrays, about))
 
     def restore(self, path: Path) -> list[EpochReport]:
         """Take up the state at `path` and return the reports so far."""
-        tensors, about = read_tensors(path.read_bytes())
+        arrays, about = read_tensors(path.read_bytes())
         if about.get("training") != self._identity():
             raise Conflict(
                 "this training was begun with other settings", got=str(path), fix="use another place or delete the file"
             )
+        tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
         self.model.load_state_dict(_under("model.", tensors))
         self.averaged.load_state_dict(_under("averaged.", tensors))
         moments: dict[int, dict[str, Tensor]] = {}

@@ -44,7 +44,8 @@ def whole_tracks(checkpoint: Checkpoint) -> Checkpoint:
 
 def untrained(checkpoint: Checkpoint, seed: int) -> Checkpoint:
     """Ears of the same shape that have learnt nothing."""
-    return Checkpoint.of(new_encoder(checkpoint.encoder, checkpoint.audio.n_mels, seed), checkpoint.audio)
+    model = new_encoder(checkpoint.encoder, checkpoint.audio.n_mels, seed)
+    return Checkpoint.of(model, checkpoint.audio, checkpoint.mel_bank)
 
 
 def from_scratch(cache: VectorCache, files: Sequence[Path], training: TrainingConfig, seed: int) -> Checkpoint:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridrec.audio.decode import decode_chunks
-from hybridrec.audio.melspec import log_mel
+from hybridrec.audio.melspec import keep_mel_bank, log_mel
 from hybridrec.audio.stages import StageClock
 from hybridrec.config import AudioLimits
 from hybridrec.encoder.checkpoint import Checkpoint, shipped
@@ -50,6 +50,7 @@ class Ears:
     def __init__(self, checkpoint: Checkpoint, limits: AudioLimits | None = None) -> None:
         self.fingerprint = checkpoint.fingerprint
         self.audio = checkpoint.audio
+        keep_mel_bank(checkpoint.audio, checkpoint.mel_bank)
         self._model = checkpoint.build()
         self._limits = limits or AudioLimits()
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hybridrec.audio.augment import augment_chunks
+from hybridrec.audio.melspec import keep_mel_bank, mel_bank
 from hybridrec.config import AudioConfig, AugmentConfig, EncoderConfig, TrainingConfig
 from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.encoder.model import ChunkEncoder, new_encoder
@@ -104,6 +105,7 @@ def train_encoder(
     """
     recipe = recipe or Recipe()
     if start_from:
+        keep_mel_bank(start_from.audio, start_from.mel_bank)
         recipe = replace(recipe, audio=start_from.audio, encoder=start_from.encoder)
     music = read_music(
         source, work_directory / "spectrograms", recipe.audio, recipe.training, groups, show_progress=show_progress
@@ -115,7 +117,7 @@ def train_encoder(
     trained, reports = _learn(model, heard, held_out, recipe, seed, on_epoch, state_path, device)
     after = held_out.figures(trained)
     figures = {**after, "tracks": len(heard.files), "held_out": len(held_out.files), "seed": seed}
-    checkpoint = Checkpoint.of(trained, recipe.audio, figures)
+    checkpoint = Checkpoint.of(trained, recipe.audio, mel_bank(recipe.audio), figures)
     if start_from and after["recall_at_1"] <= before["recall_at_1"]:
         checkpoint = start_from
     return TrainedEars(checkpoint, len(heard.files), len(held_out.files), music.skipped, before, after, reports)
