@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,10 +19,11 @@ from hybridrec.data.embeddings import unit_length
 from hybridrec.data.listens import Listen
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
-from hybridrec.errors import Conflict, InvalidInput, LibraryError, NotFound
+from hybridrec.errors import Conflict, NotFound
 from hybridrec.index.exact import UNRANKED
 from hybridrec.live_model import LiveModel
 from hybridrec.storage.embeddings import HeardTrack
+from hybridrec.storage.kept_files import keep_file, sha256_of
 from hybridrec.storage.library import Library
 from hybridrec.storage.listens import ListensAdded
 from hybridrec.storage.plays import PlaysAdded, UserSummary
@@ -228,7 +226,7 @@ class RecommendationService:
             NotReady: if the library's vectors were made elsewhere, so that no encoder goes with them.
             Conflict: if the id is taken by other audio.
         """
-        content_hash = _sha256(path)
+        content_hash = sha256_of(path)
         known = self.library.track_by_hash(content_hash)
         if known is not None:
             return known, False
@@ -236,7 +234,7 @@ class RecommendationService:
         if self._is_taken(id_):
             raise Conflict("the id belongs to a track with other audio", got=id_, fix="choose another id")
         file, heard, fingerprint = self._hear(path, details.filename)
-        kept = self._keep(path, content_hash)
+        kept = keep_file(path, self.library.files, content_hash)
         track = _described(id_, details, file.tags, heard.duration_seconds, kept, content_hash)
         self.library.put_heard([HeardTrack(track, None, fingerprint, heard.embedding)])
         return self.library.track(id_), True
@@ -361,8 +359,8 @@ class RecommendationService:
         return file, heard, fingerprint
 
     def _hearing_pool(self) -> tuple[HearingPool, str]:
-        from hybridrec.workflows.ears import ears_in_use, ensure_ears  # hearing needs torch, answering does not
-        from hybridrec.workflows.hearing_pool import HearingPool
+        from hybridrec.workflows.ears import ensure_ears  # hearing needs torch, answering does not
+        from hybridrec.workflows.hearing_pool import library_pool
 
         if self.library.ears() is None:
             ensure_ears(self.library)
@@ -371,27 +369,12 @@ class RecommendationService:
         if self._pool is None or self._pool[1] != fingerprint:
             if self._pool is not None:
                 self._pool[0].close()
-            try:
-                self._pool = HearingPool(ears_in_use(self.library), self._limits, frozenset(), 1), fingerprint
-            except InvalidInput as error:
-                fix = "run `hybridrec train-encoder`"
-                raise LibraryError("the library's encoder cannot be used", got=str(error), fix=fix) from error
+            self._pool = library_pool(self.library, self._limits), fingerprint
         return self._pool
 
     def _is_taken(self, id_: str) -> bool:
         known = self.library.tracks([id_]).get(id_)
         return known is not None and known.content_hash is not None
-
-    def _keep(self, path: Path, content_hash: str) -> Path:
-        kept = self.library.files / content_hash[:2] / content_hash
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        partial = kept.with_name(f"{content_hash}.{os.getpid()}-{threading.get_ident()}.part")
-        with path.open("rb") as source, partial.open("wb") as target:
-            shutil.copyfileobj(source, target)
-            target.flush()
-            os.fsync(target.fileno())
-        partial.replace(kept)
-        return kept
 
 
 def _unplayed(embedding: NDArray[np.float32], live: LiveModel) -> Sides:
@@ -413,8 +396,3 @@ def _described(
         content_hash=content_hash,
         recording_mbid=tags.recording_mbid,
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

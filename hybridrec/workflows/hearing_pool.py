@@ -30,8 +30,9 @@ from hybridrec.audio.stages import StageClock
 from hybridrec.audio.tags import Tags, read_tags
 from hybridrec.config import AudioConfig, AudioLimits
 from hybridrec.encoder.checkpoint import Checkpoint
-from hybridrec.errors import AudioError, NotReady
-from hybridrec.workflows.ears import Ears, Heard
+from hybridrec.errors import AudioError, InvalidInput, LibraryError, NotReady
+from hybridrec.storage.library import Library
+from hybridrec.workflows.ears import Ears, Heard, ears_in_use
 
 IN_FLIGHT = 4
 """Files a worker that are handed out ahead; what bounds memory however many there are."""
@@ -170,6 +171,20 @@ class HearingPool:
 
     def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, t: TracebackType | None) -> None:
         self.close()
+
+
+def library_pool(library: Library, limits: AudioLimits) -> HearingPool:
+    """One process with the ears of a library.
+
+    Raises:
+        NotReady: if the library has no encoder, or goes by vectors that its encoder did not make.
+        LibraryError: if the encoder is damaged, or newer than this program.
+    """
+    try:
+        return HearingPool(ears_in_use(library), limits, frozenset(), 1)
+    except InvalidInput as error:
+        fix = "run `hybridrec train-encoder`"
+        raise LibraryError("the library's encoder cannot be used", got=str(error), fix=fix) from error
 
 
 def _fatal(path: Path) -> AudioError:
