@@ -106,6 +106,15 @@ def test_interactions_cover_all_users_and_tracks_even_without_plays(library: Lib
     assert found.matrix.dtype == np.float32
 
 
+def test_the_plays_of_the_interactions_keep_their_times(library: Library) -> None:
+    library.add_plays([Play("u", "t", played_at=5.0), Play("u", "t", played_at=9.0, weight=-1.0)])
+    table = library.interactions().plays
+    assert sorted(zip(table.played_at, table.weights, strict=True)) == [(5.0, 1.0), (9.0, -1.0)]
+    assert table.has_times
+    library.add_plays([Play("u", "s")])
+    assert not library.interactions().plays.has_times
+
+
 def test_an_empty_library_has_empty_interactions(library: Library) -> None:
     assert library.interactions().matrix.shape == (0, 0)
     assert library.support() == {}
