@@ -15,10 +15,10 @@ from hybridrec.datasets.synthetic import synthesise_catalogue
 from hybridrec.encoder.checkpoint import shipped
 from hybridrec.service import Answer, RecommendationService, TrackDetails
 from hybridrec.storage.library import Library
-from hybridrec.workflows.ears import ensure_ears
 from hybridrec.workflows.fit import fit
 from hybridrec.workflows.ingest_audio import ingest_audio
 from hybridrec.workflows.ingest_plays import ingest_plays
+from hybridrec.workflows.library_encoder import ensure_ears
 from hybridrec.workflows.train_encoder import train_library_encoder
 
 TRACKS = 240

@@ -13,10 +13,11 @@ from audio_files import RATE_HZ, WRITERS, melody, write_sound
 
 from hybridrec.audio.stages import STAGES, StageClock
 from hybridrec.config import AudioLimits
-from hybridrec.encoder.checkpoint import shipped
+from hybridrec.encoder.checkpoint import Checkpoint, shipped
 from hybridrec.errors import AudioError, InvalidInput, NotReady
 from hybridrec.storage.library import Library
-from hybridrec.workflows.ears import Ears, ensure_ears, library_ears
+from hybridrec.workflows.ears import Ears
+from hybridrec.workflows.library_encoder import ears_in_use, ensure_ears
 
 FORMATS = ("flac", "mp3", "opus", "ogg")
 
@@ -118,7 +119,7 @@ def test_bytes_that_are_no_checkpoint_are_refused() -> None:
 
 def test_a_library_without_an_encoder_says_how_to_get_one(library: Library) -> None:
     with pytest.raises(NotReady, match="no encoder; run `hybridrec ingest audio` or `hybridrec train-encoder`"):
-        library_ears(library)
+        ears_in_use(library)
 
 
 def test_a_library_is_given_the_shipped_ears_once(library: Library) -> None:
@@ -126,11 +127,11 @@ def test_a_library_is_given_the_shipped_ears_once(library: Library) -> None:
     assert first == shipped().to_bytes()
     assert ensure_ears(library) == first
     assert [artefact.version for artefact in library.artefacts("encoder")] == [1]
-    assert library_ears(library).fingerprint == library.ears()
+    assert Checkpoint.from_bytes(ears_in_use(library)).fingerprint == library.ears()
 
 
 def test_ears_that_did_not_make_the_librarys_vectors_are_not_used(library: Library) -> None:
     ensure_ears(library)
     library.set_ears("external:other")
     with pytest.raises(NotReady, match="made by other ears than its encoder; got 'external:other'"):
-        library_ears(library)
+        ears_in_use(library)

@@ -24,8 +24,8 @@ def ingest() -> None:
 @as_json_option
 def ingest_audio(directory: Path, library: str, workers: int | None, as_json: bool) -> None:
     """Hear every audio file below DIRECTORY; unchanged files are skipped."""
-    from hybridrec.workflows.ears import ensure_ears
     from hybridrec.workflows.ingest_audio import ingest_audio as run
+    from hybridrec.workflows.library_encoder import ensure_ears
 
     with Library.open(library, create=True) as opened:
         report = run(opened, directory, ensure_ears(opened), workers=workers, progress=not as_json)

@@ -18,7 +18,8 @@ from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.errors import NotFound
 from hybridrec.storage.embeddings import FileStamp, HeardTrack
 from hybridrec.storage.library import Library
-from hybridrec.workflows.hearing_pool import HeardFile, HearingPool
+from hybridrec.workflows.heard import HeardFile
+from hybridrec.workflows.hearing_pool import HearingPool
 
 BATCH_TRACKS = 16
 """Tracks stored in one transaction, and the most that are heard again after an interruption."""

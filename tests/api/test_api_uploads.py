@@ -15,7 +15,8 @@ from werkzeug.test import TestResponse
 
 from hybridrec.service import RecommendationService
 from hybridrec.storage.library import Library
-from hybridrec.workflows.ears import ensure_ears, library_ears
+from hybridrec.workflows.ears import Ears
+from hybridrec.workflows.library_encoder import ears_in_use, ensure_ears
 
 
 def tone(hertz: float, kind: str = "FLAC", seconds: float = 4.0) -> bytes:
@@ -150,6 +151,6 @@ def test_a_library_without_ears_says_what_to_run(
 def test_ears_hear_through_http_as_they_do_directly(client: FlaskClient, library: Library, tmp_path: Path) -> None:
     track = upload(client, tone(220)).json["track"]
     (tmp_path / "tone.flac").write_bytes(tone(220))
-    ears = library_ears(library)
+    ears = Ears.from_checkpoint(ears_in_use(library))
     stored = library.embeddings(ears.fingerprint, [track["id"]]).vectors[0]
     assert stored @ ears.hear(tmp_path / "tone.flac").embedding == pytest.approx(1.0, abs=1e-5)
