@@ -59,8 +59,11 @@ def test_imports_point_down(path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("module", ["hybridrec", "hybridrec.service", "hybridrec.cli", "hybridrec.api.server"])
-def test_answering_imports_nothing_slow(module: str) -> None:
+@pytest.mark.parametrize(
+    "module",
+    ["hybridrec", "hybridrec.service", "hybridrec.cli", "hybridrec.api.server", "hybridrec.workflows.ingest_audio"],
+)
+def test_answering_and_waiting_for_ears_import_nothing_slow(module: str) -> None:
     check = f"import sys, {module}; print([name for name in {SLOW} if name in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", check], cwd="/", capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
