@@ -16,10 +16,10 @@ from hybridrec.encoder.checkpoint import shipped
 from hybridrec.service import Answer, RecommendationService, TrackDetails
 from hybridrec.storage.library import Library
 from hybridrec.workflows.fit import fit
-from hybridrec.workflows.ingest_audio import ingest_audio
-from hybridrec.workflows.ingest_plays import ingest_plays
-from hybridrec.workflows.library_encoder import ensure_ears
-from hybridrec.workflows.train_encoder import train_library_encoder
+from hybridrec.workflows.hearing.library_encoder import ensure_ears
+from hybridrec.workflows.ingest.audio import ingest_audio
+from hybridrec.workflows.ingest.plays import ingest_plays
+from hybridrec.workflows.train.encoder import train_library_encoder
 
 TRACKS = 240
 FRESH_SEED = 1

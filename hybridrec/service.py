@@ -30,8 +30,8 @@ from hybridrec.storage.plays import PlaysAdded, UserSummary
 
 if TYPE_CHECKING:
     from hybridrec.audio.tags import Tags
-    from hybridrec.workflows.heard import Heard, HeardFile
-    from hybridrec.workflows.hearing_pool import HearingPool
+    from hybridrec.workflows.hearing.heard import Heard, HeardFile
+    from hybridrec.workflows.hearing.pool import HearingPool
 
 UPLOAD_SECONDS = 30.0
 """How long the hearing of one upload may take; others wait meanwhile."""
@@ -359,8 +359,8 @@ class RecommendationService:
         return file, heard, fingerprint
 
     def _hearing_pool(self) -> tuple[HearingPool, str]:
-        from hybridrec.workflows.hearing_pool import library_pool  # decoders take time to import
-        from hybridrec.workflows.library_encoder import ensure_ears
+        from hybridrec.workflows.hearing.library_encoder import ensure_ears
+        from hybridrec.workflows.hearing.pool import library_pool  # decoders take time to import
 
         if self.library.ears() is None:
             ensure_ears(self.library)

@@ -18,7 +18,7 @@ from hybridrec.datasets.lastfm2k import load_neural, load_spotify
 from hybridrec.datasets.real_plays import RealPlays
 from hybridrec.datasets.taste_profile import load_taste_profile
 from hybridrec.evaluation.plays_page import in_words
-from hybridrec.workflows.evaluate_plays import IN_WORDS, evaluate_plays
+from hybridrec.workflows.evaluate.plays import IN_WORDS, evaluate_plays
 
 SETS = ("spotify", "vggish", "whisper", "taste-profile")
 SPLITS = {"pairs": split_pairs, "tracks": split_cold_tracks}

@@ -25,7 +25,7 @@ import soundfile
 
 from hybridrec.data.embeddings import Embeddings, unit_length
 from hybridrec.storage.library import Library
-from hybridrec.workflows.library_encoder import ensure_ears
+from hybridrec.workflows.hearing.library_encoder import ensure_ears
 
 SAMPLE_RATE_HZ = 44100
 

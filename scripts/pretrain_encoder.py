@@ -16,8 +16,8 @@ from pathlib import Path
 from hybridrec.config import TrainingConfig
 from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.encoder.training import EpochReport
-from hybridrec.workflows.pretrain_encoder import pretrain_encoder
-from hybridrec.workflows.train_encoder import Recipe
+from hybridrec.workflows.train.encoder import Recipe
+from hybridrec.workflows.train.pretrain import pretrain_encoder
 
 TRAINING = TrainingConfig(
     epochs=6, steps_per_epoch=50, tracks_per_step=96, averaging=0.99, held_out_share=0.1, seconds_per_track=150.0

@@ -20,10 +20,10 @@ from hybridrec.evaluation.baselines import Ease
 from hybridrec.evaluation.quality import ALL_TRACKS, Quality, measure
 from hybridrec.evaluation.significance import paired_difference
 from hybridrec.recommender import HybridRecommender
-from hybridrec.workflows.compare import BLEND, SOUND_ONLY
-from hybridrec.workflows.contenders import ALS, EASE
-from hybridrec.workflows.tune import search, validation_cuts
-from hybridrec.workflows.workbench import blended, by_behaviour
+from hybridrec.workflows.evaluate.compare import BLEND, SOUND_ONLY
+from hybridrec.workflows.evaluate.contenders import ALS, EASE
+from hybridrec.workflows.tune.search import search, validation_cuts
+from hybridrec.workflows.tune.workbench import blended, by_behaviour
 
 pytestmark = pytest.mark.data
 Results = dict[str, Quality]

@@ -16,8 +16,8 @@ from hybridrec.config import AudioLimits
 from hybridrec.encoder.checkpoint import Checkpoint, shipped
 from hybridrec.errors import AudioError, InvalidInput, NotReady
 from hybridrec.storage.library import Library
-from hybridrec.workflows.ears import Ears
-from hybridrec.workflows.library_encoder import ears_in_use, ensure_ears
+from hybridrec.workflows.hearing.ears import Ears
+from hybridrec.workflows.hearing.library_encoder import ears_in_use, ensure_ears
 
 FORMATS = ("flac", "mp3", "opus", "ogg")
 

@@ -19,9 +19,9 @@ from hybridrec.encoder.model import new_encoder
 from hybridrec.errors import InvalidInput, NotFound
 from hybridrec.evaluation.audio_page import as_html, in_words
 from hybridrec.evaluation.audio_report import AudioReport
-from hybridrec.workflows.audio_systems import baselines_near
-from hybridrec.workflows.evaluate_audio import Against, evaluate_audio
-from hybridrec.workflows.label_table import LabelledFiles, read_label_table
+from hybridrec.workflows.evaluate.audio import Against, evaluate_audio
+from hybridrec.workflows.evaluate.audio_systems import baselines_near
+from hybridrec.workflows.evaluate.label_table import LabelledFiles, read_label_table
 
 RATE_HZ = 16000
 AUDIO = AudioConfig(sample_rate_hz=RATE_HZ, fmax_hz=8000, n_mels=32, chunk_seconds=1.0, chunks_per_track=4)
@@ -29,6 +29,7 @@ SHAPE = EncoderConfig(channels=(8, 16), texture_size=8, embedding_size=16, bands
 EARS = Checkpoint.of(new_encoder(SHAPE, AUDIO.n_mels, seed=3), AUDIO, mel_bank(AUDIO))
 ARTISTS, EACH, SECONDS = 3, 4, 8
 AGAINST = Against(scratch=None)
+READERS = ("hearing.ears.decode_chunks", "evaluate.audio_systems.decode_chunks", "evaluate.robustness.read_middle")
 BRIEF = TrainingConfig(epochs=1, steps_per_epoch=2, tracks_per_step=4, seconds_per_track=8.0)
 
 
@@ -132,7 +133,11 @@ def test_a_second_run_hears_nothing_again_and_finds_the_same(
         raise AssertionError("a file was heard again")
 
     heard = tracks.only({path for path in tracks.files if "artist" in path.name})
-    for place in ("ears.decode_chunks", "audio_systems.decode_chunks", "robustness.read_middle"):
+    for place in (
+        "hearing.ears.decode_chunks",
+        "evaluate.audio_systems.decode_chunks",
+        "evaluate.robustness.read_middle",
+    ):
         monkeypatch.setattr(f"hybridrec.workflows.{place}", no_more)
     again = evaluate_audio(heard, EARS, work, AGAINST)
     assert replace(again, seconds=0.0, skipped={}) == replace(report, seconds=0.0, skipped={})

@@ -18,11 +18,11 @@ from hybridrec.data.tracks import Track
 from hybridrec.errors import InvalidInput, NotReady
 from hybridrec.evaluation.plays_page import in_words
 from hybridrec.storage.library import Library
-from hybridrec.workflows import contenders as contenders_module
-from hybridrec.workflows.compare import BLEND, SHUFFLED, SOUND_ONLY
-from hybridrec.workflows.contenders import SETTINGS_EACH
-from hybridrec.workflows.evaluate_plays import Evaluation, evaluate_files, evaluate_library
-from hybridrec.workflows.workbench import Workbench
+from hybridrec.workflows.evaluate import contenders as contenders_module
+from hybridrec.workflows.evaluate.compare import BLEND, SHUFFLED, SOUND_ONLY
+from hybridrec.workflows.evaluate.contenders import SETTINGS_EACH
+from hybridrec.workflows.evaluate.plays import Evaluation, evaluate_files, evaluate_library
+from hybridrec.workflows.tune.workbench import Workbench
 
 USERS, TRACKS, PLAYS = 60, 50, 14
 BASELINES = ["popularity", "item neighbours", "ALS", "BPR", "EASE"]

@@ -13,7 +13,7 @@ from hybridrec.cli import main
 from hybridrec.data.tracks import Track
 from hybridrec.errors import InvalidInput
 from hybridrec.storage.library import Library
-from hybridrec.workflows.history_files import HistoryFormat, HistoryReport, ingest_history
+from hybridrec.workflows.ingest.history_files import HistoryFormat, HistoryReport, ingest_history
 
 NOON = 1_706_702_400.0  # 2024-01-31 12:00 UTC
 MBID = "b1a9c0e9-d987-4042-ae91-78d6a3267d69"

@@ -23,7 +23,7 @@ from hybridrec.config import AudioConfig, AudioLimits, EncoderConfig
 from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.encoder.model import new_encoder
 from hybridrec.errors import AudioError
-from hybridrec.workflows.hearing_pool import HearingPool
+from hybridrec.workflows.hearing.pool import HearingPool
 
 BROKEN_FILES = int(os.environ.get("HYBRIDREC_BROKEN_FILES", "300"))
 """How many broken files are heard; 2000 make a thorough run."""

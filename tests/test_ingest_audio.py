@@ -25,8 +25,8 @@ from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.encoder.model import new_encoder
 from hybridrec.errors import InvalidInput, NotFound
 from hybridrec.storage.library import Library
-from hybridrec.workflows.ears import Ears
-from hybridrec.workflows.ingest_audio import IngestReport, files_below, ingest_audio
+from hybridrec.workflows.hearing.ears import Ears
+from hybridrec.workflows.ingest.audio import IngestReport, files_below, ingest_audio
 
 DEADLINE_SECONDS = 120
 SMALL = EncoderConfig(channels=(8, 8), bands=8)
@@ -135,7 +135,7 @@ INGEST = """
 import sys
 from pathlib import Path
 from hybridrec.storage.library import Library
-from hybridrec.workflows.ingest_audio import ingest_audio
+from hybridrec.workflows.ingest.audio import ingest_audio
 
 if __name__ == "__main__":
     with Library.open(sys.argv[1]) as library:

@@ -16,7 +16,7 @@ from hybridrec.data.embeddings import unit_length
 from hybridrec.data.tracks import Track
 from hybridrec.errors import FingerprintMismatch, InvalidInput, NotFound
 from hybridrec.storage.library import Library
-from hybridrec.workflows.ingest_embeddings import ingest_embeddings
+from hybridrec.workflows.ingest.embeddings import ingest_embeddings
 
 VECTORS = np.random.default_rng(1).normal(size=(3, 9)) * 5
 

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from hybridrec.data.plays import Play
 from hybridrec.errors import InvalidInput, NotFound
 from hybridrec.storage.library import Library
-from hybridrec.workflows.ingest_plays import BadRow, BadRows, ingest_plays
+from hybridrec.workflows.ingest.plays import BadRow, BadRows, ingest_plays
 
 EXPECTED = [Play("ann", "t2", 1_700_000_000.0, 0.5), Play("ann", "t1", weight=3.0)]
 
@@ -208,7 +208,7 @@ def test_an_import_can_be_repeated_and_resumed(library: Library, tmp_path: Path)
     code = """
 import os, signal, sys
 from hybridrec.storage.library import Library
-from hybridrec.workflows.ingest_plays import ingest_plays
+from hybridrec.workflows.ingest.plays import ingest_plays
 
 class Dying(Library):
     def add_plays(self, plays):

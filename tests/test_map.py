@@ -15,10 +15,10 @@ from click.testing import CliRunner, Result
 from hybridrec.cli import main
 from hybridrec.errors import InvalidInput, NotReady
 from hybridrec.storage.library import Library
-from hybridrec.workflows.map_library import LibraryMap, map_library
-from hybridrec.workflows.map_marks import COLOURS, MOST_NAMED, marks
-from hybridrec.workflows.map_page import as_html
-from hybridrec.workflows.map_picture import draw_map
+from hybridrec.workflows.map.library import LibraryMap, map_library
+from hybridrec.workflows.map.marks import COLOURS, MOST_NAMED, marks
+from hybridrec.workflows.map.page import as_html
+from hybridrec.workflows.map.picture import draw_map
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

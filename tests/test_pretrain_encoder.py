@@ -11,9 +11,9 @@ import soundfile
 from hybridrec.config import AudioConfig, EncoderConfig, TrainingConfig
 from hybridrec.datasets.free_music import TABLE
 from hybridrec.errors import InvalidInput
-from hybridrec.workflows.pretrain_encoder import LabelledTrack, families, pretrain_encoder, read_manifest
-from hybridrec.workflows.train_encoder import Recipe
-from hybridrec.workflows.training_music import split_tracks
+from hybridrec.workflows.train.encoder import Recipe
+from hybridrec.workflows.train.music import split_tracks
+from hybridrec.workflows.train.pretrain import LabelledTrack, families, pretrain_encoder, read_manifest
 
 
 def manifest(folder: Path, rows: list[tuple[str, str, str, str]]) -> Path:

@@ -12,8 +12,8 @@ from hybridrec.config import AudioConfig, EncoderConfig, TrainingConfig
 from hybridrec.encoder.training import EpochReport
 from hybridrec.errors import InvalidInput
 from hybridrec.storage.library import Library
-from hybridrec.workflows.train_encoder import Recipe, TrainedEars, train_encoder, train_library_encoder
-from hybridrec.workflows.training_music import split_tracks
+from hybridrec.workflows.train.encoder import Recipe, TrainedEars, train_encoder, train_library_encoder
+from hybridrec.workflows.train.music import split_tracks
 
 RATE_HZ = 16000
 AUDIO = AudioConfig(sample_rate_hz=RATE_HZ, fmax_hz=8000, n_mels=32, chunk_seconds=1.0)

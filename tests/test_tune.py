@@ -17,11 +17,11 @@ from hybridrec.errors import LibraryError, NotReady
 from hybridrec.evaluation.selection import mean_over_cuts, not_worse
 from hybridrec.service import RecommendationService
 from hybridrec.storage.library import Library
-from hybridrec.workflows import tune as tune_module
 from hybridrec.workflows.fit import fit, load_model
-from hybridrec.workflows.tune import search, steps, tune, validation_cuts
-from hybridrec.workflows.tuning import Tuning, tuned
-from hybridrec.workflows.tuning_page import as_html, in_words, write_curves
+from hybridrec.workflows.tune import search as tune_module
+from hybridrec.workflows.tune.choice import Tuning, tuned
+from hybridrec.workflows.tune.page import as_html, in_words, write_curves
+from hybridrec.workflows.tune.search import search, steps, tune, validation_cuts
 
 USERS, TRACKS, DIMENSIONS = 240, 200, 6
 

@@ -31,7 +31,7 @@ def train_encoder(directory: Path, library: str, start: str, epochs: int | None,
     Run `hybridrec ingest audio` and `hybridrec fit` afterwards: other ears hear anew.
     """
     from hybridrec.encoder.checkpoint import shipped
-    from hybridrec.workflows.train_encoder import train_library_encoder as run
+    from hybridrec.workflows.train.encoder import train_library_encoder as run
 
     start_from = shipped() if start == "shipped" else None
     with Library.open(library, create=True) as opened:
@@ -65,9 +65,9 @@ def train_encoder(directory: Path, library: str, start: str, epochs: int | None,
 @click.option("--seed", type=int, default=0, help="Same seed, same map.")
 def map_library(library: str, tag: str | None, named: int, neighbours: int, most: int, to: Path, seed: int) -> None:
     """Draw the tracks by their sound, near to what sounds alike, and say whether neighbours share tags."""
-    from hybridrec.workflows.map_library import map_library as run
-    from hybridrec.workflows.map_page import as_html
-    from hybridrec.workflows.map_picture import draw_map
+    from hybridrec.workflows.map.library import map_library as run
+    from hybridrec.workflows.map.page import as_html
+    from hybridrec.workflows.map.picture import draw_map
 
     with Library.open(library) as opened:
         drawn = run(opened, k=neighbours, most=most, seed=seed)

@@ -15,7 +15,7 @@ from hybridrec.storage.library import Library
 
 if TYPE_CHECKING:
     from hybridrec.encoder.checkpoint import Checkpoint
-    from hybridrec.workflows.evaluate_plays import SplitKind
+    from hybridrec.workflows.evaluate.plays import SplitKind
 
 WRITTEN = click.Path(dir_okay=False, writable=True, path_type=Path)
 
@@ -65,9 +65,9 @@ def evaluate_audio(
     """
     from hybridrec.config import TrainingConfig
     from hybridrec.evaluation.audio_page import as_html, in_words
-    from hybridrec.workflows.evaluate_audio import Against
-    from hybridrec.workflows.evaluate_audio import evaluate_audio as run
-    from hybridrec.workflows.label_table import read_label_table
+    from hybridrec.workflows.evaluate.audio import Against
+    from hybridrec.workflows.evaluate.audio import evaluate_audio as run
+    from hybridrec.workflows.evaluate.label_table import read_label_table
 
     tracks = read_label_table(labels or directory / "labels.tsv", directory, columns.split(","))
     scratch = TrainingConfig(epochs=scratch_epochs) if scratch_epochs else None
@@ -131,7 +131,7 @@ def evaluate_plays(
     Each is tuned on validation cuts of the training part. Nothing in the library changes.
     """
     from hybridrec.evaluation.plays_page import in_words
-    from hybridrec.workflows.evaluate_plays import evaluate_files, evaluate_library
+    from hybridrec.workflows.evaluate.plays import evaluate_files, evaluate_library
 
     if vectors and not plays:
         raise InvalidInput("--vectors go with --plays", got=str(vectors), fix="ingest them into the library")

@@ -9,7 +9,7 @@ import click
 
 from hybridrec.cli.shared import DIRECTORY, FILE, as_json_option, echo_all, print_json, with_library
 from hybridrec.storage.library import Library
-from hybridrec.workflows.history_files import HISTORY_FORMATS, HistoryFormat
+from hybridrec.workflows.ingest.history_files import HISTORY_FORMATS, HistoryFormat
 
 
 @click.group()
@@ -24,8 +24,8 @@ def ingest() -> None:
 @as_json_option
 def ingest_audio(directory: Path, library: str, workers: int | None, as_json: bool) -> None:
     """Hear every audio file below DIRECTORY; unchanged files are skipped."""
-    from hybridrec.workflows.ingest_audio import ingest_audio as run
-    from hybridrec.workflows.library_encoder import ensure_ears
+    from hybridrec.workflows.hearing.library_encoder import ensure_ears
+    from hybridrec.workflows.ingest.audio import ingest_audio as run
 
     with Library.open(library, create=True) as opened:
         report = run(opened, directory, ensure_ears(opened), workers=workers, progress=not as_json)
@@ -66,8 +66,8 @@ def ingest_plays(
     if history is not None:
         _ingest_history(file, library, history, user, as_json)
         return
-    from hybridrec.workflows.ingest_plays import BadRows
-    from hybridrec.workflows.ingest_plays import ingest_plays as run
+    from hybridrec.workflows.ingest.plays import BadRows
+    from hybridrec.workflows.ingest.plays import ingest_plays as run
 
     names = columns.split(",") if columns else None
     try:
@@ -86,7 +86,7 @@ def ingest_plays(
 
 
 def _ingest_history(file: Path, library: str, history: HistoryFormat, user: str | None, as_json: bool) -> None:
-    from hybridrec.workflows.history_files import ingest_history
+    from hybridrec.workflows.ingest.history_files import ingest_history
 
     if not user:
         raise click.UsageError("a history says not whose it is: give --user")
@@ -108,7 +108,7 @@ def _ingest_history(file: Path, library: str, history: HistoryFormat, user: str 
 @as_json_option
 def ingest_embeddings(file: Path, name: str, library: str, as_json: bool) -> None:
     """Read audio vectors that something else made from an npz or Parquet FILE."""
-    from hybridrec.workflows.ingest_embeddings import ingest_embeddings as run
+    from hybridrec.workflows.ingest.embeddings import ingest_embeddings as run
 
     with Library.open(library, create=True) as opened:
         count = run(opened, file, name=name)

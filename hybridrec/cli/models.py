@@ -51,8 +51,8 @@ def tune(library: str, curves: Path, seed: int, as_json: bool) -> None:
 
     Every later fit goes by the choice. Run it again when the plays have grown much, or after training the ears.
     """
-    from hybridrec.workflows.tune import tune as run
-    from hybridrec.workflows.tuning_page import in_words, write_curves
+    from hybridrec.workflows.tune.page import in_words, write_curves
+    from hybridrec.workflows.tune.search import tune as run
 
     with Library.open(library) as opened:
         tuning, report = run(opened, seed=seed, show_progress=not as_json)

@@ -16,7 +16,7 @@ from hybridrec.data.ids import IdMap
 from hybridrec.errors import LibraryError, NotReady
 from hybridrec.recommender import HybridRecommender
 from hybridrec.storage.library import Library
-from hybridrec.workflows.tuning import Tuning, tuned
+from hybridrec.workflows.tune.choice import Tuning, tuned
 
 
 @dataclass(frozen=True)

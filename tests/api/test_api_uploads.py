@@ -15,8 +15,8 @@ from werkzeug.test import TestResponse
 
 from hybridrec.service import RecommendationService
 from hybridrec.storage.library import Library
-from hybridrec.workflows.ears import Ears
-from hybridrec.workflows.library_encoder import ears_in_use, ensure_ears
+from hybridrec.workflows.hearing.ears import Ears
+from hybridrec.workflows.hearing.library_encoder import ears_in_use, ensure_ears
 
 
 def tone(hertz: float, kind: str = "FLAC", seconds: float = 4.0) -> bytes:

@@ -26,9 +26,9 @@ from hybridrec.data.tracks import Track
 from hybridrec.service import RecommendationService
 from hybridrec.storage.embeddings import HeardTrack
 from hybridrec.storage.library import Library
-from hybridrec.workflows.ears import Ears
 from hybridrec.workflows.fit import fit
-from hybridrec.workflows.library_encoder import ensure_ears
+from hybridrec.workflows.hearing.ears import Ears
+from hybridrec.workflows.hearing.library_encoder import ensure_ears
 
 STATIC = Path(hybridrec.api.__file__).parent / "static"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

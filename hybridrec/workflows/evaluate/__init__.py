@@ -1,0 +1,1 @@
+"""The ears and the blend, judged on what they have not seen."""

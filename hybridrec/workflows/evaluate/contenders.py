@@ -1,0 +1,165 @@
+"""The recommenders that the blend has to beat, each with as many settings to choose from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product, starmap
+
+import numpy as np
+
+from hybridrec.collaborative.als import suitable_config
+from hybridrec.config import CollaborativeConfig, ProjectionConfig
+from hybridrec.evaluation.baselines import (
+    LIKENESSES,
+    AudioNeighbours,
+    BayesianRanking,
+    ItemNeighbours,
+    Likeness,
+    Popularity,
+)
+from hybridrec.evaluation.quality import Rows, Scorer
+from hybridrec.evaluation.selection import mean_over_cuts
+from hybridrec.workflows.tune.workbench import Array, Workbench, by_behaviour
+
+SETTINGS_EACH = 20
+"""Of each recommender as many settings are tried on validation (item neighbours: 21); ours: 8 of ALS, 12 weights."""
+
+EASE_USERS, EASE_CELLS = 10_000, 1e8
+"""EASE is left out where more users, or a larger dense matrix of users and tracks, would take too long and too much."""
+
+ALS, EASE, POPULARITY, AUDIO_NEIGHBOURS, PROJECTION = "ALS", "EASE", "popularity", "audio neighbours", "projection"
+ITEM_NEIGHBOURS, BPR = "item neighbours", "BPR"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way to set a recommender.
+
+    Attributes:
+        words: the setting, as a table shows it.
+        fit: learns from a cut.
+    """
+
+    words: str
+    fit: Callable[[Workbench], Scorer]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A recommender and the settings to choose from."""
+
+    name: str
+    settings: tuple[Setting, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The setting of a contender that was best on validation.
+
+    Attributes:
+        setting: the best.
+        ndcg: its mean there.
+        tried: how many there were.
+    """
+
+    setting: Setting
+    ndcg: float
+    tried: int
+
+
+def choose(contender: Contender, cuts: Sequence[Workbench], users: Rows, done: Callable[[], None]) -> Choice:
+    """The setting with the highest NDCG@20 over the users' means over validation cuts.
+
+    Args:
+        contender: what to choose for.
+        cuts: validation cuts of one training part.
+        users: who is asked, rows `(m,)`.
+        done: called after each setting on each cut.
+    """
+    means = []
+    for setting in contender.settings:
+        figures = []
+        for cut in cuts:
+            figures.append(cut.measure(setting.fit(cut), users, by_support=False).ndcg())
+            done()
+        means.append(float(np.nanmean(mean_over_cuts(figures))))
+    best = int(np.argmax(means))
+    return Choice(contender.settings[best], means[best], len(means))
+
+
+def contenders(bench: Workbench) -> list[Contender]:
+    """All that the blend is measured against; those that go by sound only where there is any."""
+    base = suitable_config(bench.plays, CollaborativeConfig())
+    grids: dict[str, Iterable[Setting]] = {
+        POPULARITY: [Setting("support", lambda cut: Popularity(cut.plays))],
+        ITEM_NEIGHBOURS: starmap(_item_neighbours, product(LIKENESSES, (10, 20, 50, 100, 200, 500, 1000))),
+        ALS: map(_als, als_grid(base, (0.125, 0.25, 0.5, 1, 2), (0.25, 0.5, 1, 2))),
+        BPR: starmap(_bpr, product((64, 128), (0.005, 0.01, 0.02, 0.05, 0.1), (0.003, 0.03))),
+    }
+    if bench.plays.shape[0] <= EASE_USERS and np.prod(bench.plays.shape, dtype=np.float64) <= EASE_CELLS:
+        grids[EASE] = map(_ease, np.geomspace(2, 5000, SETTINGS_EACH))
+    if bench.has_audio:
+        by_projection = partial(_projection, base)
+        grids[AUDIO_NEIGHBOURS] = starmap(_audio_neighbours, product((10, 30, 100, 300, 1000), (0, 0.5), (False, True)))
+        grids[PROJECTION] = starmap(by_projection, product((0.03, 0.1, 0.3, 1, 3), (0, 2, 5, 20)))
+    return [Contender(name, tuple(settings)) for name, settings in grids.items()]
+
+
+def als_grid(
+    base: CollaborativeConfig, strengths: Iterable[float], confidences: Iterable[float]
+) -> list[CollaborativeConfig]:
+    """Settings of ALS around `base`: alpha times each confidence, regularization times that and each strength."""
+    assert base.alpha is not None
+    assert base.regularization is not None
+    return [
+        replace(base, alpha=base.alpha * confidence, regularization=base.regularization * confidence * strength)
+        for strength, confidence in product(strengths, confidences)
+    ]
+
+
+def _als(config: CollaborativeConfig) -> Setting:
+    return Setting(config.in_words(), lambda cut: by_behaviour(*cut.factors(config)))
+
+
+def _item_neighbours(likeness: Likeness, neighbours: int) -> Setting:
+    words = f"{likeness}, {neighbours} neighbours"
+    return Setting(words, lambda cut: ItemNeighbours(cut.plays, neighbours, likeness))
+
+
+def _bpr(factors: int, rate: float, ridge: float) -> Setting:
+    def fit(cut: Workbench) -> Scorer:
+        return BayesianRanking(
+            cut.plays, factors=factors, learning_rate=rate, regularization=ridge, iterations=100, seed=cut.seed
+        )
+
+    return Setting(f"{factors} factors, learning rate {rate:g}, regularization {ridge:g}", fit)
+
+
+def _ease(regularization: float) -> Setting:
+    return Setting(f"lambda {regularization:.3g}", lambda cut: cut.ease.regularised(regularization))
+
+
+def _audio_neighbours(neighbours: int, discount: float, centred: bool) -> Setting:
+    def fit(cut: Workbench) -> Scorer:
+        assert cut.embeddings is not None
+        return AudioNeighbours(cut.plays, cut.embeddings, neighbours=neighbours, discount=discount, centred=centred)
+
+    return Setting(f"{neighbours} neighbours, discount {discount:g}{', centred' if centred else ''}", fit)
+
+
+def _projection(base: CollaborativeConfig, ridge: float, trust: float) -> Setting:
+    config = ProjectionConfig(ridge=ridge, trust=trust)
+
+    def fit(cut: Workbench) -> Scorer:
+        fitted = cut.fitted(base, config, half_life=0.0)
+        tracks = fitted.tracks
+
+        def score(users: Rows) -> Array:
+            scores = fitted.projection.sound_of_factors(fitted.user_factors[users]) @ tracks.features.T
+            return np.where(tracks.has_audio, scores, np.float32(-np.inf))
+
+        return score
+
+    return Setting(f"ridge {ridge:g}, trust {trust:g}", fit)

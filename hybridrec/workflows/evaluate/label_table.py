@@ -1,0 +1,89 @@
+"""Audio files with their labels: artist, collection and whatever else a table says of them."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridrec.errors import InvalidInput, NotFound
+
+NAME_COLUMNS = ("clip", "file")
+
+
+@dataclass(frozen=True)
+class LabelledFiles:
+    """Audio files and what each column of a table says of them.
+
+    Attributes:
+        files: the paths.
+        names: as the table has them, in the same order.
+        labels: by column, one a file; empty where unknown.
+    """
+
+    files: list[Path]
+    names: list[str]
+    labels: dict[str, list[str]]
+
+    def groups(self, column: str) -> NDArray[np.int64]:
+        """A number a file, `(n,)` int64, equal for files of one label and -1 for files of none."""
+        known = sorted(set(self.labels[column]) - {""})
+        number = {label: row for row, label in enumerate(known)}
+        return np.array([number.get(label, -1) for label in self.labels[column]], dtype=np.int64)
+
+    def only(self, kept: set[Path]) -> LabelledFiles:
+        """The same without the files that are not among those kept."""
+        rows = [row for row, path in enumerate(self.files) if path in kept]
+        return LabelledFiles(
+            [self.files[row] for row in rows],
+            [self.names[row] for row in rows],
+            {column: [values[row] for row in rows] for column, values in self.labels.items()},
+        )
+
+
+def read_label_table(table: Path, directory: Path, columns: Sequence[str]) -> LabelledFiles:
+    """Read a tab-separated table with the column `clip` or `file` and columns of labels.
+
+    Args:
+        table: the table, UTF-8.
+        directory: what the names of files are relative to.
+        columns: the labels that are wanted.
+
+    Raises:
+        InvalidInput: if a column is missing, the table is empty or no text, or a file is listed twice.
+        NotFound: if a listed file is not there.
+    """
+    rows = _rows(table)
+    name_column = next((column for column in NAME_COLUMNS if column in rows[0]), None)
+    missing = [column for column in columns if column not in rows[0]]
+    if name_column is None or missing:
+        wanted = missing[0] if name_column else " or ".join(NAME_COLUMNS)
+        got = ", ".join(map(str, rows[0]))
+        raise InvalidInput(f"the label table needs the column {wanted}", got=got, fix="separate columns by tabs")
+    names = [row[name_column] for row in rows]
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise InvalidInput("a file is listed twice in the label table", got=repeated[0], fix="keep one of the rows")
+    files = [directory / name for name in names]
+    absent = next((path for path in files if not path.is_file()), None)
+    if absent is not None:
+        raise NotFound("a file of the label table is not there", got=str(absent), fix="name the folder it lies in")
+    return LabelledFiles(files, names, {column: [row[column] or "" for row in rows] for column in columns})
+
+
+def _rows(table: Path) -> list[dict[str, str]]:
+    try:
+        with table.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+    except FileNotFoundError:
+        raise NotFound("there is no label table here", got=str(table), fix="give one with --labels") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InvalidInput(f"the label table is no UTF-8 text ({error})", got=str(table), fix="save it anew") from None
+    if not rows:
+        raise InvalidInput("the label table has no rows", got=str(table), fix="list a file a row")
+    return rows

@@ -1,0 +1,1 @@
+"""From a file to its embedding, in processes of its own."""

@@ -1,0 +1,90 @@
+"""A process that hears: what the processes of a pool run, and the only one of the two sides that needs torch."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import resource
+import signal
+import threading
+from pathlib import Path
+
+import threadpoolctl
+import torch
+
+from hybridrec.audio.decode import check_file
+from hybridrec.audio.stages import StageClock
+from hybridrec.audio.tags import read_tags
+from hybridrec.config import AudioLimits
+from hybridrec.errors import AudioError
+from hybridrec.workflows.hearing.ears import Ears
+from hybridrec.workflows.hearing.heard import HeardFile
+
+
+class _Worker:
+    """What a process of the pool keeps between files."""
+
+    ears: Ears
+    limits: AudioLimits
+    known: frozenset[str]
+
+
+def start(ears_bytes: bytes, limits: AudioLimits, known: frozenset[str]) -> None:
+    """Make this process ready to hear, within limits, and let it end with its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+    threadpoolctl.threadpool_limits(1)
+    _Worker.ears = Ears.from_checkpoint(ears_bytes, limits)
+    _Worker.limits, _Worker.known = limits, known
+    _silence_decoders()
+    _bound_memory(limits.max_memory_bytes)
+
+
+def _bound_memory(more_bytes: int) -> None:
+    """Let the process have so much more address space than it has now; what asks for more gets a MemoryError."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * os.sysconf("SC_PAGE_SIZE") + more_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+def _silence_decoders() -> None:
+    """Send standard error away: mpg123 writes there of frames that lack their past, as the first after a seek does."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+
+
+def _leave_with_parent() -> None:
+    """End with the parent even where it was killed and could not say so."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def hear_file(path: Path, called: str) -> HeardFile:
+    """Hear a file, or be ended by the alarm: even a decoder that hangs in C cannot put it off."""
+    signal.setitimer(signal.ITIMER_REAL, _Worker.limits.max_hearing_seconds)
+    try:
+        return _heard(path, called)
+    except AudioError as error:
+        return HeardFile(path, error=error)
+    except OSError as error:
+        return HeardFile(path, error=AudioError(f"{path.name}: cannot be read ({error.strerror})"))
+    except Exception as error:  # one odd file must never stop the others
+        return HeardFile(path, error=AudioError(f"{path.name}: {type(error).__name__}: {error}"))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _heard(path: Path, called: str) -> HeardFile:
+    check_file(path, _Worker.limits)
+    with path.open("rb") as file:
+        facts = os.fstat(file.fileno())
+        content_hash = hashlib.file_digest(file, "sha256").hexdigest()
+    clock = StageClock()
+    heard = None if content_hash in _Worker.known else _Worker.ears.hear(path, clock)
+    tags = read_tags(path, called)
+    return HeardFile(path, facts.st_size, facts.st_mtime_ns, content_hash, tags, heard, stage_seconds=clock.seconds)

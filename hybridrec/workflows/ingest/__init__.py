@@ -1,0 +1,1 @@
+"""Audio, plays and ready embeddings brought into a library."""

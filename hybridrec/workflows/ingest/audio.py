@@ -1,0 +1,223 @@
+"""From a folder of audio into the library: every core hears, nothing stored is lost, no file stops the rest."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from hybridrec.audio.kinds import is_worth_hearing
+from hybridrec.audio.stages import STAGES
+from hybridrec.config import AudioLimits
+from hybridrec.data.tracks import Track
+from hybridrec.encoder.checkpoint import Checkpoint
+from hybridrec.errors import NotFound
+from hybridrec.storage.embeddings import FileStamp, HeardTrack
+from hybridrec.storage.library import Library
+from hybridrec.workflows.hearing.heard import HeardFile
+from hybridrec.workflows.hearing.pool import HearingPool
+
+BATCH_TRACKS = 16
+"""Tracks stored in one transaction, and the most that are heard again after an interruption."""
+
+ID_CHARACTERS = 16
+"""A new track's id is this much of its file's SHA-256, so it stays the same wherever the file goes."""
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A file that could not be heard, and why."""
+
+    path: str
+    why: str
+
+
+@dataclass
+class IngestReport:
+    """What became of a folder; each audio file counts once.
+
+    Attributes:
+        added: files that became new tracks.
+        updated: files of known tracks that were heard again: their content changed, or the ears did.
+        unchanged: files that were skipped.
+        moved: files whose content the library knew from another path.
+        failed: files that could not be heard.
+        seconds: wall-clock time.
+        tracks_per_second: files heard in that time.
+        stage_seconds: processor time by stage, over all workers.
+    """
+
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    moved: int = 0
+    failed: list[Unreadable] = field(default_factory=list)
+    seconds: float = 0.0
+    tracks_per_second: float = 0.0
+    stage_seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+
+
+def ingest_audio(
+    library: Library,
+    directory: Path,
+    ears_bytes: bytes,
+    *,
+    workers: int | None = None,
+    progress: bool = True,
+    limits: AudioLimits | None = None,
+) -> IngestReport:
+    """Hear every audio file below a directory and store its track and embedding.
+
+    Files that look as they did (size and time, else content) and that these
+    ears have heard are skipped, so an interrupted run goes on where it stopped.
+    A file that moved, or whose tags or content were edited in place, keeps its
+    track and with it its plays. The same content twice is one track. Tracks of
+    files that are gone stay.
+
+    Args:
+        library: where the tracks go.
+        directory: searched to any depth, through links too; names that begin with a dot are left out.
+        ears_bytes: the checkpoint of the ears; the library goes by them if it has no other yet.
+        workers: processes that hear; None: as many as there are cores.
+        progress: show a bar with an estimate on standard error.
+        limits: what a file may ask before it is refused.
+
+    Raises:
+        NotFound: if the directory does not exist.
+        InvalidInput: if `ears_bytes` is no checkpoint.
+    """
+    if not directory.is_dir():
+        raise NotFound("no such directory", got=str(directory), fix="check its spelling")
+    start = time.monotonic()
+    run = _Ingest(library, Checkpoint.from_bytes(ears_bytes).fingerprint)
+    paths = [path for path in files_below(directory, leave_out=library.files) if is_worth_hearing(path)]
+    changed = [path for path in paths if not run.is_unchanged(path)]
+    run.report.unchanged = len(paths) - len(changed)
+    if changed:
+        workers = min(workers or os.cpu_count() or 1, len(changed))
+        done, total = run.report.unchanged, len(paths)
+        bar = tqdm(total=total, initial=done, desc="hearing", unit="file", disable=not progress)
+        with HearingPool(ears_bytes, limits or AudioLimits(), run.known_hashes(), workers) as pool, bar:
+            for file in pool.hear(changed):
+                run.take(file)
+                bar.update()
+        run.store()
+    return run.finished(time.monotonic() - start)
+
+
+def files_below(directory: Path, leave_out: Path) -> Iterator[Path]:
+    """Files below a directory in the order of their names; no directory is entered twice, so loops of links end."""
+    seen = {_identity(leave_out)} if leave_out.exists() else set()
+    for place, subdirectories, names in os.walk(directory.absolute(), followlinks=True):
+        identity = _identity(Path(place))
+        if identity in seen:
+            subdirectories.clear()
+            continue
+        seen.add(identity)
+        subdirectories[:] = sorted(name for name in subdirectories if not name.startswith("."))
+        yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    facts = path.stat()
+    return facts.st_dev, facts.st_ino
+
+
+class _Ingest:
+    """One run: what the library knew before it, and what has come of it so far."""
+
+    def __init__(self, library: Library, fingerprint: str) -> None:
+        self.report = IngestReport()
+        self._library = library
+        self._fingerprint = fingerprint
+        self._stamps = library.file_stamps()
+        self._tracks_heard = set(library.embeddings(fingerprint).ids)
+        self._ids = {stamp.content_hash: stamp.track_id for stamp in self._stamps.values()}
+        self._batch: list[HeardTrack] = []
+        if library.ears() is None:
+            library.set_ears(fingerprint)
+
+    def is_unchanged(self, path: Path) -> bool:
+        """Whether a file was heard by these ears and has its size and time of then."""
+        stamp = self._stamps.get(str(path))
+        if stamp is None or stamp.track_id not in self._tracks_heard:
+            return False
+        try:
+            facts = path.stat()
+        except OSError:
+            return False
+        return (facts.st_size, facts.st_mtime_ns) == (stamp.size_bytes, stamp.mtime_ns)
+
+    def known_hashes(self) -> frozenset[str]:
+        """Contents that these ears have heard."""
+        return frozenset(hash_ for hash_, id_ in self._ids.items() if id_ in self._tracks_heard)
+
+    def take(self, file: HeardFile) -> None:
+        """Count what became of a file, and store it with the next batch."""
+        if file.why:
+            self.report.failed.append(Unreadable(str(file.path), file.why))
+            return
+        for stage, seconds in file.stage_seconds.items():
+            self.report.stage_seconds[stage] += seconds
+        heard = self._heard_track(file)
+        if any(one.track.id == heard.track.id for one in self._batch):
+            self.store()
+        self._batch.append(heard)
+        if len(self._batch) >= BATCH_TRACKS:
+            self.store()
+
+    def store(self) -> None:
+        """Store the batch: all of it or, if this is interrupted, nothing."""
+        self._library.put_heard(self._batch)
+        self._batch = []
+
+    def finished(self, seconds: float) -> IngestReport:
+        """The report of the run that took so long."""
+        self.report.seconds = seconds
+        self.report.tracks_per_second = (self.report.added + self.report.updated) / seconds
+        return self.report
+
+    def _heard_track(self, file: HeardFile) -> HeardTrack:
+        before = self._stamps.get(str(file.path))
+        known = self._known_id(file.content_hash)
+        id_ = known or (before.track_id if before else file.content_hash[:ID_CHARACTERS])
+        if known is None:
+            what = "updated" if before else "added"
+        elif id_ not in self._tracks_heard:
+            what = "updated"
+        else:
+            what = "unchanged" if before and before.content_hash == file.content_hash else "moved"
+        setattr(self.report, what, getattr(self.report, what) + 1)
+        self._ids[file.content_hash] = id_
+        self._tracks_heard.add(id_)
+        return self._record(file, id_)
+
+    def _record(self, file: HeardFile, id_: str) -> HeardTrack:
+        track = Track(
+            id_,
+            title=file.tags.title,
+            artist=file.tags.artist,
+            album=file.tags.album,
+            genre=file.tags.genre,
+            duration_seconds=file.heard.duration_seconds if file.heard else None,
+            path=str(file.path),
+            content_hash=file.content_hash,
+            recording_mbid=file.tags.recording_mbid,
+        )
+        stamp = FileStamp(file.size_bytes, file.mtime_ns, file.content_hash, id_)
+        if file.heard is None:
+            vector = self._library.embeddings(self._fingerprint, [id_]).vectors[0]
+        else:
+            vector = file.heard.embedding
+        return HeardTrack(track, stamp, self._fingerprint, vector)
+
+    def _known_id(self, content_hash: str) -> str | None:
+        known = self._ids.get(content_hash)
+        if known is None:
+            track = self._library.track_by_hash(content_hash)
+            known = track.id if track else None
+        return known

@@ -1,0 +1,201 @@
+"""A listener's own history, as ListenBrainz, Last.fm and Spotify give it out."""
+
+from __future__ import annotations
+
+import csv
+import json
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal, TextIO, get_args
+
+from hybridrec.data.listens import Listen
+from hybridrec.errors import InvalidInput, NotFound
+from hybridrec.storage.database import batches
+from hybridrec.storage.library import Library
+
+HistoryFormat = Literal["listenbrainz", "lastfm", "spotify"]
+HISTORY_FORMATS: tuple[HistoryFormat, ...] = get_args(HistoryFormat)
+
+LEAST_SPOTIFY_SECONDS = 30.0
+"""Spotify lists every skip; what was heard for less is none of its streams, and none of ours."""
+
+_BATCH_LISTENS = 10_000
+_LASTFM_TIMES = ("%d %b %Y, %H:%M", "%d %b %Y %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M")
+_LASTFM_COLUMNS = {
+    "artist": "artist",
+    "artist_name": "artist",
+    "album": "album",
+    "album_name": "album",
+    "track": "title",
+    "track_name": "title",
+    "name": "title",
+    "uts": "time",
+    "date": "time",
+    "utc_time": "time",
+    "track_mbid": "mbid",
+}
+_LASTFM_HEADLESS = ("artist", "album", "title", "time")
+
+
+@dataclass(frozen=True)
+class HistoryReport:
+    """What became of a history.
+
+    Attributes:
+        rows: entries of the file.
+        added: new plays of tracks that the library has.
+        waiting: new ones that are kept until their track comes.
+        repeated: those that had been told before.
+        left_out: entries that are no listens: podcasts, skips, rows without a time.
+    """
+
+    rows: int
+    added: int
+    waiting: int
+    repeated: int
+    left_out: int
+
+
+def ingest_history(library: Library, path: Path, kind: HistoryFormat, user: str) -> HistoryReport:
+    """Read a history and store its listens, 10,000 at a time; told twice, each counts once.
+
+    Args:
+        library: where they go.
+        path: the file; a ListenBrainz or Spotify export may stay zipped.
+        kind: who made it.
+        user: whose history it is.
+
+    Raises:
+        NotFound: if there is no such file.
+        InvalidInput: if it is not what it should be.
+    """
+    if not path.is_file():
+        raise NotFound("no such file", got=str(path), fix="check its path")
+    rows = added = waiting = repeated = listens = 0
+    for batch in batches(_entries(path, kind, user), _BATCH_LISTENS):
+        known = [listen for listen in batch if listen is not None]
+        result = library.add_listens(known)
+        rows, listens = rows + len(batch), listens + len(known)
+        added, waiting, repeated = added + result.added, waiting + result.waiting, repeated + result.repeated
+    return HistoryReport(rows, added, waiting, repeated, rows - listens)
+
+
+def _entries(path: Path, kind: HistoryFormat, user: str) -> Iterator[Listen | None]:
+    """A listen for each entry, or None for one that is none."""
+    if kind == "lastfm":
+        with path.open(encoding="utf-8-sig", newline="") as text:
+            yield from (_of_lastfm(row, user) for row in _lastfm_rows(text))
+        return
+    reader = {"listenbrainz": _of_listenbrainz, "spotify": _of_spotify}[kind]
+    for document in _texts(path):
+        yield from (_read(reader, entry, user) for entry in _json_entries(document, path.name))
+
+
+def _texts(path: Path) -> Iterator[str]:
+    """The JSON documents of a file, or of all JSON files in an archive."""
+    try:
+        if not zipfile.is_zipfile(path):
+            yield path.read_text(encoding="utf-8-sig")
+            return
+        with zipfile.ZipFile(path) as archive:
+            for name in sorted(archive.namelist()):
+                if _is_history(name):
+                    yield archive.read(name).decode("utf-8-sig")
+    except (UnicodeError, zipfile.BadZipFile) as error:
+        raise InvalidInput("the file cannot be read", got=path.name, fix="export it again") from error
+
+
+def _is_history(name: str) -> bool:
+    """Whether a file of an archive holds listens; feedback, video and settings do not."""
+    plain = name.lower()
+    aside = ("feedback", "video", "user.json", "pinned")
+    return plain.endswith((".json", ".jsonl")) and not any(word in plain for word in aside)
+
+
+def _json_entries(text: str, name: str) -> Iterable[Any]:
+    """The entries of a JSON array or of JSON lines."""
+    try:
+        if text.lstrip().startswith("["):
+            found = json.loads(text)
+            return found if isinstance(found, list) else []
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput("the history is not JSON", got=f"{name}: {error}", fix="export it again") from error
+
+
+def _read(reader: Callable[[Any, str], Listen | None], entry: Any, user: str) -> Listen | None:
+    try:
+        return reader(entry, user)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        return None
+
+
+def _of_listenbrainz(entry: Mapping[str, Any], user: str) -> Listen | None:
+    about = entry["track_metadata"]
+    mbid = (about.get("additional_info") or {}).get("recording_mbid") or ""
+    mapped = (about.get("mbid_mapping") or {}).get("recording_mbid") or ""
+    names = about["artist_name"], about["track_name"], about.get("release_name")
+    return _listen(user, float(entry["listened_at"]), *names, mbid=mbid or mapped)
+
+
+def _of_spotify(entry: Mapping[str, Any], user: str) -> Listen | None:
+    seconds = float(entry["ms_played"]) / 1000
+    title = entry["master_metadata_track_name"]
+    if title is None or seconds < LEAST_SPOTIFY_SECONDS:
+        return None
+    names = entry["master_metadata_album_artist_name"], title, entry.get("master_metadata_album_album_name")
+    moment = datetime.fromisoformat(entry["ts"]).timestamp()
+    return _listen(user, moment, *names, heard_seconds=seconds)
+
+
+def _lastfm_rows(text: TextIO) -> Iterator[dict[str, str]]:
+    first = text.readline()
+    text.seek(0)
+    cells: Iterator[list[str]] = csv.reader(text, delimiter=max(",;\t", key=first.count))
+    head = next(cells, [])
+    names = [_LASTFM_COLUMNS.get(name.partition("#")[0].strip().lower(), "") for name in head]
+    if not {"artist", "title", "time"} <= set(names):  # without a header, as lastfm-to-csv writes it
+        names, cells = list(_LASTFM_HEADLESS), chain([head], cells)
+    for row in cells:
+        yield {name: cell for name, cell in reversed(list(zip(names, row, strict=False))) if name}
+
+
+def _of_lastfm(row: Mapping[str, str], user: str) -> Listen | None:
+    try:
+        moment = _lastfm_time(row["time"])
+        return _listen(user, moment, row["artist"], row["title"], row.get("album"), mbid=row.get("mbid", ""))
+    except (KeyError, ValueError):
+        return None
+
+
+def _lastfm_time(text: str) -> float:
+    """Seconds since 1970, from such seconds or milliseconds or from a date in UTC."""
+    text = text.strip()
+    if text.isdigit():
+        return float(text) / (1000 if len(text) > 10 else 1)
+    for form in _LASTFM_TIMES:
+        try:
+            return datetime.strptime(text, form).replace(tzinfo=UTC).timestamp()
+        except ValueError:
+            continue
+    raise ValueError(f"no time: {text}")
+
+
+def _listen(
+    user: str,
+    moment: float,
+    artist: object,
+    title: object,
+    album: object = None,
+    mbid: object = "",
+    heard_seconds: float | None = None,
+) -> Listen | None:
+    """A listen, or None where it has no artist, title or time that could be one."""
+    if not (isinstance(artist, str) and isinstance(title, str) and artist.strip() and title.strip() and moment > 0):
+        return None
+    plain = [text.replace("\0", " ") for text in (artist, title, album if isinstance(album, str) else "")]
+    return Listen(user, moment, plain[0], plain[1], plain[2], str(mbid or ""), heard_seconds)

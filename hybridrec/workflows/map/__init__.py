@@ -1,0 +1,1 @@
+"""A library drawn by its sound."""

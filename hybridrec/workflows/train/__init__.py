@@ -1,0 +1,1 @@
+"""Ears made from music."""

@@ -1,0 +1,1 @@
+"""The settings of the blend, chosen on held-out plays."""

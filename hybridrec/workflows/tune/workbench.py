@@ -1,0 +1,98 @@
+"""One cut of the plays, and what several recommenders that learn from it can share."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from hybridrec.blend.weighting import user_query_vectors
+from hybridrec.collaborative.als import fit_als, suitable_config
+from hybridrec.config import BlendConfig, CollaborativeConfig, ProjectionConfig
+from hybridrec.data.embeddings import aligned_embeddings
+from hybridrec.data.interactions import support_of
+from hybridrec.data.splits import Split
+from hybridrec.evaluation.baselines import Ease
+from hybridrec.evaluation.quality import Quality, Rows, Scorer, measure
+from hybridrec.fitted import Fitted, assemble, empty_tracks, learn_sound
+
+Array = NDArray[np.float32]
+
+
+class Workbench:
+    """A split of plays with the tracks' audio; factors are fitted once for each setting of ALS.
+
+    Args:
+        split: what is learnt from, and what is held out.
+        embeddings: `(n_tracks, d)`, a row of NaN without audio; None where no track has any.
+        seed: of everything random in fitting.
+    """
+
+    def __init__(self, split: Split, embeddings: NDArray[np.floating] | None, *, seed: int) -> None:
+        self.split, self.embeddings, self.seed = split, embeddings, seed
+        self._factors: dict[CollaborativeConfig, tuple[Array, Array]] = {}
+
+    @property
+    def plays(self) -> sp.csr_matrix:
+        """What is learnt from, CSR `(n_users, n_tracks)` confidences."""
+        return self.split.train
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether any track can be heard."""
+        return bool(aligned_embeddings(self.embeddings, self.plays.shape[1])[1].any())
+
+    @cached_property
+    def ease(self) -> Ease:
+        """EASE, decomposed once for all its settings."""
+        return Ease(self.plays)
+
+    def with_audio(self, embeddings: NDArray[np.floating] | None) -> Workbench:
+        """The same cut and the same factors, heard otherwise."""
+        other = Workbench(self.split, embeddings, seed=self.seed)
+        other._factors = self._factors
+        return other
+
+    def factors(self, config: CollaborativeConfig) -> tuple[Array, Array]:
+        """User and track factors of ALS, `(n_users, f)` and `(n_tracks, f)` float32."""
+        config = suitable_config(self.plays, config)
+        if config not in self._factors:
+            self._factors[config] = fit_als(self.plays, config, seed=self.seed)
+        return self._factors[config]
+
+    def fitted(self, config: CollaborativeConfig, projection: ProjectionConfig, half_life: float) -> Fitted:
+        """All that a recommender with these settings learns, as `HybridRecommender.fit` leaves it."""
+        users, tracks = self.factors(config)
+        support = support_of(self.plays)
+        heard, has_audio = aligned_embeddings(self.embeddings, len(tracks))
+        learnt, calibration = learn_sound(heard, has_audio, tracks, support, projection, self.seed)
+        rows = empty_tracks(learnt, tracks, heard[has_audio], BlendConfig(half_life=half_life))
+        known = np.where(has_audio[:, None], heard, np.float32(np.nan))
+        config = suitable_config(self.plays, config)
+        return assemble(config, learnt, calibration, rows, users, tracks, support, known, self.plays)
+
+    def measure(self, score: Scorer, users: Rows | None = None, *, by_support: bool = True) -> Quality:
+        """What a recommender that learnt from this cut finds of what it holds out."""
+        return measure(score, self.split, users, by_support=by_support)
+
+
+def blended(fitted: Fitted, audio_share: float) -> Scorer:
+    """The scores that `recommend` ranks by, at an audio share."""
+
+    def score(users: Rows) -> Array:
+        tastes = fitted.tastes(fitted.user_factors[users], fitted.user_sounds[users])
+        scores = user_query_vectors(tastes, audio_share) @ fitted.tracks.user_vectors.T
+        return np.where(fitted.tracks.scorable, scores, np.float32(-np.inf))
+
+    return score
+
+
+def by_behaviour(users: Array, tracks: Array) -> Scorer:
+    """Inner products of factors alone."""
+
+    def score(rows: Rows) -> Array:
+        return np.asarray(users[rows] @ tracks.T, dtype=np.float32)
+
+    return score
