@@ -109,6 +109,8 @@ def test_files_without_times_and_vectors_are_judged_by_pairs_and_behaviour(tmp_p
     report = evaluate_files(write(tmp_path / "plays.csv", times=False), None, seeds=[4]).report
     assert "a fifth of the pairs" in report.about
     assert [each.name for each in report.recommenders] == [BLEND, *BASELINES]
+    (beside_als,) = [gain for gain in report.overall if gain.other == "ALS"]
+    assert beside_als.difference.mean == pytest.approx(0.0, abs=1e-3)  # it is ALS, tuned alike
 
 
 def test_plays_without_times_cannot_be_judged_by_time(tmp_path: Path) -> None:

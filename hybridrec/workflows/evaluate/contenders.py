@@ -24,7 +24,10 @@ from hybridrec.evaluation.selection import mean_over_cuts
 from hybridrec.workflows.tune.workbench import Array, Workbench, by_behaviour
 
 SETTINGS_EACH = 20
-"""Of each recommender as many settings are tried on validation (item neighbours: 21); ours: 8 of ALS, 12 weights."""
+"""Of each recommender as many settings are tried on validation (item neighbours: 21).
+
+Of ours 8 of ALS and 12 weights; without audio 20 of ALS.
+"""
 
 EASE_USERS, EASE_CELLS = 10_000, 1e8
 """EASE is left out where more users, or a larger dense matrix of users and tracks, would take too long and too much."""
@@ -95,7 +98,7 @@ def contenders(bench: Workbench) -> list[Contender]:
     grids: dict[str, Iterable[Setting]] = {
         POPULARITY: [Setting("support", lambda cut: Popularity(cut.plays))],
         ITEM_NEIGHBOURS: starmap(_item_neighbours, product(LIKENESSES, (10, 20, 50, 100, 200, 500, 1000))),
-        ALS: map(_als, als_grid(base, (0.125, 0.25, 0.5, 1, 2), (0.25, 0.5, 1, 2))),
+        ALS: map(_als, als_grid(base)),
         BPR: starmap(_bpr, product((64, 128), (0.005, 0.01, 0.02, 0.05, 0.1), (0.003, 0.03))),
     }
     if bench.plays.shape[0] <= EASE_USERS and np.prod(bench.plays.shape, dtype=np.float64) <= EASE_CELLS:
@@ -108,7 +111,9 @@ def contenders(bench: Workbench) -> list[Contender]:
 
 
 def als_grid(
-    base: CollaborativeConfig, strengths: Iterable[float], confidences: Iterable[float]
+    base: CollaborativeConfig,
+    strengths: Iterable[float] = (0.125, 0.25, 0.5, 1, 2),
+    confidences: Iterable[float] = (0.25, 0.5, 1, 2),
 ) -> list[CollaborativeConfig]:
     """Settings of ALS around `base`: alpha times each confidence, regularization times that and each strength."""
     assert base.alpha is not None

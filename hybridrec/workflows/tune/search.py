@@ -26,7 +26,7 @@ from hybridrec.workflows.tune.workbench import Workbench, blended, by_behaviour
 
 N_CUTS = 2
 MOST_USERS = 2000
-STRENGTHS, CONFIDENCES = (0.25, 0.5, 1.0, 2.0), (0.5, 1.0)
+STRENGTHS, CONFIDENCES = (0.25, 0.5, 1.0, 2.0), (1.0, 2.0)
 AUDIO_SHARES, HALF_LIVES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3), (0.0, 0.1)
 CURVE = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0)
 SURE_ENOUGH = 0.05
@@ -80,8 +80,8 @@ def asked_users(splits: Sequence[Split]) -> Rows:
 
 def steps(cut: Workbench) -> int:
     """How often `search` calls `done`."""
-    weights = len(AUDIO_SHARES) * len(HALF_LIVES) + len(CURVE) if cut.has_audio else 1
-    return N_CUTS * (len(STRENGTHS) * len(CONFIDENCES) + weights) + int(cut.has_audio)
+    weights = len(AUDIO_SHARES) * len(HALF_LIVES) + len(CURVE) if cut.has_audio else 0
+    return N_CUTS * (len(_als_settings(cut)) + weights) + int(cut.has_audio)
 
 
 def search(cuts: Sequence[Workbench], *, done: Done) -> Tuning:
@@ -93,14 +93,16 @@ def search(cuts: Sequence[Workbench], *, done: Done) -> Tuning:
     """
     users = asked_users([cut.split for cut in cuts])
     config, als_trials = _choose_als(cuts, users, done)
-    projection = ProjectionConfig()
+    projection, told = ProjectionConfig(), _told_of(cuts, users)
+    if not cuts[0].has_audio:
+        return Tuning(config, projection, BlendConfig(0.0, 0.0), tuple(als_trials), (), None, told)
     sides = [cut.fitted(config, projection, half_life=0.0) for cut in cuts]
-    sound = _worth_of_sound(cuts[0], config, projection, done) if cuts[0].has_audio else None
+    sound = _worth_of_sound(cuts[0], config, projection, done)
     blend, weight_trials = _choose_weights(cuts, sides, users, sound, done)
     for fitted in sides:
         fitted.tracks.weigh(blend.half_life)
-    curve = tuple(_curve(cuts, sides, users, done)) if sound is not None else ()
-    return Tuning(config, projection, blend, (*als_trials, *weight_trials), curve, sound, _told_of(cuts, users))
+    curve = tuple(_curve(cuts, sides, users, done))
+    return Tuning(config, projection, blend, (*als_trials, *weight_trials), curve, sound, told)
 
 
 def _told_of(cuts: Sequence[Workbench], users: Rows) -> dict[str, int]:
@@ -112,16 +114,22 @@ def _told_of(cuts: Sequence[Workbench], users: Rows) -> dict[str, int]:
 
 def _choose_als(cuts: Sequence[Workbench], users: Rows, done: Done) -> tuple[CollaborativeConfig, list[Trial]]:
     """The setting of ALS that ranks best by behaviour alone."""
-    plays = cuts[0].split.train + cuts[0].split.held_out
-    grid = als_grid(suitable_config(sp.csr_matrix(plays), CollaborativeConfig()), STRENGTHS, CONFIDENCES)
+    grid = _als_settings(cuts[0])
     figures = [_by_bucket(cuts, [by_behaviour(*cut.factors(each)) for cut in cuts], users, done) for each in grid]
     best = _best(figures)
     verdicts = ["chosen" if n == best else "worse" for n in range(len(grid))]
     return grid[best], [_trial(c.in_words(), f, v) for c, f, v in zip(grid, figures, verdicts, strict=True)]
 
 
+def _als_settings(cut: Workbench) -> list[CollaborativeConfig]:
+    """Few where weights are to be tried as well, all that are tried of ALS where no track can be heard."""
+    plays = sp.csr_matrix(cut.split.train + cut.split.held_out)
+    base = suitable_config(plays, CollaborativeConfig())
+    return als_grid(base, STRENGTHS, CONFIDENCES) if cut.has_audio else als_grid(base)
+
+
 def _choose_weights(
-    cuts: Sequence[Workbench], sides: Sequence[Fitted], users: Rows, sound: Difference | None, done: Done
+    cuts: Sequence[Workbench], sides: Sequence[Fitted], users: Rows, sound: Difference, done: Done
 ) -> tuple[BlendConfig, list[Trial]]:
     """The least audio that is as good as the best.
 
@@ -130,8 +138,8 @@ def _choose_weights(
     the smallest audio share is taken, then the smallest half-life. Where sound ranks cold
     tracks no better than chance, only behaviour ranks the played ones.
     """
-    helps = sound is not None and sound.mean > 0 and sound.p_value < SURE_ENOUGH
-    grid = [BlendConfig(a, h) for h in HALF_LIVES for a in AUDIO_SHARES] if sound else [BlendConfig(0.0, 0.0)]
+    helps = sound.mean > 0 and sound.p_value < SURE_ENOUGH
+    grid = [BlendConfig(a, h) for h in HALF_LIVES for a in AUDIO_SHARES]
     figures = []
     for blend in grid:
         for fitted in sides:
