@@ -55,7 +55,8 @@ class AudioConfig(_Settings):
     Attributes:
         sample_rate_hz: everything is resampled to this.
         fft_samples, hop_samples: length and distance of the spectrogram's frames.
-        n_mels, fmin_hz, fmax_hz: bands of the mel filterbank and where they begin and end.
+        n_mels, fmin_hz, fmax_hz: bands of the mel filterbank and where they begin and end; codecs at low rates leave
+            little above `fmax_hz`.
         level_floor_db: sound this far below the track's mean level begins to vanish.
         chunk_seconds: length of a chunk.
         chunks_per_track: how many chunks stand for a track, regularly spaced.
@@ -64,9 +65,9 @@ class AudioConfig(_Settings):
     sample_rate_hz: int = 22050
     fft_samples: int = 1024
     hop_samples: int = 512
-    n_mels: int = 96
+    n_mels: int = 88
     fmin_hz: float = 30.0
-    fmax_hz: float = 11025.0
+    fmax_hz: float = 8300.0
     level_floor_db: float = 40.0
     chunk_seconds: float = 3.0
     chunks_per_track: int = 10
@@ -271,7 +272,7 @@ class EncoderConfig(_Settings):
     channels: tuple[int, ...] = (16, 32, 64, 128, 256)
     paired_stage: int = 3
     pairs: int = 24
-    bands: int = 24
+    bands: int = 22
     texture_size: int = 64
     embedding_size: int = 128
     convolution_share: float = 0.15

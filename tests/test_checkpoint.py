@@ -25,7 +25,7 @@ BANK = mel_bank(AudioConfig())
 
 @pytest.fixture
 def checkpoint() -> Checkpoint:
-    return Checkpoint.of(new_encoder(SMALL, 96, seed=0), AudioConfig(), BANK, {"recall_at_1": 0.5})
+    return Checkpoint.of(new_encoder(SMALL, 88, seed=0), AudioConfig(), BANK, {"recall_at_1": 0.5})
 
 
 def with_about(payload: bytes, **changes: object) -> bytes:
@@ -40,7 +40,7 @@ def with_about(payload: bytes, **changes: object) -> bytes:
 
 def test_a_round_trip_hears_the_same(checkpoint: Checkpoint) -> None:
     back = Checkpoint.from_bytes(checkpoint.to_bytes())
-    chunks = np.random.default_rng(0).normal(size=(3, 96, 130)).astype(np.float32)
+    chunks = np.random.default_rng(0).normal(size=(3, 88, 130)).astype(np.float32)
     np.testing.assert_array_equal(back.build().embed(chunks), checkpoint.build().embed(chunks))
     assert (back.audio, back.encoder, back.figures) == (checkpoint.audio, checkpoint.encoder, {"recall_at_1": 0.5})
     assert back.fingerprint == checkpoint.fingerprint
@@ -48,7 +48,7 @@ def test_a_round_trip_hears_the_same(checkpoint: Checkpoint) -> None:
 
 
 def test_a_checkpoint_does_not_follow_the_model_it_was_taken_from() -> None:
-    model = new_encoder(SMALL, 96, seed=0)
+    model = new_encoder(SMALL, 88, seed=0)
     checkpoint = Checkpoint.of(model, AudioConfig(), BANK)
     with torch.no_grad():
         model.texture_head.bias.add_(1)
@@ -56,7 +56,7 @@ def test_a_checkpoint_does_not_follow_the_model_it_was_taken_from() -> None:
 
 
 def test_the_fingerprint_names_weights_filterbank_and_audio_settings_but_not_figures(checkpoint: Checkpoint) -> None:
-    other_weights = Checkpoint.of(new_encoder(SMALL, 96, seed=1), AudioConfig(), BANK)
+    other_weights = Checkpoint.of(new_encoder(SMALL, 88, seed=1), AudioConfig(), BANK)
     other_audio = replace(checkpoint, audio=AudioConfig(hop_samples=256))
     other_figures = replace(checkpoint, figures={})
     other_bank = replace(checkpoint, mel_bank=2 * BANK)
@@ -109,7 +109,7 @@ def test_an_older_version_is_refused(checkpoint: Checkpoint) -> None:
 
 def test_a_filterbank_of_another_shape_is_refused(checkpoint: Checkpoint) -> None:
     narrow = replace(checkpoint, mel_bank=BANK[:40])
-    with pytest.raises(InvalidInput, match=r"filterbank of the checkpoint must be \(96, 513\); got \(40, 513\)"):
+    with pytest.raises(InvalidInput, match=r"filterbank of the checkpoint must be \(88, 513\); got \(40, 513\)"):
         Checkpoint.from_bytes(narrow.to_bytes())
 
 
@@ -130,7 +130,7 @@ def test_settings_that_this_version_does_not_know_are_refused(checkpoint: Checkp
 
 
 def test_weights_that_are_not_numbers_are_refused() -> None:
-    model = new_encoder(SMALL, 96, seed=0)
+    model = new_encoder(SMALL, 88, seed=0)
     with torch.no_grad():
         model.texture_head.bias[0] = float("nan")
     with pytest.raises(InvalidInput, match="finite"):

@@ -34,7 +34,7 @@ Damage = tuple[str, float, bytes]
 
 def untrained() -> bytes:
     """Ears that hear nothing sensible, which is all that is needed here."""
-    return Checkpoint.of(new_encoder(EncoderConfig(), 96, seed=0), AudioConfig(), mel_bank(AudioConfig())).to_bytes()
+    return Checkpoint.of(new_encoder(EncoderConfig(), 88, seed=0), AudioConfig(), mel_bank(AudioConfig())).to_bytes()
 
 
 @pytest.fixture(scope="module")

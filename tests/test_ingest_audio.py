@@ -33,7 +33,7 @@ SMALL = EncoderConfig(channels=(8, 8), bands=8)
 
 
 def ears_of_seed(seed: int) -> bytes:
-    return Checkpoint.of(new_encoder(SMALL, 96, seed), AudioConfig(), mel_bank(AudioConfig())).to_bytes()
+    return Checkpoint.of(new_encoder(SMALL, 88, seed), AudioConfig(), mel_bank(AudioConfig())).to_bytes()
 
 
 EARS = ears_of_seed(0)
