@@ -27,7 +27,7 @@ LAYERS = {
     "cli": 8,
     "__main__": 9,
 }
-SLOW = ["torch", "librosa", "sklearn", "pandas"]
+SLOW = ["torch", "librosa", "sklearn", "pandas", "scipy.stats"]
 SOURCES = [*(ROOT / "hybridrec").rglob("*.py"), *(ROOT / "api").rglob("*.py"), *(ROOT / "datasets").rglob("*.py")]
 
 

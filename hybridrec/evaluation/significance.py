@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from hybridrec.errors import InvalidInput
 
@@ -37,6 +36,8 @@ def mean_with_interval(figures: NDArray[np.float64], *, seed: int, rounds: int =
     mean = float(figures.mean())
     if np.ptp(figures) == 0:
         return Mean(mean, mean, mean)
+    from scipy import stats  # half a second to import, and answering has no use for it
+
     interval = stats.bootstrap((figures,), np.mean, method="percentile", **_resampling(seed, rounds))
     return Mean(mean, float(interval.confidence_interval.low), float(interval.confidence_interval.high))
 
@@ -87,6 +88,8 @@ def paired_difference(
         return Difference(0.0, 0.0, 0.0, 1.0, len(differences))
     interval = mean_with_interval(differences, seed=seed, rounds=rounds)
     drawn = _resampling(seed, rounds)
+    from scipy import stats
+
     p_value = stats.permutation_test((differences,), np.mean, permutation_type="samples", **drawn).pvalue
     return Difference(mean, interval.low, interval.high, float(p_value), len(differences))
 
