@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -144,7 +144,13 @@ def test_one_bad_row_stops_the_whole_file(library: Library, tmp_path: Path) -> N
         ingest_plays(library, write(tmp_path, BAD))
     assert list(error.value.report.bad) == BAD_ROWS
     assert library.status()["plays"] == 0
-    assert str(pickle.loads(pickle.dumps(error.value))) == str(error.value)
+
+
+def test_bad_rows_can_be_raised_anew_whatever_the_file_is_called(library: Library, tmp_path: Path) -> None:
+    with pytest.raises(BadRows, match=r"what ann has played\.csv has 10 bad rows") as error:
+        ingest_plays(library, write(tmp_path, BAD, "what ann has played.csv"))
+    again = copy.copy(error.value)
+    assert (str(again), again.report) == (str(error.value), error.value.report)
 
 
 def test_of_many_bad_rows_the_first_hundred_are_kept_and_all_counted(library: Library, tmp_path: Path) -> None:

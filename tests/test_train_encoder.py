@@ -83,7 +83,8 @@ def test_going_on_from_ears_keeps_the_better_of_the_two(music: Path, tmp_path: P
     start = learn(music, tmp_path).checkpoint
     ears = train_encoder(music, tmp_path, Recipe(training=BRIEF), seed=0, start_from=start)
     improved = ears.after["recall_at_1"] > ears.before["recall_at_1"]
-    assert (ears.checkpoint.fingerprint != start.fingerprint) == improved
+    assert (ears.checkpoint.fingerprint != start.fingerprint) == improved == (not ears.kept_start)
+    assert ("did not improve" in ears.in_words()) == ears.kept_start
     assert ears.checkpoint.audio == AUDIO
 
 

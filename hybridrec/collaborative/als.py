@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import scipy.sparse as sp
@@ -51,6 +52,20 @@ def suitable_config(interactions: sp.csr_matrix, config: CollaborativeConfig) ->
         alpha=alpha or 1.0,
         regularization=suitable if config.regularization is None else config.regularization,
     )
+
+
+def als_grid(
+    base: CollaborativeConfig,
+    strengths: Iterable[float] = (0.125, 0.25, 0.5, 1, 2),
+    confidences: Iterable[float] = (0.25, 0.5, 1, 2),
+) -> list[CollaborativeConfig]:
+    """Settings of ALS around `base`: alpha times each confidence, regularization times that and each strength."""
+    assert base.alpha is not None
+    assert base.regularization is not None
+    return [
+        replace(base, alpha=base.alpha * confidence, regularization=base.regularization * confidence * strength)
+        for strength, confidence in product(strengths, confidences)
+    ]
 
 
 def fit_als(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import product, starmap
 
 import numpy as np
 
-from hybridrec.collaborative.als import suitable_config
+from hybridrec.collaborative.als import als_grid, suitable_config
 from hybridrec.config import CollaborativeConfig, ProjectionConfig
 from hybridrec.evaluation.baselines import (
     LIKENESSES,
@@ -108,20 +108,6 @@ def contenders(bench: Workbench) -> list[Contender]:
         grids[AUDIO_NEIGHBOURS] = starmap(_audio_neighbours, product((10, 30, 100, 300, 1000), (0, 0.5), (False, True)))
         grids[PROJECTION] = starmap(by_projection, product((0.03, 0.1, 0.3, 1, 3), (0, 2, 5, 20)))
     return [Contender(name, tuple(settings)) for name, settings in grids.items()]
-
-
-def als_grid(
-    base: CollaborativeConfig,
-    strengths: Iterable[float] = (0.125, 0.25, 0.5, 1, 2),
-    confidences: Iterable[float] = (0.25, 0.5, 1, 2),
-) -> list[CollaborativeConfig]:
-    """Settings of ALS around `base`: alpha times each confidence, regularization times that and each strength."""
-    assert base.alpha is not None
-    assert base.regularization is not None
-    return [
-        replace(base, alpha=base.alpha * confidence, regularization=base.regularization * confidence * strength)
-        for strength, confidence in product(strengths, confidences)
-    ]
 
 
 def _als(config: CollaborativeConfig) -> Setting:

@@ -67,16 +67,17 @@ class BadRows(InvalidInput):
     """A file has rows that are no plays, and nothing of it was stored.
 
     Attributes:
+        name: of the file.
         report: what was found; its `bad` has the rows.
     """
 
     def __init__(self, name: str, report: PlaysReport) -> None:
-        self.report = report
+        self.name, self.report = name, report
         what = f"{name} has {report.n_bad} bad rows of {report.rows}, nothing of it was stored"
         super().__init__(what, got=str(report.bad[0]), fix="mend them, or choose to skip them")
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (type(self), (self.what.partition(" has ")[0], self.report))
+        return (type(self), (self.name, self.report))
 
 
 def ingest_plays(

@@ -50,6 +50,7 @@ class TrainedEars:
         checkpoint: the better of the trained encoder and the one it started from.
         tracks, held_out: how many tracks were trained on, and how many judged.
         skipped: files that could not be learnt from, and why.
+        kept_start: whether that is the one it started from, because training did not improve the figure.
         before, after: the held-out figures of the start and of what training made of it.
         reports: how training went, one an epoch.
     """
@@ -58,16 +59,18 @@ class TrainedEars:
     tracks: int
     held_out: int
     skipped: dict[str, str]
+    kept_start: bool
     before: dict[str, float]
     after: dict[str, float]
     reports: list[EpochReport]
 
     def in_words(self) -> str:
-        """One sentence for people."""
+        """Which ears are kept, and why."""
+        before, after = self.before["recall_at_1"], self.after["recall_at_1"]
+        kept = "kept as it was, for training did not improve it" if self.kept_start else "trained"
         return (
-            f"encoder {self.checkpoint.fingerprint}: trained on {self.tracks} tracks; of {self.held_out} others,"
-            f" {self.after['recall_at_1']:.0%} of the halves find their other half first"
-            f" (before: {self.before['recall_at_1']:.0%})"
+            f"encoder {self.checkpoint.fingerprint}: {kept}; of {self.held_out} tracks held out, {before:.1%} of the"
+            f" halves found their other half first before, {after:.1%} after training on {self.tracks} others"
         )
 
 
@@ -118,9 +121,11 @@ def train_encoder(
     after = held_out.figures(trained)
     figures = {**after, "tracks": len(heard.files), "held_out": len(held_out.files), "seed": seed}
     checkpoint = Checkpoint.of(trained, recipe.audio, mel_bank(recipe.audio), figures)
-    if start_from and after["recall_at_1"] <= before["recall_at_1"]:
+    kept_start = start_from is not None and after["recall_at_1"] <= before["recall_at_1"]
+    if start_from is not None and kept_start:
         checkpoint = start_from
-    return TrainedEars(checkpoint, len(heard.files), len(held_out.files), music.skipped, before, after, reports)
+    counts = len(heard.files), len(held_out.files)
+    return TrainedEars(checkpoint, *counts, music.skipped, kept_start, before, after, reports)
 
 
 def _learn(

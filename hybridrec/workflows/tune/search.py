@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from hybridrec.collaborative.als import suitable_config
+from hybridrec.collaborative.als import als_grid, suitable_config
 from hybridrec.config import BlendConfig, CollaborativeConfig, ProjectionConfig
 from hybridrec.data.splits import Split, split_cold_tracks, split_pairs
 from hybridrec.errors import NotReady
@@ -19,7 +19,6 @@ from hybridrec.evaluation.selection import Figures, mean_over_cuts, not_worse
 from hybridrec.evaluation.significance import Difference, mean_with_interval, paired_difference
 from hybridrec.fitted import Fitted
 from hybridrec.storage.library import Library
-from hybridrec.workflows.evaluate.contenders import als_grid
 from hybridrec.workflows.fit import FitReport, align, fit
 from hybridrec.workflows.tune.choice import CurvePoint, Trial, Tuning
 from hybridrec.workflows.tune.workbench import Workbench, blended, by_behaviour
