@@ -15,8 +15,17 @@ from hybridrec.collaborative.als import fold_in
 from hybridrec.collaborative.projection import Projection, fit_projection
 from hybridrec.config import BlendConfig, CollaborativeConfig, ProjectionConfig
 from hybridrec.data.embeddings import aligned_embeddings, unit_length
+from hybridrec.errors import InvalidInput
+from hybridrec.index.ann import AnnIndex
+from hybridrec.queries import SeedQueries, UserQueries
+from hybridrec.ranking import Indexes, Nearby
 
 WARM_LISTENERS = 5
+FEWEST_TO_INDEX = 1000
+INDEXED_FOR = (0.0, 0.1, 0.5, 1.0)
+"""The audio shares that the queries have which shape an index and judge it."""
+
+_QUERIES_PER_SHARE = 256
 Rows = NDArray[np.int64]
 
 
@@ -33,6 +42,7 @@ class Fitted:
         user_sounds: `(n_users, l)` float32, see `Projection.sound_of_plays`.
         user_gram: `(f, f)` float32, the users' inner products, for folding items in.
         mean_factors, mean_sound: `(f,)` and `(l,)` float32, the listener of whom nothing is known.
+        indexes: of the tracks, where there are many.
     """
 
     collaborative: CollaborativeConfig
@@ -44,6 +54,17 @@ class Fitted:
     user_gram: Array
     mean_factors: Array
     mean_sound: Array
+    indexes: Indexes | None = None
+
+    @property
+    def near_users(self) -> Nearby | None:
+        """The index that answers users, if there is one."""
+        return None if self.indexes is None else Nearby(self.indexes.users, self.indexes.fresh)
+
+    @property
+    def near_seeds(self) -> Nearby | None:
+        """The index that answers seed songs, if there is one."""
+        return None if self.indexes is None else Nearby(self.indexes.seeds, self.indexes.fresh)
 
     def tastes(self, factors: Array, sounds: Array) -> Tastes:
         """Bring factors `(m, f)` and sounds of plays `(m, l)` to the scales of the catalogue.
@@ -58,8 +79,11 @@ class Fitted:
     def fold_in_users(self, plays: sp.csr_matrix) -> tuple[Array, Array]:
         """Factors `(m, f)` and sounds `(m, l)` of users from CSR `(m, n_tracks)` confidences alone."""
         tracks = self.tracks
-        factors = fold_in(plays, tracks.factors, tracks.gram, self.collaborative)
-        return factors, self.projection.sound_of_plays(plays, tracks.features, tracks.support)
+        played, places = np.unique(plays.indices, return_inverse=True)
+        among_played = sp.csr_matrix((plays.data, places, plays.indptr), shape=(plays.shape[0], len(played)))
+        factors = fold_in(among_played, tracks.factors[played].astype(np.float32), tracks.gram, self.collaborative)
+        features, support = tracks.features[played].astype(np.float32), tracks.support[played]
+        return factors, self.projection.sound_of_plays(among_played, features, support)
 
     def fold_in_items(self, listeners: sp.csr_matrix) -> Array:
         """Factors `(m, f)` of items from CSR `(m, n_users)` confidences alone."""
@@ -84,6 +108,8 @@ class Fitted:
         if len(rows) == 0:
             return
         self.tracks.grow(int(rows.max()) + 1)
+        if self.indexes is not None:
+            self.indexes.outdate(rows)
         if embeddings is None:
             self.tracks.put(rows, factors=factors, support=support)
             return
@@ -97,6 +123,32 @@ class Fitted:
             embeddings=heard,
             has_audio=has_audio,
         )
+
+    def index_tracks(self, seed: int) -> Indexes:
+        """Index the tracks for users and for seed songs; see `HybridRecommender.index_tracks`."""
+        rows = np.flatnonzero(self.tracks.scorable)
+        if len(rows) < FEWEST_TO_INDEX:
+            fix = "leave it: so few are ranked at once"
+            raise InvalidInput(f"an index wants {FEWEST_TO_INDEX} tracks or more", got=len(rows), fix=fix)
+        rng = np.random.default_rng(seed)
+        by_user = np.vstack([UserQueries(self._some_tastes(rng), share).vectors() for share in INDEXED_FOR])
+        seeds = [self.tracks.sides(rng.choice(rows, _QUERIES_PER_SHARE)) for _ in INDEXED_FOR]
+        by_seed = [SeedQueries(seeds[k], share, self.calibration).vectors() for k, share in enumerate(INDEXED_FOR)]
+        self.indexes = Indexes(
+            AnnIndex.build(self.tracks.user_vectors, rows, rng.permutation(by_user), seed=seed),
+            AnnIndex.build(self.tracks.seed_vectors, rows, rng.permutation(np.vstack(by_seed)), seed=seed),
+        )
+        return self.indexes
+
+    def _some_tastes(self, rng: np.random.Generator) -> Tastes:
+        """Tastes as users have them; where none is known, of listeners who heard one track each."""
+        users = np.flatnonzero(self.user_factors.any(axis=1) | self.user_sounds.any(axis=1))
+        if len(users):
+            some = rng.choice(users, _QUERIES_PER_SHARE)
+            return self.tastes(self.user_factors[some], self.user_sounds[some])
+        heard = rng.choice(np.flatnonzero(self.tracks.scorable), _QUERIES_PER_SHARE)
+        one_each = np.ones(len(heard), np.float32), (np.arange(len(heard)), heard)
+        return self.tastes(*self.fold_in_users(sp.csr_matrix(one_each, shape=(len(heard), len(self.tracks)))))
 
 
 def learn_sound(

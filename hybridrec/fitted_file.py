@@ -121,7 +121,11 @@ def from_arrays(settings: Mapping[str, Any], data: Arrays, blend: BlendConfig) -
         projection=projection,
         calibration=CosineCalibration(**settings["calibration"]),
         tracks=BlendedTracks(behaviour_scale, sound_scale, dimensions, blend.half_life),
-        **{name: data[name] for name in ("user_factors", "user_sounds", "user_gram", "mean_factors", "mean_sound")},
+        user_factors=data["user_factors"],
+        user_sounds=data["user_sounds"],
+        user_gram=data["user_gram"],
+        mean_factors=data["mean_factors"],
+        mean_sound=data["mean_sound"],
     )
     embeddings = np.full((len(data["support"]), dimensions), np.nan, dtype=np.float32)
     embeddings[data["heard"]] = data["embeddings"]

@@ -66,11 +66,11 @@ class LiveModel:
 
     def user_row(self, weights: dict[str, float]) -> sp.csr_matrix:
         """Summed weights by track id as CSR `(1, n)` confidences; what cannot be scored is left out."""
-        scorable = self.model.tracks.scorable
-        rows = {row: weight for id_, weight in weights.items() if (row := self.ids.get(id_)) is not None}
-        known = {row: weight for row, weight in sorted(rows.items()) if weight and scorable[row]}
-        data = confidence(np.array(list(known.values()), dtype=np.float64))
-        return sp.csr_matrix((data, (np.zeros(len(known), dtype=np.int64), list(known))), shape=(1, len(scorable)))
+        known = {row: weight for id_, weight in weights.items() if weight and (row := self.ids.get(id_)) is not None}
+        rows = np.array(sorted(known), dtype=np.int64)
+        rows = rows[self.model.tracks.comparable(sound=True, behaviour=True, rows=rows)]
+        data = confidence(np.array([known[row] for row in rows.tolist()], dtype=np.float64))
+        return sp.csr_matrix((data, rows, [0, len(rows)]), shape=(1, len(self.ids)))
 
     # --- keeping in step -----------------------------------------------------------
 

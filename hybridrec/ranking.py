@@ -3,78 +3,170 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from hybridrec.blend.tracks import BlendedTracks
-from hybridrec.index.exact import UNRANKED, search
+from hybridrec.blend.tracks import EVERY_ROW, BlendedTracks
+from hybridrec.index.ann import AnnIndex
+from hybridrec.index.exact import UNRANKED, best
+from hybridrec.queries import Queries
 
 Array = NDArray[np.float32]
 Rows = NDArray[np.int64]
 Ranking = tuple[NDArray[np.int32], Array]
 
+FEW_ROWS = 20_000
+"""So many rows are scored one by one sooner than an index has found the best of them."""
 
-def rank_comparable(
+_BLOCK_SCORES = 4_000_000
+
+
+@dataclass(frozen=True)
+class Nearby:
+    """An index, and the rows that it does not know as they are now.
+
+    Attributes:
+        index: of the tracks as they were when it was built.
+        fresh: `(k,)` int64 rows that were added or changed since; always scored.
+    """
+
+    index: AnnIndex
+    fresh: Rows
+
+    def rows(self, query: Array, n: int, wanted: NDArray[np.bool_] | None) -> Rows:
+        """Candidates for the n best rows, the fresh ones among them."""
+        return np.union1d(self.index.near(query, n, wanted), self.fresh)
+
+
+@dataclass
+class Indexes:
+    """The indexes of a catalogue, and the tier of rows beside them.
+
+    Attributes:
+        users, seeds: answer users and seed songs.
+        fresh: `(k,)` int64, the tier: rows that were added or changed since both were built.
+    """
+
+    users: AnnIndex
+    seeds: AnnIndex
+    fresh: Rows = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+    def outdate(self, rows: Rows) -> None:
+        """Score some rows one by one from now on, because they changed."""
+        self.fresh = np.union1d(self.fresh, rows)
+
+
+def rank(
     tracks: BlendedTracks,
-    vectors: Array,
-    queries: Array,
-    kinds: NDArray[np.bool_],
+    queries: Queries,
     n: int,
     *,
     exclude: Sequence[int] | Rows | None = None,
     liked: sp.csr_matrix | None = None,
     items: Sequence[int] | Rows | None = None,
-    num_threads: int = 0,
+    index: Nearby | None = None,
 ) -> Ranking:
-    """Search in groups of queries that can be answered by the same tracks.
-
-    A track that shares neither sound nor behaviour with a query is left out.
+    """The n best tracks for each query; a track that shares neither sound nor behaviour with it is left out.
 
     Args:
         tracks: the catalogue.
-        vectors: `(rows, k)` float32, its vectors for this kind of query.
-        queries: `(m, k)` float32.
-        kinds: `(m, 2)` bool, whether a query knows sound, and whether it knows behaviour.
+        queries: m of them.
         n: how many tracks a query.
         exclude: rows that no query may return.
         liked: CSR `(m, rows)`; what is stored in row q is not returned for query q.
         items: rank only these rows; not together with `exclude`.
-        num_threads: 0 takes all cores.
+        index: finds candidates in a large catalogue; None scores every row.
 
     Returns:
-        Rows and scores `(m, k)` as of `index.exact.search`.
+        Rows int32 and scores float32 `(m, k)`, best first, k = min(n, rows to rank). Where
+        filters leave fewer than k, the rest has the score `UNRANKED`.
 
     Raises:
         IndexError: if one of `items` is no row.
         ValueError: if both `items` and `exclude` are given.
     """
-    k = min(n, len(vectors) if items is None else len(np.unique(items)))
-    rows, scores = np.zeros((len(queries), k), np.int32), np.full((len(queries), k), UNRANKED, np.float32)
-    for sound, behaviour in np.unique(kinds, axis=0):
-        comparable = (tracks.has_audio & sound) | ((tracks.support > 0) & behaviour)
-        alike = np.flatnonzero((kinds == (sound, behaviour)).all(axis=1))
-        rows[alike], scores[alike] = search(
-            vectors,
-            queries[alike],
-            n,
-            wanted=without(comparable, exclude, items),
-            exclude=None if liked is None else liked[alike],
-            items=items,
-            num_threads=num_threads,
-        )
+    refuse_both(items, exclude)
+    chosen = None if items is None else chosen_rows(items, len(tracks))
+    m, count = len(queries.kinds), len(tracks) if chosen is None else len(chosen)
+    rows, scores = np.zeros((m, min(n, count)), np.int32), np.full((m, min(n, count)), UNRANKED, np.float32)
+    if min(n, count) == 0:
+        return rows, scores
+    one_by_one = index is not None and count > FEW_ROWS
+    step = 1 if one_by_one else max(1, _BLOCK_SCORES // count)
+    for start in range(0, m, step):
+        block = slice(start, min(m, start + step))
+        unwanted = _unwanted(exclude, None if liked is None else liked[block], block.stop - start)
+        some = queries.take(block)
+        if index is not None and one_by_one:
+            found = _rank_nearby(tracks, some, n, unwanted[0] if unwanted else None, chosen, index)
+        else:
+            found = _rank_all(tracks, some, n, unwanted, chosen)
+        k = found[0].shape[1]
+        rows[block, :k], scores[block, :k] = found
     return rows, scores
 
 
-def without(
-    rankable: NDArray[np.bool_], exclude: Sequence[int] | Rows | None, items: Sequence[int] | Rows | None
-) -> NDArray[np.bool_]:
-    """The rankable rows `(n,)` bool less those to exclude, which may not be given together with `items`."""
-    if exclude is None or len(exclude) == 0:
-        return rankable
-    if items is not None:
+def _rank_all(
+    tracks: BlendedTracks, queries: Queries, n: int, unwanted: list[Rows] | None, chosen: Rows | None
+) -> Ranking:
+    asked = EVERY_ROW if chosen is None else chosen
+    scores = queries.parts(tracks, asked).scores
+    for query, (sound, behaviour) in enumerate(queries.kinds.tolist()):
+        scores[query, ~tracks.comparable(sound=sound, behaviour=behaviour, rows=asked)] = UNRANKED
+        if unwanted is not None:
+            scores[query, unwanted[query] if chosen is None else np.isin(chosen, unwanted[query])] = UNRANKED
+    places, found = best(scores, n)
+    return (places if chosen is None else chosen[places]).astype(np.int32), found
+
+
+def _rank_nearby(
+    tracks: BlendedTracks, query: Queries, n: int, unwanted: Rows | None, chosen: Rows | None, index: Nearby
+) -> Ranking:
+    sound, behaviour = query.kinds[0].tolist()
+    wanted = None
+    if chosen is not None or unwanted is not None or not (sound and behaviour):
+        wanted = tracks.comparable(sound=sound, behaviour=behaviour)
+        if unwanted is not None:
+            wanted[unwanted] = False
+        if chosen is not None:
+            wanted &= np.isin(np.arange(len(tracks)), chosen)
+        if np.count_nonzero(wanted) <= max(FEW_ROWS, n):
+            return _rank_all(tracks, query, n, None, np.flatnonzero(wanted))
+    near = index.rows(query.vectors()[0], n, wanted)
+    near = near[tracks.comparable(sound=sound, behaviour=behaviour, rows=near) if wanted is None else wanted[near]]
+    if len(near) < n:  # so many were deleted since the index was built
+        near = np.flatnonzero(tracks.comparable(sound=sound, behaviour=behaviour) if wanted is None else wanted)
+    return _rank_all(tracks, query, n, None, near)
+
+
+def _unwanted(exclude: Sequence[int] | Rows | None, liked: sp.csr_matrix | None, m: int) -> list[Rows] | None:
+    """For each of m queries, the rows it may not return; None where there are none."""
+    everywhere = np.asarray([] if exclude is None else exclude, dtype=np.int64)
+    if liked is not None:
+        return [np.concatenate([everywhere, row]) for row in np.split(liked.indices, liked.indptr[1:-1])]
+    return [everywhere] * m if len(everywhere) else None
+
+
+def chosen_rows(items: Sequence[int] | Rows, n: int) -> Rows:
+    """Rows to choose from, each once and in order.
+
+    Raises:
+        IndexError: if one is not among n rows.
+    """
+    chosen = np.unique(np.asarray(items, dtype=np.int64))
+    if len(chosen) and (chosen[0] < 0 or chosen[-1] >= n):
+        raise IndexError("Some ids to choose from are not in the model")
+    return chosen
+
+
+def refuse_both(items: Sequence[int] | Rows | None, exclude: Sequence[int] | Rows | None) -> None:
+    """`implicit`'s models take rows to choose from or rows to leave out, never both.
+
+    Raises:
+        ValueError: if both are given.
+    """
+    if items is not None and exclude is not None and len(exclude):
         raise ValueError("Can't set both items to choose from and items to filter out in one call")
-    wanted = rankable.copy()
-    wanted[np.asarray(exclude)] = False
-    return wanted

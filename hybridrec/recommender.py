@@ -17,7 +17,7 @@ from implicit.utils import check_csr
 from numpy.typing import NDArray
 
 from hybridrec.blend.tracks import BlendedTracks
-from hybridrec.blend.weighting import Array, Sides, Tastes, seed_query_vectors, user_query_vectors
+from hybridrec.blend.weighting import Array, Sides, Tastes
 from hybridrec.collaborative.als import EpochCallback, fit_als, suitable_config
 from hybridrec.config import BlendConfig, CollaborativeConfig, ProjectionConfig
 from hybridrec.data.embeddings import aligned_embeddings, unit_length
@@ -25,8 +25,9 @@ from hybridrec.data.interactions import support_of
 from hybridrec.errors import InvalidInput, NotReady
 from hybridrec.fitted import Fitted, Rows, assemble, empty_tracks, learn_sound
 from hybridrec.fitted_file import from_arrays, read_settings, to_arrays
-from hybridrec.index.exact import search
-from hybridrec.ranking import Ranking, rank_comparable, without
+from hybridrec.index.exact import UNRANKED, best
+from hybridrec.queries import SeedQueries, UserQueries
+from hybridrec.ranking import Indexes, Ranking, chosen_rows, rank, refuse_both
 
 Ids = int | Sequence[int] | Rows
 
@@ -266,18 +267,15 @@ class HybridRecommender(RecommenderBase):
         audio_weight: float | None = None,
     ) -> Ranking:
         """Best items for tastes that need not be those of users; otherwise as `recommend`."""
-        queries = user_query_vectors(tastes, self.audio_share(audio_weight))
-        kinds = np.column_stack([tastes.knows_sound, tastes.knows_behaviour])
-        return rank_comparable(
+        queries = UserQueries(tastes, self.audio_share(audio_weight))
+        return rank(
             self.tracks,
-            self.tracks.user_vectors,
             queries,
-            kinds,
             N,
             exclude=exclude,
             liked=liked,
             items=items,
-            num_threads=self.num_threads,
+            index=self.fitted.near_users,
         )
 
     def similar_items(
@@ -311,17 +309,14 @@ class HybridRecommender(RecommenderBase):
         audio_weight: float | None = None,
     ) -> Ranking:
         """Items like some seeds that need not be items themselves, such as a file that was just heard."""
-        queries = seed_query_vectors(seeds, self.audio_share(audio_weight), self.fitted.calibration)
-        kinds = np.column_stack([seeds.has_audio, seeds.directions.any(axis=1)])
-        return rank_comparable(
+        queries = SeedQueries(seeds, self.audio_share(audio_weight), self.fitted.calibration)
+        return rank(
             self.tracks,
-            self.tracks.seed_vectors,
             queries,
-            kinds,
             N,
             exclude=exclude,
             items=items,
-            num_threads=self.num_threads,
+            index=self.fitted.near_seeds,
         )
 
     def similar_users(
@@ -332,11 +327,26 @@ class HybridRecommender(RecommenderBase):
         users: Sequence[int] | Rows | None = None,
     ) -> Ranking:
         """Users of like taste, by the cosine of their factors; the user itself is among them."""
+        refuse_both(users, filter_users)
         directions = unit_length(self.user_factors)
-        unfiltered = without(np.ones(len(directions), dtype=np.bool_), filter_users, users)
-        queries = np.atleast_2d(directions[userid])
-        found = search(directions, queries, N, wanted=unfiltered, items=users, num_threads=self.num_threads)
-        return _shaped(found, userid)
+        chosen = np.arange(len(directions)) if users is None else chosen_rows(users, len(directions))
+        likeness = np.atleast_2d(directions[userid]) @ directions[chosen].T
+        if filter_users is not None:
+            likeness[:, np.isin(chosen, filter_users)] = UNRANKED
+        places, scores = best(likeness, N)
+        return _shaped((chosen[places].astype(np.int32), scores), userid)
+
+    def index_tracks(self) -> Indexes:
+        """Index the items, so that answers from a large catalogue need not score them all.
+
+        Answers then come from `CANDIDATES` or more likely items, scored as before; how many of the
+        truly best are among them is measured and returned. Later changes of items are scored beside
+        the index; `fit` and `hear` forget it.
+
+        Raises:
+            InvalidInput: if there are too few items for an index to be worth it.
+        """
+        return self.fitted.index_tracks(self.random_state or 0)
 
     def audio_share(self, audio_weight: float | None) -> float:
         """The audio share of a query: the tuned one, or the one asked for.

@@ -161,7 +161,7 @@ class RecommendationService:
                 kept = np.setdiff1d(np.flatnonzero(model.tracks.scorable), heard_before)[:n]
             by_taste: Basis = "behaviour" if taste.knows_behaviour[0] else "audio"
             basis = by_taste if known and taste.knows_anything[0] else "popularity"
-            return self._answer(live, kept, model.tracks.user_parts(taste, kept, share), basis, share)
+            return self._answer(live, kept, model.tracks.user_parts(taste, share, kept), basis, share)
 
     def similar(self, track: str, n: int = 10, *, audio_weight: float | None = None) -> Answer:
         """What sounds and is heard like a track.
@@ -193,7 +193,7 @@ class RecommendationService:
         share = model.audio_share(audio_weight)
         rows, scores = model.similar_to(seed, n, exclude=leave_out, audio_weight=share)
         kept = np.asarray(rows[0][scores[0] > UNRANKED], dtype=np.int64)
-        parts = model.tracks.seed_parts(seed, kept, share, model.fitted.calibration)
+        parts = model.tracks.seed_parts(seed, share, model.fitted.calibration, kept)
         return self._answer(live, kept, parts, "track", share)
 
     def _answer(self, live: LiveModel, rows: NDArray[np.int64], parts: Parts, basis: Basis, share: float) -> Answer:
@@ -202,7 +202,7 @@ class RecommendationService:
     def _hits(self, live: LiveModel, rows: NDArray[np.int64], parts: Parts) -> list[Hit]:
         ids = [live.ids.id(row) for row in rows]
         tracks = self.library.tracks(ids)
-        values = zip(ids, parts.weights.tolist(), parts.audio.tolist(), parts.behaviour.tolist(), strict=True)
+        values = zip(ids, parts.weights[0].tolist(), parts.audio[0].tolist(), parts.behaviour[0].tolist(), strict=True)
         return [
             Hit(tracks[id_], audio + behaviour, weight, audio, behaviour, live.support(id_))
             for id_, weight, audio, behaviour in values

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from hybridrec.blend.weighting import user_query_vectors
 from hybridrec.data.splits import SUPPORT_BUCKETS, Split, split_cold_tracks, split_pairs
 from hybridrec.datasets.lastfm2k import load_spotify
 from hybridrec.datasets.real_plays import RealPlays
@@ -94,8 +95,8 @@ def test_one_search_answers_every_audio_weight_with_the_exact_blend(
     for user in range(0, 1881, 400):
         tracks, scores = model.recommend(user, split.train[user], N=20, audio_weight=audio_weight)
         taste = model.fitted.tastes(model.user_factors[[user]], model.fitted.user_sounds[[user]])
-        parts = model.tracks.user_parts(taste, rows, audio_weight)
-        blended = dict(zip(rows, parts.audio + parts.behaviour, strict=True))
+        one_search = model.tracks.user_vectors(rows) @ user_query_vectors(taste, audio_weight)[0]
+        blended = dict(zip(rows, one_search, strict=True))
         np.testing.assert_allclose(scores, [blended[track] for track in tracks], atol=2e-5)
         left_out = set(rows) - set(tracks) - set(split.train[user].indices)
         assert max(blended[track] for track in left_out) <= scores[-1] + 2e-5
@@ -105,7 +106,7 @@ def test_a_cold_track_is_pure_audio_at_any_audio_weight(model: HybridRecommender
     cold = np.flatnonzero(model.tracks.support == 0)
     taste = model.fitted.tastes(model.user_factors[[0]], model.fitted.user_sounds[[0]])
     for audio_weight in (0.0, 0.5, 1.0):
-        np.testing.assert_array_equal(model.tracks.user_parts(taste, cold, audio_weight).weights, 1.0)
+        np.testing.assert_array_equal(model.tracks.user_parts(taste, audio_weight, cold).weights, 1.0)
 
 
 def test_tracks_that_lost_all_their_plays_still_reach_their_listeners(plays: RealPlays) -> None:

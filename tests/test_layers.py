@@ -18,6 +18,7 @@ LAYERS = {
     "fitted": 3,
     "recommender": 3,
     "fitted_file": 3,
+    "queries": 3,
     "ranking": 3,
     "workflows": 4,
     "live_model": 5,

@@ -1,4 +1,4 @@
-"""All tracks, with their two sides and the vectors that the weighting layer makes of them."""
+"""All tracks, with their two sides and the scores that the weighting layer makes of them."""
 
 from __future__ import annotations
 
@@ -13,47 +13,60 @@ from hybridrec.blend.weighting import (
     Sides,
     Tastes,
     audio_weights,
+    behaviour_trust,
     cold_share,
-    seed_audio_weights,
     seed_track_vectors,
     user_track_vectors,
 )
 from hybridrec.data.embeddings import unit_length
 
+Rows = NDArray[np.int64] | slice
+EVERY_ROW = slice(None)
+_BLOCK_ROWS = 65_536
+
 
 @dataclass(frozen=True)
 class Parts:
-    """Why some tracks scored as they did: `score = audio + behaviour`.
+    """Why some tracks score for some queries as they do: `score = audio + behaviour`.
 
     Attributes:
-        weights: `(n,)` float32 audio weights, 0 to 1.
-        audio: `(n,)` float32, the weighted part that comes from sound.
-        behaviour: `(n,)` float32, the weighted part that comes from plays.
+        weights: `(m, n)` float32 audio weights, 0 to 1.
+        audio: `(m, n)` float32, the weighted part that comes from sound.
+        behaviour: `(m, n)` float32, the weighted part that comes from plays.
     """
 
     weights: Array
     audio: Array
     behaviour: Array
 
+    @property
+    def scores(self) -> Array:
+        """`(m, n)` float32; the greater the better, comparable within a query."""
+        return self.audio + self.behaviour
+
 
 class BlendedTracks:
     """Rows of tracks that can be added to and changed while others are searching them.
 
+    The rows may lie in memory-mapped files and in half precision: what is read is made
+    single precision first, and what is written stays in this process.
+
     Args:
         behaviour_scale, sound_scale: of factors `(f,)` and of audio features `(l,)`.
         n_dimensions: d, the length of embeddings.
-        half_life: see `BlendConfig`.
+        half_life: see `BlendConfig`; it may be changed at any time.
 
     Attributes:
-        factors: `(n, f)` float32 ALS factors, zero where nobody played.
-        features: `(n, l)` float32 audio features, zero without audio.
-        embeddings: `(n, d)` float32 as they were given, zero without audio.
+        factors: `(n, f)` ALS factors, zero where nobody played.
+        features: `(n, l)` audio features, zero without audio.
+        embeddings: `(n, d)` as they were given, zero without audio.
+        factor_lengths, embedding_lengths: `(n,)` float32 of the rows of those.
         has_audio: `(n,)` bool.
         support: `(n,)` int64 distinct listeners.
-        user_vectors: `(n, 2f + 2l)` float32, answers users.
-        seed_vectors: `(n, 2f + 2d + 2)` float32, answers seed songs.
         gram: `(f, f)` float32, the factors' inner products, for folding users in.
     """
+
+    ROWS = ("factors", "features", "embeddings", "factor_lengths", "embedding_lengths", "has_audio", "support")
 
     def __init__(
         self, behaviour_scale: Standardisation, sound_scale: Standardisation, n_dimensions: int, half_life: float
@@ -61,14 +74,14 @@ class BlendedTracks:
         self.behaviour_scale = behaviour_scale
         self.sound_scale = sound_scale
         self.half_life = half_life
-        f, length, d = len(behaviour_scale.mean), len(sound_scale.mean), n_dimensions
+        f, length = len(behaviour_scale.mean), len(sound_scale.mean)
         self.factors = np.zeros((0, f), dtype=np.float32)
         self.features = np.zeros((0, length), dtype=np.float32)
-        self.embeddings = np.zeros((0, d), dtype=np.float32)
+        self.embeddings = np.zeros((0, n_dimensions), dtype=np.float32)
+        self.factor_lengths = np.zeros(0, dtype=np.float32)
+        self.embedding_lengths = np.zeros(0, dtype=np.float32)
         self.has_audio = np.zeros(0, dtype=np.bool_)
         self.support = np.zeros(0, dtype=np.int64)
-        self.user_vectors = np.zeros((0, 2 * f + 2 * length), dtype=np.float32)
-        self.seed_vectors = np.zeros((0, 2 * f + 2 * d + 2), dtype=np.float32)
         self._gram = np.zeros((f, f), dtype=np.float64)
 
     def __len__(self) -> int:
@@ -82,13 +95,17 @@ class BlendedTracks:
     @property
     def scorable(self) -> NDArray[np.bool_]:
         """`(n,)` bool: tracks of which something is known; the others must not be ranked."""
-        return np.asarray(self.has_audio | (self.support > 0))
+        return self.comparable(sound=True, behaviour=True)
+
+    def comparable(self, *, sound: bool, behaviour: bool, rows: Rows = EVERY_ROW) -> NDArray[np.bool_]:
+        """Which rows share something with a query that knows sound, or behaviour, or both, `(n,)` bool."""
+        return np.asarray((self.has_audio[rows] & sound) | ((self.support[rows] > 0) & behaviour))
 
     def grow(self, n: int) -> None:
         """Make room for rows up to n; new ones are unscorable until `put` tells of them."""
         if n <= len(self):
             return
-        for name in ("factors", "features", "embeddings", "has_audio", "support", "user_vectors", "seed_vectors"):
+        for name in self.ROWS:
             old = getattr(self, name)
             new = np.zeros((n, *old.shape[1:]), dtype=old.dtype)
             new[: len(old)] = old
@@ -105,57 +122,77 @@ class BlendedTracks:
         support: NDArray[np.int64] | None = None,
     ) -> None:
         """Change what is known of some rows, each argument one value a row; None leaves it as it was."""
-        before = self.factors[rows].astype(np.float64)
-        given = {"factors": factors, "features": features, "embeddings": embeddings}
-        for name, values in {**given, "has_audio": has_audio, "support": support}.items():
+        if factors is not None:
+            before = self.factors[rows].astype(np.float64)
+            self.factors[rows] = factors
+            after = self.factors[rows].astype(np.float64)
+            self._gram += after.T @ after - before.T @ before
+            self.factor_lengths[rows] = np.linalg.norm(after, axis=1)
+        if embeddings is not None:
+            self.embeddings[rows] = embeddings
+            self.embedding_lengths[rows] = np.linalg.norm(embeddings, axis=1)
+        for name, values in {"features": features, "has_audio": has_audio, "support": support}.items():
             if values is not None:
                 getattr(self, name)[rows] = values
-        after = self.factors[rows].astype(np.float64)
-        self._gram += after.T @ after - before.T @ before
-        behaviour, sound, shares = self._centred(rows)
-        self.user_vectors[rows] = user_track_vectors(behaviour, sound, shares, self.has_audio[rows])
-        self.seed_vectors[rows] = seed_track_vectors(self.sides(rows))
-
-    def weigh(self, half_life: float) -> None:
-        """Weigh all tracks anew with another half-life; what is known of them stays."""
-        self.half_life = half_life
-        self.put(np.arange(len(self)))
-
-    def _centred(self, rows: NDArray[np.int64]) -> tuple[Array, Array, Array]:
-        """Factors and audio features less their means, features zero without audio, and cold shares."""
-        has_audio = self.has_audio[rows]
-        behaviour = self.behaviour_scale.centred(self.factors[rows])
-        sound = np.where(has_audio[:, None], self.sound_scale.centred(self.features[rows]), np.float32(0.0))
-        return behaviour, sound, cold_share(self.support[rows], self.half_life, has_audio)
 
     def sides(self, rows: NDArray[np.int64]) -> Sides:
         """Both sides of some rows, for comparing tracks with each other."""
         has_audio, support = self.has_audio[rows], self.support[rows]
-        directions = unit_length(np.where(support[:, None] > 0, self.factors[rows], 0.0))
-        return Sides(
-            directions, unit_length(self.embeddings[rows]), cold_share(support, self.half_life, has_audio), has_audio
-        )
+        factors = np.where(support[:, None] > 0, self.factors[rows], np.float32(0.0))
+        embeddings = self.embeddings[rows].astype(np.float32)
+        return Sides(unit_length(factors), unit_length(embeddings), self.cold_shares(rows), has_audio)
 
-    def user_parts(self, taste: Tastes, rows: NDArray[np.int64], audio_share: float) -> Parts:
-        """Split the scores of rows for one user into sound and behaviour."""
-        behaviour, sound, shares = self._centred(rows)
-        weights = audio_weights(shares, float(taste.shares(audio_share)[0]), self.has_audio[rows])
-        by_behaviour = np.where(weights < 1.0, (1.0 - weights) * (behaviour @ taste.behaviour[0]), np.float32(0.0))
-        return Parts(weights, weights * (sound @ taste.sound[0]), by_behaviour)
+    def cold_shares(self, rows: Rows = EVERY_ROW) -> Array:
+        """See `weighting.cold_share`, `(n,)` float32."""
+        return cold_share(self.support[rows], self.half_life, self.has_audio[rows])
+
+    # --- scores ---------------------------------------------------------------------------
+
+    def user_parts(self, tastes: Tastes, audio_share: float, rows: Rows = EVERY_ROW) -> Parts:
+        """Score rows for m users, the sum of what sound and behaviour add."""
+        weights = audio_weights(self.cold_shares(rows), tastes.shares(audio_share), self.has_audio[rows])
+        behaviour = _products(tastes.behaviour, self.factors, rows)
+        behaviour -= (tastes.behaviour @ self.behaviour_scale.mean)[:, None]
+        sound = _products(tastes.sound, self.features, rows)
+        sound -= (tastes.sound @ self.sound_scale.mean)[:, None]
+        return Parts(weights, weights * sound, (1.0 - weights) * behaviour)
 
     def seed_parts(
-        self, seed: Sides, rows: NDArray[np.int64], audio_share: float, calibration: CosineCalibration
+        self, seeds: Sides, audio_share: float, calibration: CosineCalibration, rows: Rows = EVERY_ROW
     ) -> Parts:
-        """Split the scores of rows for one seed song into sound and behaviour."""
-        tracks = self.sides(rows)
-        weights = seed_audio_weights(seed, tracks, audio_share)
-        cosines = tracks.embeddings @ seed.embeddings[0]
-        audio = weights * (calibration.offset + calibration.scale * cosines)
-        behaviour = seed_behaviour(seed, tracks, weights)
-        return Parts(weights, np.where(weights > 0, audio, 0.0).astype(np.float32), behaviour)
+        """Score rows for m seed songs; a seed that cannot be heard trusts plays as far as they go."""
+        shares = self.cold_shares(rows)
+        both_heard = seeds.has_audio[:, None] & self.has_audio[rows]
+        trusted = behaviour_trust(seeds, audio_share)[:, None] * (1.0 - shares)
+        weights = np.where(both_heard, 1.0 - trusted, np.float32(0.0))
+        cosines = _products(seeds.embeddings, self.embeddings, rows) / _lengths(self.embedding_lengths[rows])
+        alike = _products(seeds.directions, self.factors, rows) / _lengths(self.factor_lengths[rows])
+        alike = np.where(self.support[rows] > 0, alike, np.float32(0.0))
+        audio = weights * (np.float32(calibration.offset) + np.float32(calibration.scale) * cosines)
+        return Parts(weights, audio, np.where(both_heard, 1.0 - weights, 1.0 - shares) * alike)
+
+    # --- vectors for an index ------------------------------------------------------------
+
+    def user_vectors(self, rows: Rows) -> Array:
+        """Vectors whose inner products with `user_query_vectors` are the scores of `user_parts`."""
+        has_audio = self.has_audio[rows]
+        behaviour = self.behaviour_scale.centred(self.factors[rows])
+        sound = self.sound_scale.centred(self.features[rows])
+        return user_track_vectors(behaviour, sound, self.cold_shares(rows), has_audio)
+
+    def seed_vectors(self, rows: NDArray[np.int64]) -> Array:
+        """Vectors whose inner products with `seed_query_vectors` are the scores of `seed_parts`."""
+        return seed_track_vectors(self.sides(rows))
 
 
-def seed_behaviour(seed: Sides, tracks: Sides, weights: Array) -> Array:
-    """The behaviour part of `(n,)` scores; a seed that cannot be heard trusts plays as far as they go."""
-    earned = np.where(seed.has_audio & tracks.has_audio, 1.0 - weights, 1.0 - tracks.shares)
-    return np.asarray(earned * (tracks.directions @ seed.directions[0]), dtype=np.float32)
+def _products(queries: Array, vectors: NDArray[np.floating], rows: Rows) -> Array:
+    """Inner products of m queries with rows of vectors, `(m, n)` float32."""
+    if isinstance(rows, slice) and vectors.dtype != np.float32:
+        parts = [vectors[start : start + _BLOCK_ROWS] for start in range(0, len(vectors), _BLOCK_ROWS)]
+        products = [queries @ part.astype(np.float32).T for part in parts]
+        return np.hstack(products) if products else np.zeros((len(queries), 0), dtype=np.float32)
+    return np.asarray(queries @ vectors[rows].astype(np.float32, copy=False).T, dtype=np.float32)
+
+
+def _lengths(lengths: Array) -> Array:
+    return np.where(lengths > 0, lengths, np.float32(1.0))

@@ -39,9 +39,10 @@ def cold_share(support: NDArray[np.int64], half_life: float, has_audio: NDArray[
     return np.asarray(np.where(has_audio, share, 0.0), dtype=np.float32)
 
 
-def audio_weights(shares: Array, audio_share: float, has_audio: NDArray[np.bool_]) -> Array:
-    """Audio weight of each track under a query's audio share, `(n,)` float32 in 0..1."""
-    return np.asarray(np.where(has_audio, audio_share + (1.0 - audio_share) * shares, 0.0), dtype=np.float32)
+def audio_weights(shares: Array, audio_shares: Array, has_audio: NDArray[np.bool_]) -> Array:
+    """Audio weight of each of n tracks under the audio shares of m queries, `(m, n)` float32 in 0..1."""
+    asked = audio_shares[:, None]
+    return np.asarray(np.where(has_audio, asked + (1.0 - asked) * shares, 0.0), dtype=np.float32)
 
 
 def user_track_vectors(factors: Array, features: Array, shares: Array, has_audio: NDArray[np.bool_]) -> Array:
@@ -116,7 +117,7 @@ class Sides:
     shares: Array
     has_audio: NDArray[np.bool_]
 
-    def take(self, rows: NDArray[np.int64]) -> Sides:
+    def take(self, rows: NDArray[np.int64] | slice) -> Sides:
         """The sides of some rows."""
         return Sides(self.directions[rows], self.embeddings[rows], self.shares[rows], self.has_audio[rows])
 
@@ -160,9 +161,3 @@ def seed_query_vectors(seeds: Sides, audio_share: float, calibration: CosineCali
 def behaviour_trust(seeds: Sides, audio_share: float) -> Array:
     """How far a seed's own behaviour is trusted, g in 0..1, `(m,)` float32; 1 where it cannot be heard."""
     return np.asarray(np.where(seeds.has_audio, (1.0 - audio_share) * (1.0 - seeds.shares), 1.0), dtype=np.float32)
-
-
-def seed_audio_weights(seed: Sides, tracks: Sides, audio_share: float) -> Array:
-    """Audio weight of each track when compared with one seed, `(n,)` float32 in 0..1."""
-    behaviour = behaviour_trust(seed, audio_share) * (1.0 - tracks.shares)
-    return np.asarray(np.where(tracks.has_audio & seed.has_audio, 1.0 - behaviour, 0.0), dtype=np.float32)

@@ -99,7 +99,7 @@ def search(cuts: Sequence[Workbench], *, done: Done) -> Tuning:
     sound = _worth_of_sound(cuts[0], config, projection, done)
     blend, weight_trials = _choose_weights(cuts, sides, users, sound, done)
     for fitted in sides:
-        fitted.tracks.weigh(blend.half_life)
+        fitted.tracks.half_life = blend.half_life
     curve = tuple(_curve(cuts, sides, users, done))
     return Tuning(config, projection, blend, (*als_trials, *weight_trials), curve, sound, told)
 
@@ -142,7 +142,7 @@ def _choose_weights(
     figures = []
     for blend in grid:
         for fitted in sides:
-            fitted.tracks.weigh(blend.half_life)
+            fitted.tracks.half_life = blend.half_life
         scorers = [blended(fitted, blend.audio_share) for fitted in sides]
         figures.append(_by_bucket(cuts, scorers, users, done))
     best, alone = figures[_best(figures)], figures[0]

@@ -8,7 +8,6 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from hybridrec.blend.weighting import user_query_vectors
 from hybridrec.collaborative.als import fit_als, suitable_config
 from hybridrec.config import BlendConfig, CollaborativeConfig, ProjectionConfig
 from hybridrec.data.embeddings import aligned_embeddings
@@ -83,7 +82,7 @@ def blended(fitted: Fitted, audio_share: float) -> Scorer:
 
     def score(users: Rows) -> Array:
         tastes = fitted.tastes(fitted.user_factors[users], fitted.user_sounds[users])
-        scores = user_query_vectors(tastes, audio_share) @ fitted.tracks.user_vectors.T
+        scores = fitted.tracks.user_parts(tastes, audio_share).scores
         return np.where(fitted.tracks.scorable, scores, np.float32(-np.inf))
 
     return score

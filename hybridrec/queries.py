@@ -1,0 +1,94 @@
+"""What is asked of the tracks: a user's taste or a seed song, both scored in one way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridrec.blend.calibration import CosineCalibration
+from hybridrec.blend.tracks import BlendedTracks, Parts, Rows
+from hybridrec.blend.weighting import Sides, Tastes, seed_query_vectors, user_query_vectors
+
+Array = NDArray[np.float32]
+
+
+class Queries(Protocol):
+    """Several queries of one kind, users' tastes or seed songs."""
+
+    @property
+    def kinds(self) -> NDArray[np.bool_]:
+        """`(m, 2)` bool, whether each knows sound, and whether it knows behaviour."""
+
+    def take(self, which: slice) -> Queries:
+        """Some of them."""
+
+    def parts(self, tracks: BlendedTracks, rows: Rows) -> Parts:
+        """How rows score for them, `(m, n)`."""
+
+    def vectors(self) -> Array:
+        """`(m, d)` float32, for an index."""
+
+
+@dataclass(frozen=True)
+class UserQueries:
+    """What users should hear next.
+
+    Attributes:
+        tastes: of m users.
+        audio_share: the share of sound, 0 to 1.
+    """
+
+    tastes: Tastes
+    audio_share: float
+
+    @property
+    def kinds(self) -> NDArray[np.bool_]:
+        """See `Queries`."""
+        return np.column_stack([self.tastes.knows_sound, self.tastes.knows_behaviour])
+
+    def take(self, which: slice) -> UserQueries:
+        """See `Queries`."""
+        return UserQueries(Tastes(self.tastes.behaviour[which], self.tastes.sound[which]), self.audio_share)
+
+    def parts(self, tracks: BlendedTracks, rows: Rows) -> Parts:
+        """See `Queries`."""
+        return tracks.user_parts(self.tastes, self.audio_share, rows)
+
+    def vectors(self) -> Array:
+        """See `Queries`."""
+        return user_query_vectors(self.tastes, self.audio_share)
+
+
+@dataclass(frozen=True)
+class SeedQueries:
+    """What is like some seed songs.
+
+    Attributes:
+        seeds: m tracks, or files that are none.
+        audio_share: the share of sound, 0 to 1.
+        calibration: of likeness by sound.
+    """
+
+    seeds: Sides
+    audio_share: float
+    calibration: CosineCalibration
+
+    @property
+    def kinds(self) -> NDArray[np.bool_]:
+        """See `Queries`."""
+        return np.column_stack([self.seeds.has_audio, self.seeds.directions.any(axis=1)])
+
+    def take(self, which: slice) -> SeedQueries:
+        """See `Queries`."""
+        return SeedQueries(self.seeds.take(which), self.audio_share, self.calibration)
+
+    def parts(self, tracks: BlendedTracks, rows: Rows) -> Parts:
+        """See `Queries`."""
+        return tracks.seed_parts(self.seeds, self.audio_share, self.calibration, rows)
+
+    def vectors(self) -> Array:
+        """See `Queries`."""
+        return seed_query_vectors(self.seeds, self.audio_share, self.calibration)
