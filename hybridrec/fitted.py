@@ -25,6 +25,9 @@ FEWEST_TO_INDEX = 1000
 INDEXED_FOR = (0.0, 0.1, 0.5, 1.0)
 """The audio shares that the queries have which shape an index and judge it."""
 
+MOVED_SHARE = 0.2
+"""Of the length of its factors; a track that moved less is found where it was, and scored as it is."""
+
 _QUERIES_PER_SHARE = 256
 Rows = NDArray[np.int64]
 
@@ -109,7 +112,7 @@ class Fitted:
             return
         self.tracks.grow(int(rows.max()) + 1)
         if self.indexes is not None:
-            self.indexes.outdate(rows)
+            self.indexes.outdate(rows if embeddings is not None else rows[self._moved(rows, factors)])
         if embeddings is None:
             self.tracks.put(rows, factors=factors, support=support)
             return
@@ -123,6 +126,13 @@ class Fitted:
             embeddings=heard,
             has_audio=has_audio,
         )
+
+    def _moved(self, rows: Rows, factors: Array | None) -> NDArray[np.bool_]:
+        """Which rows an index would no longer find by where they were, `(m,)` bool."""
+        if factors is None:
+            return np.zeros(len(rows), dtype=np.bool_)
+        change = np.linalg.norm(factors - self.tracks.factors[rows], axis=1)
+        return np.asarray(change > MOVED_SHARE * self.tracks.factor_lengths[rows])
 
     def index_tracks(self, seed: int) -> Indexes:
         """Index the tracks for users and for seed songs; see `HybridRecommender.index_tracks`."""

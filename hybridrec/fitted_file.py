@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,21 +17,25 @@ from hybridrec.collaborative.projection import Projection
 from hybridrec.config import BlendConfig, CollaborativeConfig
 from hybridrec.errors import LibraryError
 from hybridrec.fitted import Fitted
+from hybridrec.index.ann import AnnIndex
+from hybridrec.ranking import Indexes
 
 FORMAT_VERSION = 2
+Part = Literal["users", "embeddings", "tracks", "indexes"]
 Arrays = Mapping[str, NDArray[Any]]
 
 
 def to_arrays(
-    settings: Mapping[str, Any], fitted: Fitted | None, *, for_serving: bool = False
+    settings: Mapping[str, Any], fitted: Fitted | None, without: Collection[Part] = ()
 ) -> dict[str, NDArray[Any]]:
     """All that makes a model, as arrays that need no pickle.
 
     Args:
         settings: of the recommender, ready for JSON.
         fitted: what fitting left behind; None before that.
-        for_serving: leave out what a server has elsewhere: the embeddings, which
-            `Fitted.put_items` brings back, and the users, who are folded in from their plays.
+        without: what to leave out, because it is kept elsewhere: embeddings, which
+            `Fitted.put_items` brings back, users, who are folded in from their plays,
+            tracks altogether, or their indexes.
     """
     told: dict[str, Any] = {**settings, "version": FORMAT_VERSION, "fitted": fitted is not None}
     arrays: dict[str, NDArray[Any]] = {}
@@ -42,8 +46,12 @@ def to_arrays(
             "feature_width": fitted.projection.features.width,
             "popularity_discount": fitted.projection.popularity_discount,
         }
-        arrays = _users(fitted, slice(0, 0) if for_serving else slice(None)) | _tracks(fitted.tracks, for_serving)
+        kept = {part: slice(0, 0) if part in without else slice(None) for part in ("users", "tracks")}
+        arrays = _users(fitted, kept["users"])
+        arrays |= _tracks(fitted.tracks, kept["tracks"], heard=not {"tracks", "embeddings"} & set(without))
         arrays |= _projection(fitted.projection)
+        if fitted.indexes is not None and "indexes" not in without:
+            arrays |= _index("users", fitted.indexes.users) | _index("seeds", fitted.indexes.seeds)
     return arrays | {"settings": np.array(json.dumps(told))}
 
 
@@ -57,18 +65,33 @@ def _users(fitted: Fitted, kept: slice) -> dict[str, NDArray[Any]]:
     }
 
 
-def _tracks(tracks: BlendedTracks, for_serving: bool) -> dict[str, NDArray[Any]]:
-    heard = np.zeros_like(tracks.has_audio) if for_serving else tracks.has_audio
+def _tracks(tracks: BlendedTracks, kept: slice, *, heard: bool) -> dict[str, NDArray[Any]]:
+    with_audio = tracks.has_audio[kept] & heard
     return {
-        "track_factors": tracks.factors,
-        "support": tracks.support,
-        "heard": np.flatnonzero(heard),
-        "embeddings": tracks.embeddings[heard],
+        "track_factors": tracks.factors[kept],
+        "support": tracks.support[kept],
+        "heard": np.flatnonzero(with_audio),
+        "embeddings": tracks.embeddings[kept][with_audio],
         "behaviour_mean": tracks.behaviour_scale.mean,
         "behaviour_covariance": tracks.behaviour_scale.covariance,
         "sound_mean": tracks.sound_scale.mean,
         "sound_covariance": tracks.sound_scale.covariance,
     }
+
+
+def _index(name: str, index: AnnIndex) -> dict[str, NDArray[Any]]:
+    import faiss
+
+    arrays = index.to_arrays() | {"cells": faiss.serialize_index(index.cells)}
+    return {f"{name}_index_{part}": array for part, array in arrays.items()}
+
+
+def _read_index(name: str, data: Arrays) -> AnnIndex:
+    import faiss
+
+    start = f"{name}_index_"
+    arrays = {part.removeprefix(start): data[part] for part in data if part.startswith(start)}
+    return AnnIndex.from_arrays(arrays, faiss.deserialize_index(arrays.pop("cells")))
 
 
 def _projection(projection: Projection) -> dict[str, NDArray[Any]]:
@@ -131,6 +154,8 @@ def from_arrays(settings: Mapping[str, Any], data: Arrays, blend: BlendConfig) -
     embeddings[data["heard"]] = data["embeddings"]
     rows = np.arange(len(data["support"]))
     fitted.put_items(rows, factors=data["track_factors"], support=data["support"], embeddings=embeddings)
+    if "users_index_cells" in data:
+        fitted.indexes = Indexes(_read_index("users", data), _read_index("seeds", data))
     return fitted
 
 

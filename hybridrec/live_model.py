@@ -1,7 +1,7 @@
 """The current model, kept in step with the library while it serves.
 
-New tracks, new plays, deletions and new models that anybody writes to the
-library reach it at the next `catch_up`, without a refit.
+New tracks, new plays and deletions that anybody writes to the library reach it
+at the next `catch_up`, without a refit.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from hybridrec.config import ProjectionConfig
 from hybridrec.data.ids import IdMap
 from hybridrec.data.interactions import confidence
 from hybridrec.recommender import HybridRecommender
+from hybridrec.serving_files import State
 from hybridrec.storage.changes import Changes
 from hybridrec.storage.library import Library
 from hybridrec.workflows.fit import align, load_model
@@ -24,45 +25,74 @@ from hybridrec.workflows.fit import align, load_model
 REFRESHED_UP_TO_LISTENERS = 50
 """A track with more listeners keeps its factors until the next fit: one more play changes little."""
 
+MOST_FRESH = 2000
+"""Tracks beside the index; they are scored one by one in every answer, so more than these should join it."""
+
+MOST_CHANGED_SHARE = 50
+"""One track in fifty may have changed before a new state is written; each is taken in anew at every start."""
+
 
 class LiveModel:
     """A recommender over all tracks of a library, by their ids.
 
-    Attributes:
-        model: the recommender; its rows are those of `ids`.
-        ids: track ids by row; the rows of deleted tracks stay, unscorable.
-        version: of the model, or None before the first fit: then sound alone answers.
-        fingerprint: the ears whose embeddings are used, or None.
+    Args:
+        library: what it keeps in step with.
+        state: as far as it is known; whoever gives it may no longer change it.
     """
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, state: State) -> None:
         self._library = library
-        self._seq = library.seq()
-        self.fingerprint = library.ears()
+        self.state = state
+        self._changed: set[str] = set()
+        self._first_sound = False
+
+    @classmethod
+    def built(cls, library: Library) -> LiveModel:
+        """From what the library stores: the current model, the embeddings of its ears, its plays."""
+        seq, fingerprint = library.seq(), library.ears()
         current = library.current("model")
-        self.version = None if current is None else current.version
-        self.model, self.ids = (_unfitted(), IdMap()) if current is None else load_model(library)
+        model, ids = (_unfitted(), IdMap()) if current is None else load_model(library)
         fitted_to = None if current is None else current.fingerprint or None
-        self._support = library.support()
-        fitted_support = self._fitted_support()
-        for id_ in self._support:
-            self.ids.add(id_)
-        self._hear_all(same_ears=fitted_to == self.fingerprint)
-        self._refresh_plays([id_ for id_, n in self._support.items() if n != fitted_support.get(id_, 0)])
+        fitted_support = model.tracks.support.copy() if model.is_fitted else np.zeros(0, np.int64)
+        support = library.support()
+        for id_ in support:
+            ids.add(id_)
+        listeners = np.array([support.get(id_, 0) for id_ in ids], dtype=np.int64)
+        version = None if current is None else current.version
+        live = cls(library, State(model, ids, listeners, version, fingerprint, seq))
+        live._hear_all(same_ears=fitted_to == fingerprint)
+        fitted_support.resize(len(ids))
+        live._refresh_plays([ids.id(row) for row in np.flatnonzero(listeners != fitted_support).tolist()])
+        return live
+
+    @property
+    def model(self) -> HybridRecommender:
+        """The recommender; its rows are those of `ids`."""
+        return self.state.model
+
+    @property
+    def ids(self) -> IdMap:
+        """Track ids by row."""
+        return self.state.ids
+
+    @property
+    def is_outgrown(self) -> bool:
+        """Whether so much changed since the state was given that a new one should be written."""
+        indexes = self.model.fitted.indexes
+        tier = 0 if indexes is None else len(indexes.fresh)
+        return tier > MOST_FRESH or len(self._changed) > max(MOST_FRESH, len(self.ids) // MOST_CHANGED_SHARE)
 
     def support(self, id_: str) -> int:
         """How many distinct users have played a track."""
-        return self._support.get(id_, 0)
+        row = self.ids.get(id_)
+        return 0 if row is None else int(self.state.listeners[row])
 
-    def catch_up(self) -> LiveModel:
-        """Take in what was written since; returns itself, or its successor if another model is current."""
-        changes = self._library.changes_since(self._seq)
-        first_sound = bool(changes.tracks) and self.model.tracks.embeddings.shape[1] == 0
-        if changes.models or changes.ears or first_sound:
-            return LiveModel(self._library)
-        if changes.seq != self._seq:
+    def catch_up(self) -> bool:
+        """Take in what was written since; returns whether the library has another model, or other ears, by now."""
+        changes = self._library.changes_since(self.state.seq)
+        if changes.seq != self.state.seq:
             self._apply(changes)
-        return self
+        return changes.models or changes.ears or self._first_sound
 
     def user_row(self, weights: dict[str, float]) -> sp.csr_matrix:
         """Summed weights by track id as CSR `(1, n)` confidences; what cannot be scored is left out."""
@@ -74,39 +104,42 @@ class LiveModel:
 
     # --- keeping in step -----------------------------------------------------------
 
-    def _fitted_support(self) -> dict[str, int]:
-        if not self.model.is_fitted:
-            return {}
-        return dict(zip(self.ids, self.model.tracks.support.tolist(), strict=True))
-
     def _hear_all(self, *, same_ears: bool) -> None:
-        heard = None if self.fingerprint is None else self._library.embeddings(self.fingerprint)
+        fingerprint = self.state.fingerprint
+        heard = None if fingerprint is None else self._library.embeddings(fingerprint)
         embeddings = None if heard is None else align(heard, self.ids)
         if not self.model.is_fitted:
             self.model.fit(sp.csr_matrix((0, len(self.ids)), dtype=np.float32), item_embeddings=embeddings)
             return
+        indexes, self.model.fitted.indexes = self.model.fitted.indexes, None
+        fitted = len(self.model.tracks)
         self.model.tracks.grow(len(self.ids))
         if embeddings is None:
             return
         if same_ears and embeddings.shape[1] == self.model.tracks.embeddings.shape[1]:
             self.model.fitted.put_items(np.arange(len(self.ids)), embeddings=embeddings)
+            self.model.fitted.indexes = indexes
+            if indexes is not None:
+                indexes.outdate(np.arange(fitted, len(self.ids)))
         else:
             self.model.hear(embeddings)
 
     def _apply(self, changes: Changes) -> None:
-        self._seq = changes.seq
+        self.state.seq = changes.seq
         if changes.tracks:
             here = self._library.tracks(changes.tracks)
             self._forget(changes.tracks - here.keys())
             self._hear(here.keys())
         if changes.plays:
-            self._support.update(self._library.support(changes.plays & set(self.ids)))
-            self._refresh_plays(changes.plays)
+            known = [id_ for id_ in changes.plays if id_ in self.ids]
+            for id_, n in self._library.support(known).items():
+                self.state.listeners[self.ids.row(id_)] = n
+            self._refresh_plays(known)
+        self._changed |= changes.tracks | changes.plays
 
     def _forget(self, gone: Collection[str]) -> None:
-        for id_ in gone:
-            self._support.pop(id_, None)
         rows = self._rows(gone)
+        self.state.listeners[rows] = 0
         tracks = self.model.tracks
         nothing = np.zeros((len(rows), tracks.factors.shape[1]), dtype=np.float32)
         silence = np.full((len(rows), tracks.embeddings.shape[1]), np.nan, dtype=np.float32)
@@ -115,12 +148,14 @@ class LiveModel:
     def _hear(self, ids: Collection[str]) -> None:
         for id_ in ids:
             self.ids.add(id_)
-            self._support.setdefault(id_, 0)
         self.model.tracks.grow(len(self.ids))
-        if self.fingerprint is None:
+        self.state.listeners = np.pad(self.state.listeners, (0, len(self.ids) - len(self.state.listeners)))
+        if self.state.fingerprint is None:
             return
-        heard = self._library.embeddings(self.fingerprint, ids)
-        self.model.fitted.put_items(self._rows(heard.ids), embeddings=heard.vectors)
+        heard = self._library.embeddings(self.state.fingerprint, ids)
+        self._first_sound = len(heard.ids) > 0 and self.model.tracks.embeddings.shape[1] == 0
+        if not self._first_sound:
+            self.model.fitted.put_items(self._rows(heard.ids), embeddings=heard.vectors)
 
     def _refresh_plays(self, ids: Collection[str]) -> None:
         """Give tracks the support and factors that their present listeners make."""

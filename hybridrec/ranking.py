@@ -21,6 +21,9 @@ Ranking = tuple[NDArray[np.int32], Array]
 FEW_ROWS = 20_000
 """So many rows are scored one by one sooner than an index has found the best of them."""
 
+MANY_UNWANTED = 1000
+"""So many rows that a query may not return are told to the index; fewer are left out of what it finds."""
+
 _BLOCK_SCORES = 4_000_000
 
 
@@ -36,9 +39,9 @@ class Nearby:
     index: AnnIndex
     fresh: Rows
 
-    def rows(self, query: Array, n: int, wanted: NDArray[np.bool_] | None) -> Rows:
-        """Candidates for the n best rows, the fresh ones among them."""
-        return np.union1d(self.index.near(query, n, wanted), self.fresh)
+    def rows(self, query: Array, n: int, spare: int, wanted: NDArray[np.bool_] | None) -> Rows:
+        """Candidates for the n best rows, some to spare and the fresh ones among them."""
+        return np.union1d(self.index.near(query, n, spare, wanted), self.fresh)
 
 
 @dataclass
@@ -57,6 +60,14 @@ class Indexes:
     def outdate(self, rows: Rows) -> None:
         """Score some rows one by one from now on, because they changed."""
         self.fresh = np.union1d(self.fresh, rows)
+
+    def take_in(self, tracks: BlendedTracks) -> None:
+        """Index the tier too; where its rows were before, they are still found, and scored as they are now."""
+        rows = self.fresh[tracks.comparable(sound=True, behaviour=True, rows=self.fresh)]
+        if len(rows):
+            self.users.add(rows, tracks.user_vectors(rows))
+            self.seeds.add(rows, tracks.seed_vectors(rows))
+        self.fresh = self.fresh[:0]
 
 
 def rank(
@@ -126,19 +137,22 @@ def _rank_nearby(
     tracks: BlendedTracks, query: Queries, n: int, unwanted: Rows | None, chosen: Rows | None, index: Nearby
 ) -> Ranking:
     sound, behaviour = query.kinds[0].tolist()
+    few = np.zeros(0, dtype=np.int64) if unwanted is None else unwanted
     wanted = None
-    if chosen is not None or unwanted is not None or not (sound and behaviour):
+    if chosen is not None or len(few) > MANY_UNWANTED or not (sound and behaviour):
         wanted = tracks.comparable(sound=sound, behaviour=behaviour)
-        if unwanted is not None:
-            wanted[unwanted] = False
+        wanted[few] = False
         if chosen is not None:
             wanted &= np.isin(np.arange(len(tracks)), chosen)
         if np.count_nonzero(wanted) <= max(FEW_ROWS, n):
             return _rank_all(tracks, query, n, None, np.flatnonzero(wanted))
-    near = index.rows(query.vectors()[0], n, wanted)
+        few = few[:0]
+    near = index.rows(query.vectors()[0], n, len(few), wanted)
     near = near[tracks.comparable(sound=sound, behaviour=behaviour, rows=near) if wanted is None else wanted[near]]
+    near = np.setdiff1d(near, few, assume_unique=True)
     if len(near) < n:  # so many were deleted since the index was built
         near = np.flatnonzero(tracks.comparable(sound=sound, behaviour=behaviour) if wanted is None else wanted)
+        near = np.setdiff1d(near, few, assume_unique=True)
     return _rank_all(tracks, query, n, None, near)
 
 

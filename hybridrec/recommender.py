@@ -7,7 +7,7 @@ Anything that takes a model of `implicit` takes this one. Audio arrives by
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import IO, Self
 
 import numpy as np
@@ -24,7 +24,7 @@ from hybridrec.data.embeddings import aligned_embeddings, unit_length
 from hybridrec.data.interactions import support_of
 from hybridrec.errors import InvalidInput, NotReady
 from hybridrec.fitted import Fitted, Rows, assemble, empty_tracks, learn_sound
-from hybridrec.fitted_file import from_arrays, read_settings, to_arrays
+from hybridrec.fitted_file import Part, from_arrays, read_settings, to_arrays
 from hybridrec.index.exact import UNRANKED, best
 from hybridrec.queries import SeedQueries, UserQueries
 from hybridrec.ranking import Indexes, Ranking, chosen_rows, rank, refuse_both
@@ -86,7 +86,7 @@ class HybridRecommender(RecommenderBase):
     @property
     def item_factors(self) -> Array:
         """`(n_items, f)` float32, the behaviour side of the items."""
-        return self.tracks.factors
+        return np.asarray(self.tracks.factors)
 
     @property
     def knows_taste(self) -> bool:
@@ -360,12 +360,12 @@ class HybridRecommender(RecommenderBase):
             raise InvalidInput("audio_weight must be 0 to 1", got=audio_weight, fix="leave it out for the tuned one")
         return audio_weight
 
-    def save(self, fileobj_or_path: str | IO[bytes], *, for_serving: bool = False) -> None:
+    def save(self, fileobj_or_path: str | IO[bytes], *, without: Collection[Part] = ()) -> None:
         """Write the model as npz, without pickle; `load` reads it back.
 
         Args:
             fileobj_or_path: where to.
-            for_serving: leave out what a server has elsewhere, see `to_arrays`.
+            without: what to leave out, see `to_arrays`.
         """
         settings = {
             "collaborative": self.collaborative.to_dict(),
@@ -374,7 +374,7 @@ class HybridRecommender(RecommenderBase):
             "random_state": self.random_state,
             "num_threads": self.num_threads,
         }
-        np.savez(fileobj_or_path, allow_pickle=False, **to_arrays(settings, self._fitted, for_serving=for_serving))
+        np.savez(fileobj_or_path, allow_pickle=False, **to_arrays(settings, self._fitted, without))
 
     @classmethod
     def load(cls, fileobj_or_path: str | IO[bytes]) -> Self:

@@ -27,6 +27,7 @@ from hybridrec.storage.kept_files import keep_file, sha256_of
 from hybridrec.storage.library import Library
 from hybridrec.storage.listens import ListensAdded
 from hybridrec.storage.plays import PlaysAdded, UserSummary
+from hybridrec.takeover import Takeover
 
 if TYPE_CHECKING:
     from hybridrec.audio.tags import Tags
@@ -112,7 +113,7 @@ class RecommendationService:
     def __init__(self, library: Library, limits: AudioLimits | None = None) -> None:
         self.library = library
         self._lock = threading.RLock()
-        self._live = LiveModel(library)
+        self._takeover = Takeover(library)
         self._limits = limits or AudioLimits(max_hearing_seconds=UPLOAD_SECONDS)
         self._hearing = threading.Lock()
         self._pool: tuple[HearingPool, str] | None = None
@@ -197,7 +198,7 @@ class RecommendationService:
         return self._answer(live, kept, parts, "track", share)
 
     def _answer(self, live: LiveModel, rows: NDArray[np.int64], parts: Parts, basis: Basis, share: float) -> Answer:
-        return Answer(self._hits(live, rows, parts), basis, share, live.version, live.fingerprint)
+        return Answer(self._hits(live, rows, parts), basis, share, live.state.version, live.state.fingerprint)
 
     def _hits(self, live: LiveModel, rows: NDArray[np.int64], parts: Parts) -> list[Hit]:
         ids = [live.ids.id(row) for row in rows]
@@ -321,14 +322,14 @@ class RecommendationService:
                 "embedded": int(tracks.has_audio.sum()),
                 "users": status["users"],
                 "plays": status["plays"],
-                "model_version": live.version,
-                "fingerprint": live.fingerprint,
+                "model_version": live.state.version,
+                "fingerprint": live.state.fingerprint,
             }
 
     def figures(self) -> dict[str, tuple[float, str]]:
         """What an operator watches: each figure with what it means."""
         with self._caught_up() as live:
-            tracks, version = live.model.tracks, live.version
+            tracks, version = live.model.tracks, live.state.version
             indexed, heard = int(tracks.scorable.sum()), int(tracks.has_audio.sum())
             cold = int((tracks.scorable & (tracks.support == 0)).sum())
         status = self.library.status()
@@ -348,8 +349,7 @@ class RecommendationService:
     def _caught_up(self) -> Iterator[LiveModel]:
         """The live model with all that was written, held still while it answers."""
         with self._lock:
-            self._live = self._live.catch_up()
-            yield self._live
+            yield self._takeover.caught_up()
 
     def _hear(self, path: Path, called: str = "") -> tuple[HeardFile, Heard, str]:
         """A file as a process of its own hears it, and the fingerprint of the ears it has."""

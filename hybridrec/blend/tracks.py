@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,9 @@ from hybridrec.data.embeddings import unit_length
 
 Rows = NDArray[np.int64] | slice
 EVERY_ROW = slice(None)
+SPARE_SHARE = 10
+"""One row in ten is room for new tracks, so that adding one does not copy all."""
+
 _BLOCK_ROWS = 65_536
 
 
@@ -45,6 +50,10 @@ class Parts:
         return self.audio + self.behaviour
 
 
+def _column(name: str) -> property:
+    return property(lambda tracks: tracks._room[name][: len(tracks)])
+
+
 class BlendedTracks:
     """Rows of tracks that can be added to and changed while others are searching them.
 
@@ -66,8 +75,6 @@ class BlendedTracks:
         gram: `(f, f)` float32, the factors' inner products, for folding users in.
     """
 
-    ROWS = ("factors", "features", "embeddings", "factor_lengths", "embedding_lengths", "has_audio", "support")
-
     def __init__(
         self, behaviour_scale: Standardisation, sound_scale: Standardisation, n_dimensions: int, half_life: float
     ) -> None:
@@ -75,17 +82,28 @@ class BlendedTracks:
         self.sound_scale = sound_scale
         self.half_life = half_life
         f, length = len(behaviour_scale.mean), len(sound_scale.mean)
-        self.factors = np.zeros((0, f), dtype=np.float32)
-        self.features = np.zeros((0, length), dtype=np.float32)
-        self.embeddings = np.zeros((0, n_dimensions), dtype=np.float32)
-        self.factor_lengths = np.zeros(0, dtype=np.float32)
-        self.embedding_lengths = np.zeros(0, dtype=np.float32)
-        self.has_audio = np.zeros(0, dtype=np.bool_)
-        self.support = np.zeros(0, dtype=np.int64)
+        self._n = 0
+        self._room: dict[str, NDArray[Any]] = {
+            "factors": np.zeros((0, f), dtype=np.float32),
+            "features": np.zeros((0, length), dtype=np.float32),
+            "embeddings": np.zeros((0, n_dimensions), dtype=np.float32),
+            "factor_lengths": np.zeros(0, dtype=np.float32),
+            "embedding_lengths": np.zeros(0, dtype=np.float32),
+            "has_audio": np.zeros(0, dtype=np.bool_),
+            "support": np.zeros(0, dtype=np.int64),
+        }
         self._gram = np.zeros((f, f), dtype=np.float64)
 
+    factors = _column("factors")
+    features = _column("features")
+    embeddings = _column("embeddings")
+    factor_lengths = _column("factor_lengths")
+    embedding_lengths = _column("embedding_lengths")
+    has_audio = _column("has_audio")
+    support = _column("support")
+
     def __len__(self) -> int:
-        return len(self.support)
+        return self._n
 
     @property
     def gram(self) -> Array:
@@ -105,11 +123,21 @@ class BlendedTracks:
         """Make room for rows up to n; new ones are unscorable until `put` tells of them."""
         if n <= len(self):
             return
-        for name in self.ROWS:
-            old = getattr(self, name)
-            new = np.zeros((n, *old.shape[1:]), dtype=old.dtype)
-            new[: len(old)] = old
-            setattr(self, name, new)
+        for name, room in self._room.items():
+            if n > len(room):
+                self._room[name] = np.zeros((n + n // SPARE_SHARE, *room.shape[1:]), dtype=room.dtype)
+                self._room[name][: len(self)] = room[: len(self)]
+        self._n = n
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """All that is known of the rows, an array a column, and `gram` in double precision."""
+        return {name: room[: len(self)] for name, room in self._room.items()} | {"gram": self._gram}
+
+    def adopt(self, arrays: Mapping[str, NDArray[Any]], n: int) -> None:
+        """Take over what `to_arrays` gave; the columns may have room for more than the n rows that are told of."""
+        self._room = {name: arrays[name] for name in self._room}
+        self._gram = np.array(arrays["gram"])
+        self._n = n
 
     def put(
         self,

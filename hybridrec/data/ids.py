@@ -14,10 +14,8 @@ class IdMap:
     """Ids in order of arrival; the position of an id is its row."""
 
     def __init__(self, ids: Iterable[str] = ()) -> None:
-        self._ids: list[str] = []
-        self._rows: dict[str, int] = {}
-        for id_ in ids:
-            self.add(id_)
+        self._ids = list(dict.fromkeys(ids))
+        self._rows = {id_: row for row, id_ in enumerate(self._ids)}
 
     def add(self, id_: str) -> int:
         """The row of `id_`, which is appended if it is new."""

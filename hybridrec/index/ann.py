@@ -9,7 +9,7 @@ into is measured when the index is built, not guessed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any, Self
@@ -88,12 +88,13 @@ class AnnIndex:
         """Index some rows, beside what is known of them already; `(k,)` int64 and `(k, d)` float32."""
         self.cells.add_with_ids(vectors @ self.turn_vectors, rows)
 
-    def near(self, query: Array, n: int, wanted: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+    def near(self, query: Array, n: int, spare: int = 0, wanted: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
         """Rows among which the n best for a query most probably are, in no order.
 
         Args:
             query: `(d,)` float32.
             n: how many best rows are wanted; for more of them, more candidates come.
+            spare: how many more candidates shall come, because so many may have to be left out.
             wanted: `(rows,)` bool, which rows may come; None: all. The fewer may, the more
                 cells are looked into.
 
@@ -110,7 +111,7 @@ class AnnIndex:
             selector = faiss.IDSelectorBitmap(np.packbits(wanted, bitorder="little"))
         faiss.omp_set_num_threads(1)
         parameters = faiss.SearchParametersIVF(nprobe=n_probe, sel=selector)
-        count = max(self.n_candidates, 5 * n)
+        count = max(self.n_candidates, 5 * n) + spare
         _, found = self.cells.search((query @ self.turn_queries)[None, :], count, params=parameters)
         return np.unique(found[0][found[0] >= 0])
 
@@ -119,14 +120,14 @@ class AnnIndex:
         return {
             "turn_queries": self.turn_queries,
             "turn_vectors": self.turn_vectors,
-            "looks": np.array([self.n_probe, self.n_candidates]),
+            "reach": np.array([self.n_probe, self.n_candidates]),
             "recall": np.array(self.recall),
         }
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray[Any]], cells: faiss.IndexIVF) -> Self:
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], cells: faiss.IndexIVF) -> Self:
         """What `to_arrays` took apart."""
-        n_probe, n_candidates = arrays["looks"].tolist()
+        n_probe, n_candidates = arrays["reach"].tolist()
         return cls(
             arrays["turn_queries"], arrays["turn_vectors"], cells, n_probe, n_candidates, float(arrays["recall"])
         )

@@ -37,11 +37,13 @@ class Library(
 
     Attributes:
         files: the folder of kept uploads; a track's file there is deleted with the track.
+        opened_at: the location that `open` was given, with the password of a database if it has one.
     """
 
     def __init__(self, database: Database, files: Path) -> None:
         self._database = database
         self.files = files.absolute()
+        self.opened_at: str | Path = ""
         self._paths = StoredPaths(self.files)
 
     @classmethod
@@ -60,6 +62,7 @@ class Library(
         """
         database, beside = _database(location, create)
         library = cls(database, files or beside)
+        library.opened_at = location
         try:
             library._bring_up_to_date(create)
             library.files.mkdir(parents=True, exist_ok=True)
@@ -87,6 +90,11 @@ class Library(
     def location(self) -> str:
         """Where the library is, without a password."""
         return self._database.location
+
+    def born(self) -> float:
+        """When the library was made, UTC in seconds since 1970: tells two libraries apart."""
+        with self._database.read() as connection:
+            return float(connection.scalar(select(func.min(schema.migrations.c.applied_at))))
 
     def status(self) -> dict[str, Any]:
         """Where the library is and how much is in it, ready for JSON."""

@@ -18,6 +18,9 @@ from hybridrec.recommender import HybridRecommender
 from hybridrec.storage.library import Library
 from hybridrec.workflows.tune.choice import Tuning, tuned
 
+INDEXED_FROM = 50_000
+"""So many tracks take longer to score for every answer than an index takes to find the best of them."""
+
 
 @dataclass(frozen=True)
 class FitReport:
@@ -28,6 +31,8 @@ class FitReport:
         users, tracks: how many rows the model has.
         heard, cold: tracks with audio, and tracks that nobody played.
         tuning: version of the tuning whose settings were used, or None for the defaults.
+        recall: share of the true ten best that an answer to a user has, as the index was measured; None
+            where there are so few tracks that all are scored.
         other_ears: whether that tuning was made with other ears, so that `tune` should run again.
         seconds: how long it took.
     """
@@ -38,6 +43,7 @@ class FitReport:
     heard: int
     cold: int
     tuning: int | None
+    recall: float | None
     other_ears: bool
     seconds: float
 
@@ -47,6 +53,7 @@ def fit(
     *,
     collaborative: CollaborativeConfig | None = None,
     blend: BlendConfig | None = None,
+    index_from: int = INDEXED_FROM,
     seed: int = 0,
     show_progress: bool = False,
 ) -> FitReport:
@@ -56,6 +63,7 @@ def fit(
         library: an open library.
         collaborative: settings of ALS; None takes what `tune` chose, or else the defaults.
         blend: settings of the weighting layer; None likewise.
+        index_from: index the tracks where so many can be ranked; fewer are all scored for each answer.
         seed: same seed, same model.
         show_progress: draw a bar.
 
@@ -71,6 +79,7 @@ def fit(
     stored = library.current("tuning")
     model = _recommender(tuned(library), collaborative, blend, seed)
     model.fit(known.matrix, show_progress=show_progress, item_embeddings=embeddings)
+    indexed = model.index_tracks() if np.count_nonzero(model.tracks.scorable) >= index_from else None
     support = model.tracks.support
     counts = {
         "users": len(known.user_ids),
@@ -82,9 +91,10 @@ def fit(
     summary = {**counts, "tuning": tuning, "seed": seed, "blend": model.blend.to_dict()}
     summary["collaborative"] = model.fitted.collaborative.to_dict()
     version = library.save_artefact("model", _to_bytes(model, known.track_ids), ears or "", summary)
+    recall = None if indexed is None else indexed.users.recall
     other_ears = stored is not None and stored.fingerprint != (ears or "")
     seconds = time.monotonic() - begin
-    return FitReport(version=version, **counts, tuning=tuning, other_ears=other_ears, seconds=seconds)
+    return FitReport(version, **counts, tuning=tuning, recall=recall, other_ears=other_ears, seconds=seconds)
 
 
 def _recommender(
@@ -125,7 +135,7 @@ def load_model(library: Library) -> tuple[HybridRecommender, IdMap]:
 
 def _to_bytes(model: HybridRecommender, track_ids: IdMap) -> bytes:
     model_file, artefact = io.BytesIO(), io.BytesIO()
-    model.save(model_file, for_serving=True)
+    model.save(model_file, without=("users", "embeddings"))
     ids = json.dumps(list(track_ids)).encode()
     parts = {"track_ids": ids, "model": model_file.getvalue()}
     np.savez(artefact, allow_pickle=False, **{name: np.frombuffer(part, np.uint8) for name, part in parts.items()})
