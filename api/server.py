@@ -66,8 +66,7 @@ def serve(
         "threads": threads,
         "logconfig_dict": logging_settings(audit_log, log_requests),
     }
-    _add_figures_up()
-    _Server(library, settings, options).run()
+    _Server(library, settings, options, _scratch()).run()
 
 
 def for_address(settings: ApiSettings, host: str, has_tokens: bool) -> ApiSettings:
@@ -96,9 +95,15 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _add_figures_up() -> None:
-    """Let the worker processes add their figures up, in files; must come before prometheus_client is imported."""
-    os.environ[MULTIPROCESS_DIRECTORY] = tempfile.mkdtemp(prefix="hybridrec-metrics-")
+def _scratch() -> Path:
+    """A folder for the temporary files of all processes, where the workers also add their figures up, in files.
+
+    Must come before prometheus_client is imported.
+    """
+    scratch = Path(tempfile.mkdtemp(prefix="hybridrec-"))
+    os.environ[MULTIPROCESS_DIRECTORY] = str(scratch / "metrics")
+    (scratch / "metrics").mkdir()
+    return scratch
 
 
 def _address(host: str, port: int) -> str:
@@ -108,7 +113,8 @@ def _address(host: str, port: int) -> str:
 class _Server(BaseApplication):  # type: ignore[misc]
     """gunicorn with our settings; each worker opens the library for itself, after the fork."""
 
-    def __init__(self, library: str | Path, settings: ApiSettings, options: dict[str, Any]) -> None:
+    def __init__(self, library: str | Path, settings: ApiSettings, options: dict[str, Any], scratch: Path) -> None:
+        self.scratch = scratch
         self._library = library
         self._settings = settings
         self._options = options | {
@@ -116,10 +122,11 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "loglevel": "warning",
             "limit_request_line": _MAX_REQUEST_LINE_CHARACTERS,
             "control_socket_disable": True,
+            "post_fork": _give_folder,
             "post_worker_init": _say_ready,
             "worker_exit": _close_service,
-            "child_exit": _forget_gauges,
-            "on_exit": _forget_figures,
+            "child_exit": _forget_worker,
+            "on_exit": _forget_all,
         }
         super().__init__()
 
@@ -154,11 +161,24 @@ def _close_service(_arbiter: Any, worker: Any) -> None:
         service.close()
 
 
-def _forget_gauges(_arbiter: Any, worker: Any) -> None:
-    """A worker that is gone has nothing under way; what it counted stays counted."""
+def _give_folder(_arbiter: Any, worker: Any) -> None:
+    """Keep a worker's temporary files, and those of the process that hears for it, where `_forget_worker` looks."""
+    own = _folder(worker)
+    own.mkdir()
+    os.environ["TMPDIR"] = tempfile.tempdir = str(own)
+
+
+def _forget_worker(_arbiter: Any, worker: Any) -> None:
+    """A worker that is gone, however it ended, leaves no files and has nothing under way; what it counted stays."""
+    shutil.rmtree(_folder(worker), ignore_errors=True)
     for path in Path(os.environ[MULTIPROCESS_DIRECTORY]).glob(f"gauge_live*_{worker.pid}.db"):
         path.unlink()
 
 
-def _forget_figures(_arbiter: Any) -> None:
-    shutil.rmtree(os.environ[MULTIPROCESS_DIRECTORY], ignore_errors=True)
+def _forget_all(arbiter: Any) -> None:
+    shutil.rmtree(arbiter.app.scratch, ignore_errors=True)
+
+
+def _folder(worker: Any) -> Path:
+    folder: Path = worker.app.scratch / str(worker.pid)
+    return folder

@@ -7,15 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from servers import ask, running
 
 from hybridrec.api.server import is_loopback, serve
 from hybridrec.data.embeddings import Embeddings
@@ -30,31 +28,6 @@ LOADED = (
     "assert client.get('/v1/tracks/track-0/similar').status_code == 200;"
     "print(*sorted(set(sys.modules) & {'torch', 'librosa', 'av', 'soundfile', 'soxr'}))"
 )
-
-
-@contextmanager
-def running(location: Path, workers: int = 1, options: str = "") -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server of a library, and its address as it prints it."""
-    command = [sys.executable, "-m", "hybridrec", "serve", "--library", str(location), "--port", "0"]
-    command += ["--workers", str(workers), *options.split()]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            assert line.startswith("hybridrec answers on http://"), process.communicate()[1]
-            yield process, line.split()[-1]
-        finally:
-            process.terminate()
-            process.wait(timeout=60)
-
-
-def ask(address: str, **headers: str) -> dict[str, object]:
-    request = urllib.request.Request(
-        address, headers={name.replace("_", "-"): value for name, value in headers.items()}
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        result: dict[str, object] = json.load(answer)
-    return result
 
 
 def test_it_answers_when_it_says_so_and_stops_when_told(fitted_library: Library, tmp_path: Path) -> None:
@@ -122,12 +95,11 @@ def figure(address: str, name: str) -> float:
     return sum(float(line.split()[-1]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
 
 
-def metrics_folders() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob("hybridrec-metrics-*"))
-
-
-def test_figures_of_all_workers_are_added_up(fitted_library: Library, tmp_path: Path) -> None:
-    before = metrics_folders()
+def test_figures_of_all_workers_are_added_up(
+    fitted_library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch"))
     with running(tmp_path / "library", workers=3) as (_, address):
         for _ in range(20):
             ask(f"{address}v1/users/user-00/recommendations?n=5")
@@ -135,7 +107,7 @@ def test_figures_of_all_workers_are_added_up(fitted_library: Library, tmp_path: 
         assert figure(address, "hybridrec_request_seconds_count") >= 20
         assert figure(address, "hybridrec_index_tracks") == 40
         assert figure(address, "hybridrec_cold_share") == pytest.approx(0.1)
-    assert metrics_folders() <= before
+    assert not list((tmp_path / "scratch").iterdir())
 
 
 def test_a_request_under_way_is_answered_before_the_server_ends(fitted_library: Library, tmp_path: Path) -> None:

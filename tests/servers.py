@@ -1,0 +1,47 @@
+"""Servers as processes of their own, for tests."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def running(
+    location: Path | str, workers: int = 1, options: str = "", stderr: int | None = subprocess.PIPE
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server of a library, and its address as it prints it.
+
+    Args:
+        location: the library.
+        workers: processes.
+        options: of the command.
+        stderr: where it complains; a pipe that nobody reads holds some hundred lines.
+    """
+    command = [sys.executable, "-m", "hybridrec", "serve", "--library", str(location), "--port", "0"]
+    command += ["--workers", str(workers), *options.split()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line.startswith("hybridrec answers on http://"), process.communicate()[1]
+            yield process, line.split()[-1]
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
+
+
+def ask(address: str, **headers: str) -> dict[str, Any]:
+    """What a server answers to a GET, as JSON."""
+    request = urllib.request.Request(
+        address, headers={name.replace("_", "-"): value for name, value in headers.items()}
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        result: dict[str, Any] = json.load(answer)
+    return result
