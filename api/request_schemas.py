@@ -13,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    TypeAdapter,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -28,6 +29,7 @@ MAX_PLAYS = 1000
 _NO_NUL = r"^[^\x00]*$"
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_CHARACTERS, pattern=_NO_NUL)]
+_ID_SCHEMA = TypeAdapter(Id).json_schema()
 Text = Annotated[str, StringConstraints(max_length=1000, pattern=_NO_NUL)]
 
 
@@ -51,7 +53,7 @@ Moment = Annotated[
         {
             "anyOf": [
                 {"type": "number", "minimum": 0, "maximum": MAX_UNIX_SECONDS},
-                {"type": "string", "format": "date-time"},
+                {"type": "string", "format": "date-time", "pattern": r"^(19[7-9]\d|2\d\d\d)-"},
             ]
         }
     ),
@@ -145,7 +147,9 @@ class AudioForm(_Request):
 class TrackForm(AudioForm):
     """A track to be added: its audio and what is known of it. What is left out is read from the file's tags."""
 
-    id: Id | None = Field(None, description="outside id; left out, one is made from the audio")
+    id: Annotated[Id | None, WithJsonSchema(_ID_SCHEMA)] = Field(
+        None, description="outside id; left out, one is made from the audio"
+    )
     title: Text = Field("", examples=["Clair de lune"])
     artist: Text = Field("", examples=["Claude Debussy"])
     album: Text = Field("", examples=["Suite bergamasque"])
