@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Response
 from flask_openapi3 import Info, OpenAPI
 from pydantic import ValidationError
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 import hybridrec
 from hybridrec.service import RecommendationService
@@ -82,5 +83,8 @@ def _bare_app(settings: ApiSettings) -> OpenAPI:
     app.json = StrictJson(app)
     app.request_class = UploadRequest
     app.url_map.converters["id"] = IdConverter
-    app.wsgi_app = keep_slashes(app.wsgi_app)  # type: ignore[method-assign, assignment]
+    wsgi_app = keep_slashes(app.wsgi_app)
+    if settings.proxies:
+        wsgi_app = ProxyFix(wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies)
+    app.wsgi_app = wsgi_app  # type: ignore[method-assign, assignment]
     return app

@@ -19,6 +19,7 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+_HTTPS_ONLY = f"max-age={365 * 24 * 3600}"
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -49,6 +50,8 @@ def _refuse_other_sites() -> None:
 def _add_headers(answer: Response) -> Response:
     for name, value in _HEADERS.items():
         answer.headers.setdefault(name, value)
+    if request.is_secure:
+        answer.headers["Strict-Transport-Security"] = _HTTPS_ONLY
     if request.path.startswith("/v1/"):
         answer.headers.setdefault("Cache-Control", "no-store")
     return answer

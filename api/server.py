@@ -35,19 +35,22 @@ def serve(
     threads: int = 8,
     settings: ApiSettings | None = None,
     log_requests: bool | None = None,
+    certificate: Path | None = None,
+    key: Path | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then let the requests under way finish. Prints the address once it answers.
 
     Args:
         library: directory or database URL.
-        host: an address of this machine; on any but a loopback one, every call wants a token, and
-            each caller is held to `REQUESTS_PER_MINUTE` unless the settings say otherwise.
+        host: an address of this machine; on any but a loopback one, and behind a proxy, every call wants a
+            token, and each caller is held to `REQUESTS_PER_MINUTE` unless the settings say otherwise.
         port: TCP port; 0 takes a free one.
         workers: processes.
         threads: threads of each process.
         settings: limits.
         log_requests: whether each request is logged; None: where tokens are asked for. Writes always are,
             in the file `audit.jsonl` of the library's directory.
+        certificate, key: PEM files; with them, HTTPS is spoken.
 
     Raises:
         InvalidInput: for an address that others can reach, while the library has no token.
@@ -65,6 +68,8 @@ def serve(
         "workers": workers,
         "threads": threads,
         "logconfig_dict": logging_settings(audit_log, log_requests),
+        "certfile": certificate and str(certificate),
+        "keyfile": key and str(key),
     }
     _Server(library, settings, options, _scratch()).run()
 
@@ -75,14 +80,14 @@ def for_address(settings: ApiSettings, host: str, has_tokens: bool) -> ApiSettin
     Raises:
         InvalidInput: if tokens are needed and there is none.
     """
-    if not is_loopback(host):
+    if settings.proxies or not is_loopback(host):
         pace = settings.requests_per_minute or REQUESTS_PER_MINUTE
         settings = dataclasses.replace(settings, require_tokens=True, requests_per_minute=pace)
     if settings.require_tokens and not has_tokens:
         raise InvalidInput(
             "there is no access token yet, and without one nobody could ask this server anything",
             got=host,
-            fix="make one with `hybridrec token create NAME --role admin`, or use 127.0.0.1",
+            fix="make one with `hybridrec token create NAME --role admin`, or serve this machine alone, at 127.0.0.1",
         )
     return dataclasses.replace(settings, trusted_hosts=(*settings.trusted_hosts, host))
 
@@ -120,6 +125,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
         self._options = options | {
             "worker_class": "gthread",
             "loglevel": "warning",
+            "forwarded_allow_ips": "",  # gunicorn would believe what a client on loopback says of itself
             "limit_request_line": _MAX_REQUEST_LINE_CHARACTERS,
             "control_socket_disable": True,
             "post_fork": _give_folder,
@@ -152,7 +158,8 @@ class _Server(BaseApplication):  # type: ignore[misc]
 def _say_ready(worker: Any) -> None:
     if worker.age == 1:
         host, port = worker.sockets[0].getsockname()[:2]
-        print(f"hybridrec answers on http://{_address(host, port)}/", flush=True)
+        scheme = "https" if worker.cfg.is_ssl else "http"
+        print(f"hybridrec answers on {scheme}://{_address(host, port)}/", flush=True)
 
 
 def _close_service(_arbiter: Any, worker: Any) -> None:

@@ -24,6 +24,9 @@ class ApiSettings:
         require_tokens: whether everything but the page's shell and the health checks wants a token.
         requests_per_minute: how many requests a token, or an address without one, may send to one
             process, an upload counting as ten; None: as many as it likes.
+        proxies: how many proxies stand in front, one behind the other. So many entries of the
+            X-Forwarded-For, -Proto and -Host headers are believed; 0 believes none, for anybody can
+            send such headers.
     """
 
     upload_limit_bytes: int = 100_000_000
@@ -31,9 +34,12 @@ class ApiSettings:
     trusted_hosts: tuple[str, ...] = LOOPBACK_HOSTS
     require_tokens: bool = False
     requests_per_minute: int | None = None
+    proxies: int = 0
 
     def __post_init__(self) -> None:
         for name in ("upload_limit_bytes", "body_limit_bytes", "requests_per_minute"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InvalidInput(f"{name} must be 1 or more", got=value)
+        if self.proxies < 0:
+            raise InvalidInput("proxies must be 0 or more", got=self.proxies)

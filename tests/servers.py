@@ -30,7 +30,7 @@ def running(
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
-            assert line.startswith("hybridrec answers on http://"), process.communicate()[1]
+            assert line.startswith("hybridrec answers on http"), process.communicate()[1]
             yield process, line.split()[-1]
         finally:
             process.terminate()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hybridrec.cli.shared import DIRECTORY, print_answer, with_library
+from hybridrec.cli.shared import DIRECTORY, FILE, print_answer, with_library
 
 
 @click.command()
@@ -15,6 +15,15 @@ from hybridrec.cli.shared import DIRECTORY, print_answer, with_library
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, help="TCP port; 0 takes a free one.")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, help="Server processes.")
 @click.option("--tokens", "require_tokens", is_flag=True, help="Ask for tokens on a loopback address, too.")
+@click.option(
+    "--behind-proxies",
+    "proxies",
+    type=click.IntRange(0, 10),
+    default=0,
+    help="How many proxies stand in front; believe what they say of the client. Asks for tokens.",
+)
+@click.option("--certificate", type=FILE, default=None, help="PEM file of the certificate, to speak HTTPS.")
+@click.option("--key", type=FILE, default=None, help="PEM file of the certificate's key.")
 @click.option(
     "--requests-per-minute",
     type=click.IntRange(1),
@@ -34,20 +43,26 @@ def serve(
     port: int,
     workers: int,
     require_tokens: bool,
+    proxies: int,
+    certificate: Path | None,
+    key: Path | None,
     requests_per_minute: int | None,
     log_requests: bool | None,
 ) -> None:
     """Serve the HTTP API and the page.
 
-    On any but a loopback address, every call wants an access token: make them with `hybridrec token create`.
+    On any but a loopback address, and behind a proxy, every call wants an access token: make them with
+    `hybridrec token create`.
     """
     try:
         from hybridrec.api.server import serve as run
         from hybridrec.api.settings import ApiSettings
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error}; install the server with: pip install 'hybridrec[server]'") from None
-    settings = ApiSettings(require_tokens=require_tokens, requests_per_minute=requests_per_minute)
-    run(library, host, port, workers=workers, settings=settings, log_requests=log_requests)
+    if (certificate is None) != (key is None):
+        raise click.UsageError("--certificate and --key go together")
+    settings = ApiSettings(require_tokens=require_tokens, requests_per_minute=requests_per_minute, proxies=proxies)
+    run(library, host, port, workers, settings=settings, log_requests=log_requests, certificate=certificate, key=key)
 
 
 @click.command()

@@ -193,6 +193,23 @@ def test_no_answer_names_a_place_on_the_server(client: FlaskClient, service: Rec
         assert "sqlite" not in answer.text.lower()
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_every_answer_carries_the_security_headers(client: FlaskClient, guarded: Guarded, scheme: str) -> None:
+    shown = [("GET", address) for address in ("/", "/static/app.js", "/docs", "/healthz", "/readyz", "/nowhere")]
+    for method, address in [*shown, *operations(client), ("PATCH", "/v1/plays"), ("OPTIONS", "/v1/plays")]:
+        for asked in (client, guarded.client):
+            headers = asked.open(address, method=method, base_url=f"{scheme}://localhost").headers
+            policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
+            assert (policy["default-src"], policy["object-src"]) == ("'self'", "'none'"), (method, address)
+            assert (policy["base-uri"], policy["frame-ancestors"]) == ("'none'", "'none'")
+            assert ("unsafe-inline" in str(policy)) == (address == "/docs")
+            assert headers["X-Content-Type-Options"] == "nosniff"
+            assert headers["Referrer-Policy"] == "no-referrer"
+            assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+            assert headers.get("Strict-Transport-Security") == ("max-age=31536000" if scheme == "https" else None)
+            assert (headers.get("Cache-Control") == "no-store") == address.startswith("/v1/"), (method, address)
+
+
 def test_who_wrote_what_is_kept(guarded: Guarded, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", logger="hybridrec.audit")
     plays = {"plays": [{"user": "ada", "track": "calm-00"}]}
