@@ -1,0 +1,282 @@
+"""Libraries for approximate search by inner product, each behind the same few calls.
+
+None but faiss is a dependency; each is imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+CONNECTIVITY = 16
+"""Links of a node in a graph, twice as many on its lowest level."""
+
+CENTRING_ROUNDS, TRAINED_PER_CELL = 8, 50
+"""How the centres of cells are looked for: rounds of k-means, and tracks of the sample for each cell."""
+
+SEED = 0
+
+
+class Rival(ABC):
+    """An index of one library, not yet built.
+
+    Args:
+        build_effort: nodes that a graph looks at to place a new one, often named ef_construction.
+
+    Attributes:
+        package: what to install.
+        efforts: settings of the search from least to most, as multiples of the candidates asked for.
+        filters: whether `find` takes the rows that it may return.
+        index: the library's own object, once there is one.
+    """
+
+    package: ClassVar[str]
+    module: ClassVar[str]
+    efforts: ClassVar[tuple[float, ...]] = (1, 1.4, 2, 3, 4, 6, 8)
+    filters: ClassVar[bool] = False
+
+    def __init__(self, build_effort: int = 200) -> None:
+        self.build_effort = build_effort
+        try:
+            self.library: Any = importlib.import_module(self.module)
+        except ImportError:
+            sys.exit(f"{self.package} is not installed: pip install {self.package}")
+        self.index: Any = None
+
+    def prepared(self, tracks: Vectors, longest: float) -> Vectors:
+        """Tracks `(n, d)`, or queries with `longest` 0, as the index wants them; here as they are."""
+        return tracks
+
+    def effort(self, step: float, n: int) -> int:
+        """What a step of `efforts` means where n candidates are asked for."""
+        return int(step * n)
+
+    @abstractmethod
+    def build(self, tracks: Vectors, threads: int) -> None:
+        """Index tracks `(n, d)`."""
+
+    @abstractmethod
+    def save(self, path: Path) -> None:
+        """Write the index to a file."""
+
+    @abstractmethod
+    def load(self, path: Path, dimensions: int) -> None:
+        """Read the file, or map it into memory where the library can."""
+
+    @abstractmethod
+    def find(self, queries: Vectors, n: int, effort: int, allowed: NDArray[np.bool_] | None = None) -> Rows:
+        """Rows `(m, n)` of likely great inner product with queries `(m, d)`, by one thread."""
+
+
+class Augmented(Rival):
+    """Searches by inner product as by distance: tracks get a coordinate that makes them equally long.
+
+    Bachrach et al. 2014, Speeding up the Xbox recommender system using a Euclidean
+    transformation for inner-product spaces.
+    """
+
+    def prepared(self, tracks: Vectors, longest: float) -> Vectors:
+        missing = np.maximum(longest**2 - np.square(tracks).sum(axis=1), 0.0) if longest else np.zeros(len(tracks))
+        return np.hstack([tracks, np.sqrt(missing)[:, None]]).astype(np.float32)
+
+
+class Faiss(Rival):
+    """What the indexes of faiss have in common."""
+
+    package, module, filters = "faiss-cpu", "faiss", True
+
+    def save(self, path: Path) -> None:
+        self.library.write_index(self.index, str(path))
+
+    def load(self, path: Path, dimensions: int) -> None:
+        self.library.omp_set_num_threads(1)
+        self.index = self.library.read_index(str(path), self.library.IO_FLAG_MMAP_IFC)
+
+    def selector(self, allowed: NDArray[np.bool_] | None) -> Any:
+        """What faiss wants as a filter; None lets all rows through."""
+        return None if allowed is None else self.library.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
+
+
+class FaissInverted(Faiss):
+    """Cells around centres, in each the tracks at 2 bits a dimension (André et al. 2017, Quicker ADC)."""
+
+    efforts = (4, 8, 16, 32, 64, 128, 256)
+
+    def effort(self, step: float, n: int) -> int:
+        return int(step)
+
+    def build(self, tracks: Vectors, threads: int) -> None:
+        cells = 2 ** round(np.log2(4 * np.sqrt(len(tracks))))
+        self.library.omp_set_num_threads(threads)
+        recipe = f"IVF{cells},PQ{tracks.shape[1] // 2}x4fs"
+        self.index = self.library.index_factory(tracks.shape[1], recipe, self.library.METRIC_INNER_PRODUCT)
+        self.index.cp.niter = CENTRING_ROUNDS
+        sample = np.random.default_rng(SEED).permutation(len(tracks))[: TRAINED_PER_CELL * cells]
+        self.index.train(tracks[sample])
+        self.index.add(tracks)
+
+    def find(self, queries: Vectors, n: int, effort: int, allowed: NDArray[np.bool_] | None = None) -> Rows:
+        settings = self.library.SearchParametersIVF(nprobe=effort, sel=self.selector(allowed))
+        return np.asarray(self.index.search(queries, n, params=settings)[1])
+
+
+class FaissGraph(Faiss):
+    """A graph over tracks in half precision, links by inner product."""
+
+    def build(self, tracks: Vectors, threads: int) -> None:
+        self.library.omp_set_num_threads(threads)
+        self.index = self.library.IndexHNSWSQ(
+            tracks.shape[1], self.library.ScalarQuantizer.QT_fp16, CONNECTIVITY, self.metric
+        )
+        self.index.hnsw.efConstruction = self.build_effort
+        self.index.train(tracks[:1000])
+        self.index.add(tracks)
+
+    @property
+    def metric(self) -> int:
+        """How faiss numbers its metrics."""
+        return int(self.library.METRIC_INNER_PRODUCT)
+
+    def find(self, queries: Vectors, n: int, effort: int, allowed: NDArray[np.bool_] | None = None) -> Rows:
+        settings = self.library.SearchParametersHNSW(efSearch=effort, sel=self.selector(allowed))
+        return np.asarray(self.index.search(queries, n, params=settings)[1])
+
+
+class FaissGraphByDistance(Augmented, FaissGraph):
+    """The same graph, links by distance."""
+
+    @property
+    def metric(self) -> int:
+        return int(self.library.METRIC_L2)
+
+
+class Usearch(Rival):
+    """A graph over tracks in half precision, links by inner product."""
+
+    package, module = "usearch", "usearch.index"
+    metric: ClassVar[str] = "ip"
+    kind: ClassVar[str] = "f16"
+
+    def _empty(self, dimensions: int) -> Any:
+        return self.library.Index(
+            ndim=dimensions,
+            metric=self.metric,
+            dtype=self.kind,
+            connectivity=CONNECTIVITY,
+            expansion_add=self.build_effort,
+            enable_key_lookups=False,
+        )
+
+    def build(self, tracks: Vectors, threads: int) -> None:
+        self.index = self._empty(tracks.shape[1])
+        self.index.add(np.arange(len(tracks)), tracks, threads=threads)
+
+    def save(self, path: Path) -> None:
+        self.index.save(str(path))
+
+    def load(self, path: Path, dimensions: int) -> None:
+        self.index = self._empty(dimensions)
+        self.index.view(str(path))
+
+    def find(self, queries: Vectors, n: int, effort: int, allowed: NDArray[np.bool_] | None = None) -> Rows:
+        self.index.expansion_search = effort
+        return np.atleast_2d(self.index.search(queries, n, threads=1).keys.astype(np.int64))
+
+
+class UsearchByDistance(Augmented, Usearch):
+    """The same graph, links by distance."""
+
+    metric = "l2sq"
+
+
+class UsearchBytes(Augmented, Usearch):
+    """A graph over tracks in a byte a dimension; usearch makes bytes of directions only, so links are by cosine."""
+
+    metric, kind = "cos", "i8"
+
+
+class Hnswlib(Rival):
+    """A graph over tracks in single precision, links by inner product."""
+
+    package, module, filters = "hnswlib", "hnswlib", True
+    space: ClassVar[str] = "ip"
+
+    def build(self, tracks: Vectors, threads: int) -> None:
+        self.index = self.library.Index(self.space, tracks.shape[1])
+        self.index.init_index(len(tracks), M=CONNECTIVITY, ef_construction=self.build_effort, random_seed=SEED)
+        self.index.add_items(tracks, num_threads=threads)
+
+    def save(self, path: Path) -> None:
+        self.index.save_index(str(path))
+
+    def load(self, path: Path, dimensions: int) -> None:
+        self.index = self.library.Index(self.space, dimensions)
+        self.index.load_index(str(path))
+
+    def find(self, queries: Vectors, n: int, effort: int, allowed: NDArray[np.bool_] | None = None) -> Rows:
+        self.index.set_ef(effort)
+        may = None if allowed is None else allowed.tolist().__getitem__
+        return np.asarray(self.index.knn_query(queries, n, num_threads=1, filter=may)[0], dtype=np.int64)
+
+
+class HnswlibByDistance(Augmented, Hnswlib):
+    """The same graph, links by distance."""
+
+    space = "l2"
+
+
+class Voyager(Rival):
+    """A graph over tracks in single precision, links by inner product (voyager makes it a distance by itself)."""
+
+    package, module = "voyager", "voyager"
+    kind: ClassVar[str] = "Float32"
+
+    def build(self, tracks: Vectors, threads: int) -> None:
+        self.index = self.library.Index(
+            self.library.Space.InnerProduct,
+            tracks.shape[1],
+            M=CONNECTIVITY,
+            ef_construction=self.build_effort,
+            random_seed=SEED,
+            max_elements=len(tracks),
+            storage_data_type=self.library.StorageDataType.__members__[self.kind],
+        )
+        self.index.add_items(tracks, ids=range(len(tracks)), num_threads=threads)
+
+    def save(self, path: Path) -> None:
+        self.index.save(str(path))
+
+    def load(self, path: Path, dimensions: int) -> None:
+        self.index = self.library.Index.load(str(path))
+
+    def find(self, queries: Vectors, n: int, effort: int, allowed: NDArray[np.bool_] | None = None) -> Rows:
+        return np.asarray(self.index.query(queries, n, num_threads=1, query_ef=effort)[0], dtype=np.int64)
+
+
+class VoyagerBytes(Voyager):
+    """The same graph over tracks in a byte a dimension, a floating-point one."""
+
+    kind = "E4M3"
+
+
+RIVALS: dict[str, type[Rival]] = {
+    "faiss-ivfpq": FaissInverted,
+    "faiss-hnsw": FaissGraph,
+    "faiss-hnsw-l2": FaissGraphByDistance,
+    "usearch-f16": Usearch,
+    "usearch-f16-l2": UsearchByDistance,
+    "usearch-i8": UsearchBytes,
+    "voyager": Voyager,
+    "voyager-e4m3": VoyagerBytes,
+    "hnswlib": Hnswlib,
+    "hnswlib-l2": HnswlibByDistance,
+}
