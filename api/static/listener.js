@@ -11,12 +11,15 @@ const list = document.getElementById("history-list");
 const playButton = document.querySelector("#result-template").content.querySelector("[data-slot=play]");
 
 export async function showListener(user, { signal, onOpen }) {
-  chosen.hidden = history.hidden = !user;
+  const name = document.getElementById("listener-name");
+  chosen.hidden = !user;
+  if (user !== name.textContent) history.hidden = true; // until it is known what it holds
+  name.textContent = user ?? "";
   if (!user) return;
-  document.getElementById("listener-name").textContent = user;
   const { plays } = await playsOf(user, SHOWN, signal);
   document.getElementById("history-title").textContent = plays.length ? `Played by ${user}` : `${user} has played nothing yet`;
   list.replaceChildren(...plays.map((play) => row(play, onOpen)));
+  history.hidden = false;
 }
 
 function row({ track, played_at: playedAt, weight }, onOpen) {
