@@ -6,9 +6,9 @@ from typing import Any, Self
 
 from pydantic import BaseModel, Field
 
+from hybridrec.answers import Answer, Basis, Hit
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
-from hybridrec.service import Answer, Basis, Hit
 from hybridrec.storage.plays import UserSummary
 
 from .explanations import explain
@@ -75,6 +75,10 @@ class HitOut(BaseModel):
     audio_part: float = Field(description="what sound adds to the score", examples=[0.9])
     behaviour_part: float = Field(description="what plays add to the score", examples=[0.41])
     support: int = Field(description="how many distinct users have played the track", examples=[3])
+    same_recording: list[str] = Field(
+        description="ids of other tracks that are this recording in another file, and so no results of their own",
+        examples=[["song-17-remaster"]],
+    )
     explanation: str | None = Field(None, description="where the score comes from, in a sentence")
 
     @classmethod
@@ -87,6 +91,7 @@ class HitOut(BaseModel):
             audio_part=hit.audio_part,
             behaviour_part=hit.behaviour_part,
             support=hit.support,
+            same_recording=list(hit.same_recording),
             explanation=explanation,
         )
 

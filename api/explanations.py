@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hybridrec.service import Hit
+from hybridrec.answers import Hit
 
 _SHARES = (
     (0.995, "All by sound"),

@@ -25,6 +25,10 @@ def recommend(path: UserPath, query: RecommendationsQuery) -> dict[str, object]:
     A user whom nobody knows gets what many play: she is served, not refused.
     """
     answer = service().recommend(
-        path.user, query.n, audio_weight=query.audio_weight, exclude_played=query.exclude_played
+        path.user,
+        query.n,
+        audio_weight=query.audio_weight,
+        exclude_played=query.exclude_played,
+        wishes=query.wishes,
     )
     return RecommendationsOut.of(path.user, counted(answer), query.explain).model_dump()

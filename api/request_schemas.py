@@ -20,12 +20,14 @@ from pydantic import (
 )
 from werkzeug.datastructures import FileStorage as SentFile
 
+from hybridrec.answers import Wishes
 from hybridrec.audio.kinds import HEARD_KINDS
 from hybridrec.data.plays import MAX_ID_CHARACTERS, MAX_UNIX_SECONDS, MAX_WEIGHT, Play
 
 MAX_RESULTS = 100
 MAX_PAGE = 200
 MAX_PLAYS = 1000
+MAX_NAMED = 100
 _NO_NUL = r"^[^\x00]*$"
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_CHARACTERS, pattern=_NO_NUL)]
@@ -87,10 +89,34 @@ class TrackPath(_Request):
 
 
 class SimilarToAudioQuery(_Request):
-    """How many similar tracks, and whether each says why."""
+    """How many similar tracks, which may come, and whether each says why."""
 
     n: int = Field(10, ge=1, le=MAX_RESULTS, description="how many tracks", json_schema_extra={"example": 10})
     explain: bool = Field(False, description="add a sentence to each result that says where its score comes from")
+    deny: list[Id] = Field(
+        [], max_length=MAX_NAMED, description="ids of tracks that must not come; say it once for each"
+    )
+    allow: list[Id] = Field(
+        [],
+        max_length=MAX_NAMED,
+        description="ids of the tracks that may come; say it once for each, or not at all for all",
+    )
+    artist: Text | None = Field(None, description="only tracks of this artist, named as in the catalogue")
+    album: Text | None = Field(None, description="only tracks of this album, named as in the catalogue")
+    per_artist: int | None = Field(None, ge=1, le=MAX_RESULTS, description="at most so many tracks of one artist")
+    per_album: int | None = Field(None, ge=1, le=MAX_RESULTS, description="at most so many tracks of one album")
+
+    @property
+    def wishes(self) -> Wishes:
+        """Which tracks may come."""
+        return Wishes(
+            deny=tuple(self.deny),
+            allow=tuple(self.allow) or None,
+            artist=self.artist,
+            album=self.album,
+            per_artist=self.per_artist,
+            per_album=self.per_album,
+        )
 
 
 class SimilarQuery(SimilarToAudioQuery):

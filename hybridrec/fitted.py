@@ -17,7 +17,7 @@ from hybridrec.config import BlendConfig, CollaborativeConfig, ProjectionConfig
 from hybridrec.data.embeddings import aligned_embeddings, unit_length
 from hybridrec.errors import InvalidInput
 from hybridrec.index.ann import AnnIndex
-from hybridrec.queries import SeedQueries, UserQueries
+from hybridrec.queries import Queries, SeedQueries, UserQueries
 from hybridrec.ranking import Indexes, Nearby
 
 WARM_LISTENERS = 5
@@ -59,15 +59,12 @@ class Fitted:
     mean_sound: Array
     indexes: Indexes | None = None
 
-    @property
-    def near_users(self) -> Nearby | None:
-        """The index that answers users, if there is one."""
-        return None if self.indexes is None else Nearby(self.indexes.users, self.indexes.fresh)
-
-    @property
-    def near_seeds(self) -> Nearby | None:
-        """The index that answers seed songs, if there is one."""
-        return None if self.indexes is None else Nearby(self.indexes.seeds, self.indexes.fresh)
+    def near(self, queries: Queries) -> Nearby | None:
+        """The index that answers such queries, if there is one."""
+        if self.indexes is None:
+            return None
+        index = self.indexes.users if isinstance(queries, UserQueries) else self.indexes.seeds
+        return Nearby(index, self.indexes.fresh)
 
     def tastes(self, factors: Array, sounds: Array) -> Tastes:
         """Bring factors `(m, f)` and sounds of plays `(m, l)` to the scales of the catalogue.

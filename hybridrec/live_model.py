@@ -138,7 +138,7 @@ class LiveModel:
         self._changed |= changes.tracks | changes.plays
 
     def _forget(self, gone: Collection[str]) -> None:
-        rows = self._rows(gone)
+        rows = self.rows(gone)
         self.state.listeners[rows] = 0
         tracks = self.model.tracks
         nothing = np.zeros((len(rows), tracks.factors.shape[1]), dtype=np.float32)
@@ -155,7 +155,7 @@ class LiveModel:
         heard = self._library.embeddings(self.state.fingerprint, ids)
         self._first_sound = len(heard.ids) > 0 and self.model.tracks.embeddings.shape[1] == 0
         if not self._first_sound:
-            self.model.fitted.put_items(self._rows(heard.ids), embeddings=heard.vectors)
+            self.model.fitted.put_items(self.rows(heard.ids), embeddings=heard.vectors)
 
     def _refresh_plays(self, ids: Collection[str]) -> None:
         """Give tracks the support and factors that their present listeners make."""
@@ -184,7 +184,8 @@ class LiveModel:
         row = sp.csr_matrix((weights, (np.zeros(n, dtype=np.int64), np.arange(n))), shape=(1, n))
         return fold_in(row, factors, fitted.user_gram, fitted.collaborative)
 
-    def _rows(self, ids: Collection[str]) -> NDArray[np.int64]:
+    def rows(self, ids: Collection[str]) -> NDArray[np.int64]:
+        """The rows of ids, `(n,)` int64; unknown ones are left out."""
         return np.array([row for id_ in ids if (row := self.ids.get(id_)) is not None], dtype=np.int64)
 
 

@@ -17,7 +17,7 @@ from implicit.utils import check_csr
 from numpy.typing import NDArray
 
 from hybridrec.blend.tracks import BlendedTracks
-from hybridrec.blend.weighting import Array, Sides, Tastes
+from hybridrec.blend.weighting import Array, Tastes
 from hybridrec.collaborative.als import EpochCallback, fit_als, suitable_config
 from hybridrec.config import BlendConfig, CollaborativeConfig, ProjectionConfig
 from hybridrec.data.embeddings import aligned_embeddings, unit_length
@@ -26,7 +26,7 @@ from hybridrec.errors import InvalidInput, NotReady
 from hybridrec.fitted import Fitted, Rows, assemble, empty_tracks, learn_sound
 from hybridrec.fitted_file import Part, from_arrays, read_settings, to_arrays
 from hybridrec.index.exact import UNRANKED, best
-from hybridrec.queries import SeedQueries, UserQueries
+from hybridrec.queries import Queries, SeedQueries, UserQueries
 from hybridrec.ranking import Indexes, Ranking, chosen_rows, rank, refuse_both
 
 Ids = int | Sequence[int] | Rows
@@ -246,37 +246,23 @@ class HybridRecommender(RecommenderBase):
             factors, sounds = fitted.fold_in_users(user_items)
         else:
             factors, sounds = fitted.user_factors[userid], fitted.user_sounds[userid]
-        found = self.recommend_for(
-            fitted.tastes(np.atleast_2d(factors), np.atleast_2d(sounds)),
-            N,
-            exclude=filter_items,
-            liked=user_items if filter_already_liked_items else None,
-            items=items,
-            audio_weight=audio_weight,
-        )
-        return _shaped(found, userid)
+        tastes = fitted.tastes(np.atleast_2d(factors), np.atleast_2d(sounds))
+        liked = user_items if filter_already_liked_items else None
+        queries = UserQueries(tastes, self.audio_share(audio_weight))
+        return _shaped(self.rank(queries, N, exclude=filter_items, liked=liked, items=items), userid)
 
-    def recommend_for(
+    def rank(
         self,
-        tastes: Tastes,
+        queries: Queries,
         N: int = 10,
         *,
         exclude: Sequence[int] | Rows | None = None,
         liked: sp.csr_matrix | None = None,
         items: Sequence[int] | Rows | None = None,
-        audio_weight: float | None = None,
     ) -> Ranking:
-        """Best items for tastes that need not be those of users; otherwise as `recommend`."""
-        queries = UserQueries(tastes, self.audio_share(audio_weight))
-        return rank(
-            self.tracks,
-            queries,
-            N,
-            exclude=exclude,
-            liked=liked,
-            items=items,
-            index=self.fitted.near_users,
-        )
+        """Best items for tastes or seeds that need not be those of users or items; otherwise as `recommend`."""
+        index = self.fitted.near(queries)
+        return rank(self.tracks, queries, N, exclude=exclude, liked=liked, items=items, index=index)
 
     def similar_items(
         self,
@@ -297,27 +283,8 @@ class HybridRecommender(RecommenderBase):
         if recalculate_item:
             placed = np.atleast_2d(self.recalculate_item(itemid, item_users))
             seeds = dataclasses.replace(seeds, directions=unit_length(placed))
-        return _shaped(self.similar_to(seeds, N, exclude=filter_items, items=items, audio_weight=audio_weight), itemid)
-
-    def similar_to(
-        self,
-        seeds: Sides,
-        N: int = 10,
-        *,
-        exclude: Sequence[int] | Rows | None = None,
-        items: Sequence[int] | Rows | None = None,
-        audio_weight: float | None = None,
-    ) -> Ranking:
-        """Items like some seeds that need not be items themselves, such as a file that was just heard."""
         queries = SeedQueries(seeds, self.audio_share(audio_weight), self.fitted.calibration)
-        return rank(
-            self.tracks,
-            queries,
-            N,
-            exclude=exclude,
-            items=items,
-            index=self.fitted.near_seeds,
-        )
+        return _shaped(self.rank(queries, N, exclude=filter_items, items=items), itemid)
 
     def similar_users(
         self,

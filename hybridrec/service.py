@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridrec.blend.tracks import Parts
+from hybridrec.answers import Answer, Basis, Hit, Wishes
 from hybridrec.blend.weighting import Sides
 from hybridrec.config import AudioLimits
 from hybridrec.data.embeddings import unit_length
@@ -22,6 +22,9 @@ from hybridrec.data.tracks import Track
 from hybridrec.errors import Conflict, NotFound
 from hybridrec.index.exact import UNRANKED
 from hybridrec.live_model import LiveModel
+from hybridrec.queries import Queries, SeedQueries, UserQueries
+from hybridrec.ranking import Rows
+from hybridrec.selection import Selection
 from hybridrec.storage.embeddings import HeardTrack
 from hybridrec.storage.kept_files import keep_file, sha256_of
 from hybridrec.storage.library import Library
@@ -34,52 +37,11 @@ if TYPE_CHECKING:
     from hybridrec.workflows.hearing.heard import Heard, HeardFile
     from hybridrec.workflows.hearing.pool import HearingPool
 
+ANYTHING = Wishes()
+_NO_ROWS = np.zeros(0, dtype=np.int64)
+
 UPLOAD_SECONDS = 30.0
 """How long the hearing of one upload may take; others wait meanwhile."""
-
-Basis = Literal["behaviour", "audio", "popularity", "track"]
-
-
-@dataclass(frozen=True)
-class Hit:
-    """One track of an answer; `score = audio_part + behaviour_part`.
-
-    Attributes:
-        track: what is known of it.
-        score: the greater the better; comparable within one answer.
-        audio_weight: the weight that sound had for this track, 0 to 1.
-        audio_part, behaviour_part: the two weighted parts of the score.
-        support: distinct users who have played it.
-    """
-
-    track: Track
-    score: float
-    audio_weight: float
-    audio_part: float
-    behaviour_part: float
-    support: int
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Tracks, best first, and what the answer went by.
-
-    Attributes:
-        hits: the tracks.
-        basis: `behaviour`, the user's plays seen through factors; `audio`, her plays by
-            their sound, before the first fit; `popularity`, nothing is known of her;
-            `track`, a seed song.
-        audio_weight: the share of sound it was made with for much-played tracks, 0 to 1:
-            the one asked for, or the tuned one.
-        model_version: of the model that gave it, or None before the first fit.
-        fingerprint: of the ears it goes by, or None without audio.
-    """
-
-    hits: list[Hit]
-    basis: Basis
-    audio_weight: float
-    model_version: int | None
-    fingerprint: str | None
 
 
 @dataclass(frozen=True)
@@ -135,7 +97,13 @@ class RecommendationService:
     # --- recommending ----------------------------------------------------------------
 
     def recommend(
-        self, user: str, n: int = 10, *, audio_weight: float | None = None, exclude_played: bool = True
+        self,
+        user: str,
+        n: int = 10,
+        *,
+        audio_weight: float | None = None,
+        exclude_played: bool = True,
+        wishes: Wishes = ANYTHING,
     ) -> Answer:
         """What a user should hear next. A user without plays gets what is popular.
 
@@ -143,7 +111,8 @@ class RecommendationService:
             user: outside id; an unknown one is served too.
             n: how many tracks at most.
             audio_weight: share of sound, 0 to 1; None takes the tuned one.
-            exclude_played: leave out what she played or skipped.
+            exclude_played: leave out what she played or skipped, in whatever file.
+            wishes: which tracks may come.
 
         Raises:
             InvalidInput: if the audio weight is not 0 to 1.
@@ -155,16 +124,15 @@ class RecommendationService:
             played = live.user_row(weights)
             known = played.nnz > 0
             taste = model.fitted.tastes(*model.fitted.fold_in_users(played)) if known else model.nobody
-            heard_before = played.indices if exclude_played else []
-            rows, scores = model.recommend_for(taste, n, exclude=heard_before, audio_weight=share)
-            kept = np.asarray(rows[0][scores[0] > UNRANKED], dtype=np.int64)
-            if not taste.knows_anything[0]:
-                kept = np.setdiff1d(np.flatnonzero(model.tracks.scorable), heard_before)[:n]
+            queries = UserQueries(taste, share)
+            hits = self._hits(live, queries, n, played.indices if exclude_played else _NO_ROWS, wishes)
             by_taste: Basis = "behaviour" if taste.knows_behaviour[0] else "audio"
             basis = by_taste if known and taste.knows_anything[0] else "popularity"
-            return self._answer(live, kept, model.tracks.user_parts(taste, share, kept), basis, share)
+            return Answer(hits, basis, share, live.state.version, live.state.fingerprint)
 
-    def similar(self, track: str, n: int = 10, *, audio_weight: float | None = None) -> Answer:
+    def similar(
+        self, track: str, n: int = 10, *, audio_weight: float | None = None, wishes: Wishes = ANYTHING
+    ) -> Answer:
         """What sounds and is heard like a track.
 
         Raises:
@@ -173,10 +141,10 @@ class RecommendationService:
         """
         self.library.track(track)
         with self._caught_up() as live:
-            row = live.ids.row(track)
-            return self._similar(live, live.model.tracks.sides(np.array([row])), n, audio_weight, leave_out=[row])
+            seed = live.rows([track])
+            return self._similar(live, live.model.tracks.sides(seed), n, audio_weight, seed, wishes)
 
-    def similar_to_audio(self, path: Path, n: int = 10) -> Answer:
+    def similar_to_audio(self, path: Path, n: int = 10, *, wishes: Wishes = ANYTHING) -> Answer:
         """What sounds like a file, which is not kept.
 
         Raises:
@@ -185,29 +153,24 @@ class RecommendationService:
         """
         _, heard, _ = self._hear(path)
         with self._caught_up() as live:
-            return self._similar(live, _unplayed(heard.embedding, live), n, None, leave_out=[])
+            return self._similar(live, _unplayed(heard.embedding, live), n, None, _NO_ROWS, wishes)
 
     def _similar(
-        self, live: LiveModel, seed: Sides, n: int, audio_weight: float | None, *, leave_out: list[int]
+        self, live: LiveModel, seed: Sides, n: int, audio_weight: float | None, known: Rows, wishes: Wishes
     ) -> Answer:
-        model = live.model
-        share = model.audio_share(audio_weight)
-        rows, scores = model.similar_to(seed, n, exclude=leave_out, audio_weight=share)
-        kept = np.asarray(rows[0][scores[0] > UNRANKED], dtype=np.int64)
-        parts = model.tracks.seed_parts(seed, share, model.fitted.calibration, kept)
-        return self._answer(live, kept, parts, "track", share)
+        share = live.model.audio_share(audio_weight)
+        hits = self._hits(live, SeedQueries(seed, share, live.model.fitted.calibration), n, known, wishes)
+        return Answer(hits, "track", share, live.state.version, live.state.fingerprint)
 
-    def _answer(self, live: LiveModel, rows: NDArray[np.int64], parts: Parts, basis: Basis, share: float) -> Answer:
-        return Answer(self._hits(live, rows, parts), basis, share, live.state.version, live.state.fingerprint)
-
-    def _hits(self, live: LiveModel, rows: NDArray[np.int64], parts: Parts) -> list[Hit]:
-        ids = [live.ids.id(row) for row in rows]
-        tracks = self.library.tracks(ids)
-        values = zip(ids, parts.weights[0].tolist(), parts.audio[0].tolist(), parts.behaviour[0].tolist(), strict=True)
+    def _hits(self, live: LiveModel, query: Queries, n: int, known: Rows, wishes: Wishes) -> list[Hit]:
+        selection = Selection(self.library, live, wishes, known)
+        denied, allowed = np.concatenate([known, live.rows(wishes.deny)]), selection.rows()
+        chosen = selection.choose(lambda k: _ranked(live, query, k, denied, allowed), n)
+        parts = query.parts(live.model.tracks, np.array([one.row for one in chosen], dtype=np.int64))
+        values = zip(chosen, *(part[0].tolist() for part in (parts.weights, parts.audio, parts.behaviour)), strict=True)
         return [
-            Hit(tracks[id_], audio + behaviour, weight, audio, behaviour, live.support(id_))
-            for id_, weight, audio, behaviour in values
-            if id_ in tracks
+            Hit(one.track, audio + behaviour, weight, audio, behaviour, live.support(one.track.id), tuple(one.others))
+            for one, weight, audio, behaviour in values
         ]
 
     # --- writing ---------------------------------------------------------------------
@@ -375,6 +338,18 @@ class RecommendationService:
     def _is_taken(self, id_: str) -> bool:
         known = self.library.tracks([id_]).get(id_)
         return known is not None and known.content_hash is not None
+
+
+def _ranked(live: LiveModel, query: Queries, k: int, denied: Rows, allowed: Rows | None) -> Rows:
+    """The rows of the k best tracks that are allowed and not denied; where nothing tells them apart, the oldest."""
+    if not query.kinds[0].any():
+        rows = np.flatnonzero(live.model.tracks.scorable) if allowed is None else allowed
+        return np.setdiff1d(rows, denied)[:k]
+    if allowed is None:
+        found, scores = live.model.rank(query, k, exclude=denied)
+    else:
+        found, scores = live.model.rank(query, k, items=np.setdiff1d(allowed, denied))
+    return np.asarray(found[0][scores[0] > UNRANKED], dtype=np.int64)
 
 
 def _unplayed(embedding: NDArray[np.float32], live: LiveModel) -> Sides:

@@ -145,11 +145,12 @@ def _write_indexes(scratch: Path, indexes: Indexes) -> None:
 
 
 def _read_indexes(place: Path, mapped: bool) -> Indexes:
+    return Indexes(_read_index(place / "users", mapped), _read_index(place / "seeds", mapped))
+
+
+def _read_index(place: Path, mapped: bool) -> AnnIndex:
     import faiss
 
-    read = []
-    for name in ("users", "seeds"):
-        cells = faiss.read_index(str(place / f"{name}.faiss"), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
-        with np.load(place / f"{name}.npz", allow_pickle=False) as arrays:
-            read.append(AnnIndex.from_arrays(arrays, cells))
-    return Indexes(*read)
+    cells = faiss.read_index(str(place.with_suffix(".faiss")), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
+    with np.load(place.with_suffix(".npz"), allow_pickle=False) as arrays:
+        return AnnIndex.from_arrays(arrays, cells)

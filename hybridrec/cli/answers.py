@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from hybridrec.answers import Wishes
 from hybridrec.cli.shared import as_json_option, print_answer, print_json, with_library
 from hybridrec.storage.library import Library
 
@@ -17,6 +20,29 @@ _number = click.option("-n", "n", type=click.IntRange(1, 1000), default=10, help
 _weight = click.option(
     "--audio-weight", type=click.FloatRange(0, 1), default=None, show_default="tuned", help="Share of sound, 0 to 1."
 )
+
+
+_WISHES = (
+    click.option("--deny", multiple=True, help="Id of a track that must not come; may be given often."),
+    click.option("--allow", multiple=True, help="Id of a track that may come, instead of all; may be given often."),
+    click.option("--artist", default=None, help="Only tracks of this artist."),
+    click.option("--album", default=None, help="Only tracks of this album."),
+    click.option("--per-artist", type=click.IntRange(1), default=None, help="At most so many tracks of one artist."),
+    click.option("--per-album", type=click.IntRange(1), default=None, help="At most so many tracks of one album."),
+)
+
+
+def _with_wishes(command: Callable[..., None]) -> Callable[..., None]:
+    """Options that say which tracks may come, handed on as one argument `wishes`."""
+
+    @functools.wraps(command)
+    def wishing(*args: Any, allow: tuple[str, ...], **options: Any) -> None:
+        told = {name: options.pop(name) for name in ("deny", "artist", "album", "per_artist", "per_album")}
+        command(*args, wishes=Wishes(allow=allow or None, **told), **options)
+
+    for option in reversed(_WISHES):
+        wishing = option(wishing)
+    return wishing
 
 
 def _service(library: str) -> RecommendationService:
@@ -32,11 +58,21 @@ def _service(library: str) -> RecommendationService:
 @_number
 @_weight
 @click.option("--include-played", is_flag=True, help="Also tracks that the user has played.")
+@_with_wishes
 @as_json_option
-def recommend(user: str, library: str, n: int, audio_weight: float | None, include_played: bool, as_json: bool) -> None:
+def recommend(
+    user: str,
+    library: str,
+    n: int,
+    audio_weight: float | None,
+    include_played: bool,
+    wishes: Wishes,
+    as_json: bool,
+) -> None:
     """What USER should hear next."""
     with _service(library) as service:
-        answer = service.recommend(user, n, audio_weight=audio_weight, exclude_played=not include_played)
+        exclude = not include_played
+        answer = service.recommend(user, n, audio_weight=audio_weight, exclude_played=exclude, wishes=wishes)
     print_answer(answer, as_json)
 
 
@@ -45,14 +81,15 @@ def recommend(user: str, library: str, n: int, audio_weight: float | None, inclu
 @with_library
 @_number
 @_weight
+@_with_wishes
 @as_json_option
-def similar(track: str, library: str, n: int, audio_weight: float | None, as_json: bool) -> None:
+def similar(track: str, library: str, n: int, audio_weight: float | None, wishes: Wishes, as_json: bool) -> None:
     """Tracks like TRACK, which is the id of a stored one or an audio file."""
     with _service(library) as service:
         if Path(track).is_file():
-            answer = service.similar_to_audio(Path(track), n)
+            answer = service.similar_to_audio(Path(track), n, wishes=wishes)
         else:
-            answer = service.similar(track, n, audio_weight=audio_weight)
+            answer = service.similar(track, n, audio_weight=audio_weight, wishes=wishes)
     print_answer(answer, as_json)
 
 

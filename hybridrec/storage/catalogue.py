@@ -75,10 +75,13 @@ class Catalogue:
         with self._database.read() as connection:
             return [_track(row, self._paths) for row in connection.execute(statement)]
 
-    def track_ids(self) -> list[str]:
-        """The ids of all tracks, in order of arrival."""
+    def track_ids(self, artist: str | None = None, album: str | None = None) -> list[str]:
+        """The ids of all tracks, or of those of an artist or album by their exact names, in order of arrival."""
+        query = select(schema.tracks.c.id).order_by(schema.tracks.c.key)
+        for column, name in {schema.tracks.c.artist: artist, schema.tracks.c.album: album}.items():
+            query = query if name is None else query.where(column == name)
         with self._database.read() as connection:
-            return list(connection.scalars(select(schema.tracks.c.id).order_by(schema.tracks.c.key)))
+            return list(connection.scalars(query))
 
     def kept_files(self) -> list[str]:
         """The files of tracks that the library keeps itself, relative to its folder `files`."""
