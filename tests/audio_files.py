@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,13 @@ def write_sound(path: Path, samples: Samples, format_: str, subtype: str, rate_h
         for start in range(0, len(samples), rate_hz):
             file.write(samples[start : start + rate_hz])
     return path
+
+
+def short_tone(hertz: float) -> bytes:
+    """Three quarters of a second of a tone, as the bytes of a small WAV file."""
+    time, file = np.arange(6000) / 8000, BytesIO()
+    soundfile.write(file, (0.5 * np.sin(2 * np.pi * hertz * time)).astype(np.float32), 8000, format="WAV")
+    return file.getvalue()
 
 
 def write_opus(path: Path, samples: Samples) -> Path:
