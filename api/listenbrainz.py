@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
@@ -16,7 +15,7 @@ from .access import caller, require
 from .context import service
 from .listen_schemas import RefusedOut, SubmitListensBody, SubmittedOut
 from .logs import note
-from .problems import refusing_status
+from .problems import TOO_LONG, refusing_status
 from .request_schemas import NoQuery
 
 MAX_BODY_BYTES = 10_240_000 + 1000
@@ -28,7 +27,7 @@ listenbrainz = APIBlueprint(
     abp_tags=[Tag(name="listenbrainz", description="What scrobblers tell, as they tell it to ListenBrainz.")],
 )
 _HEADERS = frozenset({"WWW-Authenticate", "Retry-After", "Allow"})
-_REFUSALS: dict[str | int, Any] = dict.fromkeys((400, 401, 403, 413, 429, 500, 503), RefusedOut)
+_REFUSALS = TOO_LONG | dict.fromkeys((400, 401, 403, 413, 429, 500, 503), RefusedOut)
 
 
 @listenbrainz.before_request

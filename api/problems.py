@@ -25,6 +25,9 @@ from hybridrec.errors import (
 MEDIA_TYPE = "application/problem+json"
 _MAX_GOT_CHARACTERS = 200
 _OF_EVERY_CALL = (400, 401, 403, 422, 429, 500, 503)
+TOO_LONG: dict[str | int, Any] = {414: {"description": "the address is too long; answered as text"}}
+"""What the server says before the application is asked: eight kilobytes are the most, which long ids may exceed."""
+
 _BODY_HEADERS = frozenset({"content-type", "content-length"})
 
 _KINDS: tuple[tuple[type[HybridrecError], str, HTTPStatus], ...] = (
@@ -70,7 +73,8 @@ class Problem(BaseModel):
 def documented(*statuses: int) -> dict[str | int, Any]:
     """Which problems a call may answer with, beside those of every call, for the OpenAPI document."""
     schema = {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}
-    return {status: {"content": {MEDIA_TYPE: schema}} for status in sorted({*_OF_EVERY_CALL, *statuses})}
+    problems = {status: {"content": {MEDIA_TYPE: schema}} for status in sorted({*_OF_EVERY_CALL, *statuses})}
+    return TOO_LONG | problems
 
 
 def problem(
