@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from blended_search import Asked, Rows, Task, Vectors, fitted_crowd, make_task
+from blended_search import AUDIO_SHARES, Asked, Rows, Task, Vectors, fitted_crowd, make_task
 from index_rivals import RIVALS, Rival
 from numpy.typing import NDArray
 
@@ -45,15 +45,14 @@ class Found:
     Attributes:
         candidates: how many.
         effort: cells that are looked into, or nodes of a graph (`ef`).
-        recall, worst_recall: over all queries, and at the worst of the audio weights.
+        recalls: at each of `AUDIO_SHARES`.
         median_ms, slowest_ms: of single queries, the latter the 99th percentile.
         few_recall, few_ms: recall and median where a filter leaves one track in a hundred; None if it cannot filter.
     """
 
     candidates: int
     effort: int
-    recall: float
-    worst_recall: float
+    recalls: list[float]
     median_ms: float
     slowest_ms: float
     few_recall: float | None
@@ -95,6 +94,7 @@ def main() -> None:
     parser.add_argument("--listeners", type=int, default=100, help="asked for, at each audio weight (default 100)")
     parser.add_argument("--recall", type=float, default=0.99, help="to be reached (default 0.99)")
     parser.add_argument("--threads", type=int, default=2, help="for building (default 2)")
+    parser.add_argument("--links", type=int, default=16, help="M of graphs (default 16)")
     parser.add_argument("--build-effort", type=int, default=200, help="ef_construction of graphs (default 200)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", type=Path, help="where the fitted crowd is kept, and taken from if it is there")
@@ -134,7 +134,9 @@ def prepare(place: Path, chosen: argparse.Namespace) -> Task:
 def measure(name: str, task: Task, chosen: argparse.Namespace) -> Measured:
     """Build an index in one process, and search it in another."""
     file = task.tracks.with_name(name)
-    build_seconds, build_cpu_seconds = alone(build, name, task.tracks, file, chosen.threads, chosen.build_effort)
+    build_seconds, build_cpu_seconds = alone(
+        build, name, (chosen.links, chosen.build_effort), task.tracks, file, chosen.threads
+    )
     load_seconds, own_bytes, found = alone(search, name, task, file, chosen.candidates, chosen.recall)
     disk_bytes = file.stat().st_size
     file.unlink()
@@ -153,9 +155,9 @@ def measure(name: str, task: Task, chosen: argparse.Namespace) -> Measured:
     return measured
 
 
-def build(name: str, tracks_file: Path, file: Path, threads: int, build_effort: int) -> tuple[float, float]:
+def build(name: str, settings: tuple[int, int], tracks_file: Path, file: Path, threads: int) -> tuple[float, float]:
     """Seconds of building, by the clock and of all processors; the index is then in a file."""
-    rival, tracks = RIVALS[name](build_effort), np.load(tracks_file)
+    rival, tracks = RIVALS[name](*settings), np.load(tracks_file)
     tracks = rival.prepared(tracks, longest=float(np.linalg.norm(tracks, axis=1).max()))
     begin, cpu_begin = time.perf_counter(), time.process_time()
     rival.build(tracks, threads)
@@ -172,7 +174,7 @@ def search(name: str, task: Task, file: Path, candidates: list[int], aim: float)
     rival.load(file, tuning.queries.shape[2])
     seconds = time.perf_counter() - begin
     rival.find(tuning.queries[0], candidates[0], rival.effort(rival.efforts[0], candidates[0]))
-    return seconds, own_bytes() - before, [find(rival, tuning, judged, task.allowed, n, aim) for n in candidates]
+    return seconds, own_bytes() - before, [find_well(rival, tuning, judged, task.allowed, n, aim) for n in candidates]
 
 
 def ready(rival: Rival, asked: Asked) -> Asked:
@@ -186,7 +188,7 @@ def own_bytes() -> int:
     return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
 
 
-def find(rival: Rival, tuning: Asked, judged: Asked, allowed: NDArray[np.bool_], n: int, aim: float) -> Found:
+def find_well(rival: Rival, tuning: Asked, judged: Asked, allowed: NDArray[np.bool_], n: int, aim: float) -> Found:
     """Choose the effort by some listeners, then search for others."""
     for step in rival.efforts:
         effort = rival.effort(step, n)
@@ -197,8 +199,7 @@ def find(rival: Rival, tuning: Asked, judged: Asked, allowed: NDArray[np.bool_],
     return Found(
         candidates=n,
         effort=effort,
-        recall=float(reached.mean()),
-        worst_recall=float(reached.mean(axis=1).min()),
+        recalls=reached.mean(axis=1).tolist(),
         median_ms=float(np.median(times)),
         slowest_ms=float(np.percentile(times, 99)),
         few_recall=float(few[1].mean()) if few else None,
@@ -235,7 +236,7 @@ def timed(
 def table(measured: list[Measured]) -> str:
     """A line for each library and number of candidates."""
     header = ["library", "build s", "CPU s", "load s", "MB", "B/track", "own MB", "n", "effort"]
-    header += ["recall", "worst", "ms", "p99 ms", "1 %: recall", "ms"]
+    header += [*(f"w={share:g}" for share in AUDIO_SHARES), "ms", "p99 ms", "1 %: recall", "ms"]
     rows = []
     for each in measured:
         costs = [f"{each.build_seconds:.1f}", f"{each.build_cpu_seconds:.1f}", f"{each.load_seconds:.2f}"]
@@ -246,7 +247,7 @@ def table(measured: list[Measured]) -> str:
 
 def in_words(found: Found) -> list[str]:
     """The cells that tell how a library finds."""
-    cells = [str(found.candidates), str(found.effort), f"{found.recall:.3f}", f"{found.worst_recall:.3f}"]
+    cells = [str(found.candidates), str(found.effort), *(f"{recall:.3f}" for recall in found.recalls)]
     cells += [f"{found.median_ms:.2f}", f"{found.slowest_ms:.2f}"]
     if found.few_recall is None:
         return [*cells, "-", "-"]

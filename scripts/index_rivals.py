@@ -17,9 +17,6 @@ from numpy.typing import NDArray
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
-CONNECTIVITY = 16
-"""Links of a node in a graph, twice as many on its lowest level."""
-
 CENTRING_ROUNDS, TRAINED_PER_CELL = 8, 50
 """How the centres of cells are looked for: rounds of k-means, and tracks of the sample for each cell."""
 
@@ -30,6 +27,7 @@ class Rival(ABC):
     """An index of one library, not yet built.
 
     Args:
+        links: of a node in a graph, twice as many on its lowest level, often named M.
         build_effort: nodes that a graph looks at to place a new one, often named ef_construction.
 
     Attributes:
@@ -44,8 +42,8 @@ class Rival(ABC):
     efforts: ClassVar[tuple[float, ...]] = (1, 1.4, 2, 3, 4, 6, 8)
     filters: ClassVar[bool] = False
 
-    def __init__(self, build_effort: int = 200) -> None:
-        self.build_effort = build_effort
+    def __init__(self, links: int = 16, build_effort: int = 200) -> None:
+        self.links, self.build_effort = links, build_effort
         try:
             self.library: Any = importlib.import_module(self.module)
         except ImportError:
@@ -135,7 +133,7 @@ class FaissGraph(Faiss):
     def build(self, tracks: Vectors, threads: int) -> None:
         self.library.omp_set_num_threads(threads)
         self.index = self.library.IndexHNSWSQ(
-            tracks.shape[1], self.library.ScalarQuantizer.QT_fp16, CONNECTIVITY, self.metric
+            tracks.shape[1], self.library.ScalarQuantizer.QT_fp16, self.links, self.metric
         )
         self.index.hnsw.efConstruction = self.build_effort
         self.index.train(tracks[:1000])
@@ -171,7 +169,7 @@ class Usearch(Rival):
             ndim=dimensions,
             metric=self.metric,
             dtype=self.kind,
-            connectivity=CONNECTIVITY,
+            connectivity=self.links,
             expansion_add=self.build_effort,
             enable_key_lookups=False,
         )
@@ -212,7 +210,7 @@ class Hnswlib(Rival):
 
     def build(self, tracks: Vectors, threads: int) -> None:
         self.index = self.library.Index(self.space, tracks.shape[1])
-        self.index.init_index(len(tracks), M=CONNECTIVITY, ef_construction=self.build_effort, random_seed=SEED)
+        self.index.init_index(len(tracks), M=self.links, ef_construction=self.build_effort, random_seed=SEED)
         self.index.add_items(tracks, num_threads=threads)
 
     def save(self, path: Path) -> None:
@@ -225,7 +223,11 @@ class Hnswlib(Rival):
     def find(self, queries: Vectors, n: int, effort: int, allowed: NDArray[np.bool_] | None = None) -> Rows:
         self.index.set_ef(effort)
         may = None if allowed is None else allowed.tolist().__getitem__
-        return np.asarray(self.index.knn_query(queries, n, num_threads=1, filter=may)[0], dtype=np.int64)
+        try:
+            found = self.index.knn_query(queries, n, num_threads=1, filter=may)[0]
+        except RuntimeError:  # hnswlib's answer where it finds fewer than n
+            return np.zeros((len(queries), 0), dtype=np.int64)
+        return np.asarray(found, dtype=np.int64)
 
 
 class HnswlibByDistance(Augmented, Hnswlib):
@@ -244,7 +246,7 @@ class Voyager(Rival):
         self.index = self.library.Index(
             self.library.Space.InnerProduct,
             tracks.shape[1],
-            M=CONNECTIVITY,
+            M=self.links,
             ef_construction=self.build_effort,
             random_seed=SEED,
             max_elements=len(tracks),

@@ -11,11 +11,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "compare_indexes.py"
-LIBRARIES = {"faiss-ivfpq": "faiss", "usearch-f16-l2": "usearch", "voyager": "voyager", "hnswlib-l2": "hnswlib"}
-
-
-def compare(*options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, str(SCRIPT), *options], capture_output=True, text=True)
+LIBRARIES = {"faiss-ivfpq": "faiss", "usearch-f16": "usearch", "voyager": "voyager", "hnswlib": "hnswlib"}
 
 
 def test_every_installed_library_finds_the_best_of_a_small_catalogue(tmp_path: Path) -> None:
@@ -24,18 +20,22 @@ def test_every_installed_library_finds_the_best_of_a_small_catalogue(tmp_path: P
         pytest.skip("no library for approximate search is installed")
     answer = tmp_path / "answer.json"
     small = ["--tracks", "2000", "--candidates", "200", "--dimensions", "128", "--listeners", "10", "--threads", "1"]
-    run = compare(*small, "--libraries", *names, "--json", str(answer))
+    command = [sys.executable, str(SCRIPT), *small, "--libraries", *names, "--json", str(answer)]
+    run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     found = {each["name"]: each["found"][0] for each in json.loads(answer.read_text())["libraries"]}
     assert list(found) == names
     for name, each in found.items():
-        assert each["recall"] > 0.95, name
+        assert min(each["recalls"]) > 0.95, name
         assert each["median_ms"] > 0, name
         assert name in run.stdout
 
 
-@pytest.mark.skipif(importlib.util.find_spec("hnswlib") is not None, reason="hnswlib is installed")
-def test_a_library_that_is_missing_is_named() -> None:
-    run = compare("--tracks", "2000", "--libraries", "hnswlib")
+def test_a_library_that_is_missing_is_named_before_anything_takes_time() -> None:
+    without = (
+        f"import runpy, sys; sys.modules['hnswlib'] = None; sys.path.insert(0, {str(SCRIPT.parent)!r});"
+        f" sys.argv[1:] = ['--libraries', 'hnswlib']; runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
+    )
+    run = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True)
     assert run.returncode == 1
     assert run.stderr.strip() == "hnswlib is not installed: pip install hnswlib"
