@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hybridrec.blend.calibration import CosineCalibration, Standardisation
 from hybridrec.blend.tracks import BlendedTracks
-from hybridrec.blend.weighting import Array, Tastes
+from hybridrec.blend.weighting import Array, Sides, Tastes
 from hybridrec.collaborative.als import fold_in
 from hybridrec.collaborative.projection import Projection, fit_projection
 from hybridrec.config import BlendConfig, CollaborativeConfig, ProjectionConfig
@@ -18,13 +18,10 @@ from hybridrec.data.embeddings import aligned_embeddings, unit_length
 from hybridrec.errors import InvalidInput
 from hybridrec.index.ann import AnnIndex
 from hybridrec.queries import Queries, SeedQueries, UserQueries
-from hybridrec.ranking import Indexes, Nearby
+from hybridrec.ranking import INDEXED_FOR, Indexes, Nearby
 
 WARM_LISTENERS = 5
 FEWEST_TO_INDEX = 1000
-INDEXED_FOR = (0.0, 0.1, 0.5, 1.0)
-"""The audio shares that the queries have which shape an index and judge it."""
-
 MOVED_SHARE = 0.2
 """Of the length of its factors; a track that moved less is found where it was, and scored as it is."""
 
@@ -138,14 +135,21 @@ class Fitted:
             fix = "leave it: so few are ranked at once"
             raise InvalidInput(f"an index wants {FEWEST_TO_INDEX} tracks or more", got=len(rows), fix=fix)
         rng = np.random.default_rng(seed)
-        by_user = np.vstack([UserQueries(self._some_tastes(rng), share).vectors() for share in INDEXED_FOR])
-        seeds = [self.tracks.sides(rng.choice(rows, _QUERIES_PER_SHARE)) for _ in INDEXED_FOR]
-        by_seed = [SeedQueries(seeds[k], share, self.calibration).vectors() for k, share in enumerate(INDEXED_FOR)]
+        by_user = [UserQueries(self._some_tastes(rng), share).vectors() for share in INDEXED_FOR]
+        by_seed = [
+            SeedQueries(self._some_seeds(rng, share), share, self.calibration).vectors() for share in INDEXED_FOR
+        ]
         self.indexes = Indexes(
-            AnnIndex.build(self.tracks.user_vectors, rows, rng.permutation(by_user), seed=seed),
-            AnnIndex.build(self.tracks.seed_vectors, rows, rng.permutation(np.vstack(by_seed)), seed=seed),
+            AnnIndex.build(self.tracks.user_vectors, rows, by_user, seed=seed),
+            AnnIndex.build(self.tracks.seed_vectors, rows, by_seed, seed=seed),
         )
         return self.indexes
+
+    def _some_seeds(self, rng: np.random.Generator, audio_share: float) -> Sides:
+        """Seed songs; only sound can tell what is like one that nobody played, whatever share is asked for."""
+        played = (self.tracks.support > 0) & (audio_share < 1.0)
+        rows = np.flatnonzero(played if played.any() else self.tracks.scorable)
+        return self.tracks.sides(rng.choice(rows, _QUERIES_PER_SHARE))
 
     def _some_tastes(self, rng: np.random.Generator) -> Tastes:
         """Tastes as users have them; where none is known, of listeners who heard one track each."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hybridrec.blend.calibration import CosineCalibration
 from hybridrec.blend.tracks import BlendedTracks, Parts, Rows
-from hybridrec.blend.weighting import Sides, Tastes, seed_query_vectors, user_query_vectors
+from hybridrec.blend.weighting import Sides, Tastes, behaviour_trust, seed_query_vectors, user_query_vectors
 
 Array = NDArray[np.float32]
 
@@ -21,6 +21,10 @@ class Queries(Protocol):
     @property
     def kinds(self) -> NDArray[np.bool_]:
         """`(m, 2)` bool, whether each knows sound, and whether it knows behaviour."""
+
+    @property
+    def sound_shares(self) -> Array:
+        """`(m,)` float32, how much of the score of a much-played track comes from sound, 0 to 1."""
 
     def take(self, which: slice) -> Queries:
         """Some of them."""
@@ -48,6 +52,11 @@ class UserQueries:
     def kinds(self) -> NDArray[np.bool_]:
         """See `Queries`."""
         return np.column_stack([self.tastes.knows_sound, self.tastes.knows_behaviour])
+
+    @property
+    def sound_shares(self) -> Array:
+        """See `Queries`."""
+        return self.tastes.shares(self.audio_share)
 
     def take(self, which: slice) -> UserQueries:
         """See `Queries`."""
@@ -80,6 +89,11 @@ class SeedQueries:
     def kinds(self) -> NDArray[np.bool_]:
         """See `Queries`."""
         return np.column_stack([self.seeds.has_audio, self.seeds.directions.any(axis=1)])
+
+    @property
+    def sound_shares(self) -> Array:
+        """See `Queries`."""
+        return 1.0 - behaviour_trust(self.seeds, self.audio_share)
 
     def take(self, which: slice) -> SeedQueries:
         """See `Queries`."""

@@ -18,6 +18,9 @@ Array = NDArray[np.float32]
 Rows = NDArray[np.int64]
 Ranking = tuple[NDArray[np.int32], Array]
 
+INDEXED_FOR = (0.0, 0.1, 0.5, 1.0)
+"""The shares of sound that an index is built for; what lies between is searched like the next."""
+
 FEW_ROWS = 20_000
 """So many rows are scored one by one sooner than an index has found the best of them."""
 
@@ -39,9 +42,12 @@ class Nearby:
     index: AnnIndex
     fresh: Rows
 
-    def rows(self, query: Array, n: int, spare: int, wanted: NDArray[np.bool_] | None) -> Rows:
-        """Candidates for the n best rows, some to spare and the fresh ones among them."""
-        return np.union1d(self.index.near(query, n, spare, wanted), self.fresh)
+    def rows(self, query: Queries, n: int, spare: int, wanted: NDArray[np.bool_] | None) -> Rows:
+        """Candidates for the n best rows for one query, some to spare and the fresh ones among them."""
+        kind = min(int(np.searchsorted(INDEXED_FOR, query.sound_shares[0])), len(INDEXED_FOR) - 1)
+        reach = self.index.reaches[kind]
+        more = max(0, 5 * n - reach.n_candidates)
+        return np.union1d(self.index.near(query.vectors()[0], reach, more + spare, wanted), self.fresh)
 
 
 @dataclass
@@ -147,7 +153,7 @@ def _rank_nearby(
         if np.count_nonzero(wanted) <= max(FEW_ROWS, n):
             return _rank_all(tracks, query, n, None, np.flatnonzero(wanted))
         few = few[:0]
-    near = index.rows(query.vectors()[0], n, len(few), wanted)
+    near = index.rows(query, n, len(few), wanted)
     near = near[tracks.comparable(sound=sound, behaviour=behaviour, rows=near) if wanted is None else wanted[near]]
     near = np.setdiff1d(near, few, assume_unique=True)
     if len(near) < n:  # so many were deleted since the index was built

@@ -9,7 +9,8 @@ into is measured when the index is built, not guessed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any, Self
@@ -27,14 +28,35 @@ Vectors = Callable[[NDArray[np.int64]], Array]
 """Gives the vectors of some rows, `(k,)` int64 to `(k, d)` float32."""
 
 MOST_DIMENSIONS = 256
-CANDIDATES = 500
-AIMED_RECALL = 0.997
-JUDGED_AT = 10
-"""Recall is of this many best rows."""
+AIMED_RECALL = 0.99
+JUDGED_AT = 30
+"""Recall is of this many best rows: an answer of ten leaves out what the user has played."""
+
+_CANDIDATES = (500, 1000, 2000)
+_CODES_A_CANDIDATE = 100
+"""A candidate takes as long to score as so many codes take to compare."""
+
+_LEAST_CHOICE = 10
+"""From so many codes at least is each candidate chosen."""
 
 _BLOCK_ROWS = 50_000
 _TRAINED_PER_CELL = 48
 _RIDGE = 1e-2
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far a query looks, and what that finds.
+
+    Attributes:
+        n_probe: how many cells it looks into.
+        n_candidates: how many rows it brings back.
+        recall: share of the true best rows among them, as measured when the index was built.
+    """
+
+    n_probe: int
+    n_candidates: int
+    recall: float
 
 
 @dataclass
@@ -45,40 +67,37 @@ class AnnIndex:
         turn_queries: `(d, k)` float32, from queries to the space that is searched.
         turn_vectors: `(d, k)` float32, from vectors to that space.
         cells: what `faiss` keeps.
-        n_probe: how many cells a query looks into.
-        n_candidates: how many rows it brings back.
-        recall: share of the true best rows among them, as measured when it was built.
+        reaches: for each kind of query that it was built for.
     """
 
     turn_queries: Array
     turn_vectors: Array
     cells: faiss.IndexIVF
-    n_probe: int
-    n_candidates: int
-    recall: float
+    reaches: list[Reach]
 
     @classmethod
-    def build(cls, vectors: Vectors, rows: NDArray[np.int64], queries: Array, *, seed: int = 0) -> Self:
+    def build(cls, vectors: Vectors, rows: NDArray[np.int64], queries: Sequence[Array], *, seed: int = 0) -> Self:
         """Index some rows, and find out how far a query must look.
 
         Args:
             vectors: gives the vectors of some rows.
             rows: `(n,)`, which to index.
-            queries: `(m, d)` float32 of the kind that will be asked, some hundreds; half of
+            queries: of each kind that will be asked, `(m, d)` float32, some hundreds; half of
                 them shape the index, the others judge it.
             seed: same seed, same index.
         """
         rng = np.random.default_rng(seed)
-        shaping, judging = queries[::2], queries[1::2]
         n_cells = max(1, min(round(2 * len(rows) ** 0.5), len(rows) // 40))
         sample = vectors(np.sort(rng.permutation(rows)[: _TRAINED_PER_CELL * n_cells]))
-        turn_queries, turn_vectors = _turns(sample, shaping)
+        turn_queries, turn_vectors = _turns(sample, np.vstack([kind[::2] for kind in queries]))
         cells = _empty_cells(turn_vectors.shape[1], n_cells, seed)
         cells.train(sample @ turn_vectors)
-        index = cls(turn_queries, turn_vectors, cells, 1, CANDIDATES, 0.0)
+        index = cls(turn_queries, turn_vectors, cells, [])
         for block in _blocks(rows):
             index.add(block, vectors(block))
-        index._look_far_enough(judging, _true_best(vectors, rows, judging))
+        judging = [kind[1::2] for kind in queries]
+        truth = np.split(_true_best(vectors, rows, np.vstack(judging)), np.cumsum([len(kind) for kind in judging])[:-1])
+        index.reaches = [index._far_enough(kind, best) for kind, best in zip(judging, truth, strict=True)]
         return index
 
     def __len__(self) -> int:
@@ -88,13 +107,15 @@ class AnnIndex:
         """Index some rows, beside what is known of them already; `(k,)` int64 and `(k, d)` float32."""
         self.cells.add_with_ids(vectors @ self.turn_vectors, rows)
 
-    def near(self, query: Array, n: int, spare: int = 0, wanted: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
-        """Rows among which the n best for a query most probably are, in no order.
+    def near(
+        self, query: Array, reach: Reach, spare: int = 0, wanted: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.int64]:
+        """Rows among which the best for a query most probably are, in order.
 
         Args:
             query: `(d,)` float32.
-            n: how many best rows are wanted; for more of them, more candidates come.
-            spare: how many more candidates shall come, because so many may have to be left out.
+            reach: how far it looks.
+            spare: how many more candidates shall come than it brings back.
             wanted: `(rows,)` bool, which rows may come; None: all. The fewer may, the more
                 cells are looked into.
 
@@ -103,16 +124,15 @@ class AnnIndex:
         """
         import faiss
 
-        n_probe = self.n_probe
-        selector = None
+        n_probe, selector = reach.n_probe, None
         if wanted is not None:
             share = max(1, int(np.count_nonzero(wanted))) / max(1, len(wanted))
             n_probe = min(self.cells.nlist, round(n_probe / share))
             selector = faiss.IDSelectorBitmap(np.packbits(wanted, bitorder="little"))
         faiss.omp_set_num_threads(1)
         parameters = faiss.SearchParametersIVF(nprobe=n_probe, sel=selector)
-        count = max(self.n_candidates, 5 * n) + spare
-        _, found = self.cells.search((query @ self.turn_queries)[None, :], count, params=parameters)
+        turned = (query @ self.turn_queries)[None, :]
+        _, found = self.cells.search(turned, reach.n_candidates + spare, params=parameters)
         return np.unique(found[0][found[0] >= 0])
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
@@ -120,36 +140,36 @@ class AnnIndex:
         return {
             "turn_queries": self.turn_queries,
             "turn_vectors": self.turn_vectors,
-            "reach": np.array([self.n_probe, self.n_candidates]),
-            "recall": np.array(self.recall),
+            "reaches": np.array([dataclasses.astuple(reach) for reach in self.reaches]),
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], cells: faiss.IndexIVF) -> Self:
         """What `to_arrays` took apart."""
-        n_probe, n_candidates = arrays["reach"].tolist()
-        return cls(
-            arrays["turn_queries"], arrays["turn_vectors"], cells, n_probe, n_candidates, float(arrays["recall"])
-        )
+        reaches = [Reach(int(probe), int(candidates), recall) for probe, candidates, recall in arrays["reaches"]]
+        return cls(arrays["turn_queries"], arrays["turn_vectors"], cells, reaches)
 
-    def _look_far_enough(self, queries: Array, truth: NDArray[np.int64]) -> None:
-        """Look into more cells, and then bring back more, until the aimed recall is reached or all is looked into."""
-        doublings = range(1 + int(np.ceil(np.log2(self.cells.nlist))))
-        for self.n_candidates, doubling in product((CANDIDATES, 2 * CANDIDATES, 4 * CANDIDATES), doublings):
-            self.n_probe = min(self.cells.nlist, 2**doubling)
-            self.recall = self._recall(queries, truth)
-            if self.recall >= AIMED_RECALL:
-                return
+    def _far_enough(self, queries: Array, truth: NDArray[np.int64]) -> Reach:
+        """The cheapest reach that has the aimed recall, or else the farthest."""
+        cells, a_cell = self.cells.nlist, len(self) / self.cells.nlist
+        probes = [min(cells, 2**doubling) for doubling in range(1 + int(np.ceil(np.log2(cells))))]
+        pairs = [(n, k) for n, k in product(probes, _CANDIDATES) if n == cells or n * a_cell >= _LEAST_CHOICE * k]
+        for n_probe, n_candidates in sorted(pairs, key=lambda pair: pair[0] * a_cell / _CODES_A_CANDIDATE + pair[1]):
+            reach = self._measured(n_probe, n_candidates, queries, truth)
+            if reach.recall >= AIMED_RECALL:
+                break
+        return reach
 
-    def _recall(self, queries: Array, truth: NDArray[np.int64]) -> float:
-        shares = [np.isin(true, self.near(query, JUDGED_AT)).mean() for query, true in zip(queries, truth, strict=True)]
-        return float(np.mean(shares))
+    def _measured(self, n_probe: int, n_candidates: int, queries: Array, truth: NDArray[np.int64]) -> Reach:
+        reach = Reach(n_probe, n_candidates, 0.0)
+        found = [np.isin(best, self.near(query, reach)).mean() for query, best in zip(queries, truth, strict=True)]
+        return dataclasses.replace(reach, recall=float(np.mean(found)))
 
 
 def _empty_cells(dimensions: int, n_cells: int, seed: int) -> Any:
     import faiss
 
-    cells = faiss.index_factory(dimensions, f"IVF{n_cells},PQ{dimensions // 2}x4fs", faiss.METRIC_INNER_PRODUCT)
+    cells = faiss.index_factory(dimensions, f"IVF{n_cells},PQ{dimensions // 2}x4fsr", faiss.METRIC_INNER_PRODUCT)
     cells.cp.niter, cells.cp.seed, cells.pq.cp.seed = 8, seed, seed
     return cells
 

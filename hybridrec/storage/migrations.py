@@ -31,6 +31,7 @@ _SPELLINGS = {
         "bytes": "BYTEA",
         "double": "DOUBLE PRECISION",
         "clustered": "",
+        "by_hash": "USING hash",  # names of any length; a tree takes none above 2.7 KB
     },
 }
 

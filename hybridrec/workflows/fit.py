@@ -31,8 +31,8 @@ class FitReport:
         users, tracks: how many rows the model has.
         heard, cold: tracks with audio, and tracks that nobody played.
         tuning: version of the tuning whose settings were used, or None for the defaults.
-        recall: share of the true ten best that an answer to a user has, as the index was measured; None
-            where there are so few tracks that all are scored.
+        recall: share of the true ten best that an answer to a user has, at the audio weight that has the
+            fewest, as the index was measured; None where there are so few tracks that all are scored.
         other_ears: whether that tuning was made with other ears, so that `tune` should run again.
         seconds: how long it took.
     """
@@ -91,7 +91,7 @@ def fit(
     summary = {**counts, "tuning": tuning, "seed": seed, "blend": model.blend.to_dict()}
     summary["collaborative"] = model.fitted.collaborative.to_dict()
     version = library.save_artefact("model", _to_bytes(model, known.track_ids), ears or "", summary)
-    recall = None if indexed is None else indexed.users.recall
+    recall = None if indexed is None else min(reach.recall for reach in indexed.users.reaches)
     other_ears = stored is not None and stored.fingerprint != (ears or "")
     seconds = time.monotonic() - begin
     return FitReport(version, **counts, tuning=tuning, recall=recall, other_ears=other_ears, seconds=seconds)

@@ -1,0 +1,175 @@
+"""Answers through an index are those of scoring everything, but for a few, and whatever is filtered or changed."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from hybridrec import HybridRecommender, ranking
+from hybridrec.config import CollaborativeConfig, ProjectionConfig
+from hybridrec.datasets.crowd import Crowd, make_crowd
+from hybridrec.errors import InvalidInput
+from hybridrec.index.exact import UNRANKED
+
+TRACKS, USERS = 6000, 800
+WEIGHTS = (0.0, 0.15, 0.6, 1.0)
+ASKED = range(0, USERS, 20)
+
+
+@pytest.fixture(autouse=True)
+def an_index_is_used_for_few_rows_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranking, "FEW_ROWS", 200)
+    monkeypatch.setattr(ranking, "MANY_UNWANTED", 50)
+
+
+@pytest.fixture(scope="module")
+def crowd() -> Crowd:
+    return make_crowd(TRACKS, USERS, 40, genres=60, dimensions=16, seed=3)
+
+
+def fitted(crowd: Crowd) -> HybridRecommender:
+    model = HybridRecommender(
+        CollaborativeConfig(factors=24, iterations=5), ProjectionConfig(landmarks=32), random_state=1
+    )
+    model.fit(crowd.plays, show_progress=False, item_embeddings=crowd.embeddings)
+    return model
+
+
+@pytest.fixture(scope="module")
+def exact(crowd: Crowd) -> HybridRecommender:
+    return fitted(crowd)
+
+
+@pytest.fixture(scope="module")
+def indexed(crowd: Crowd) -> HybridRecommender:
+    model = fitted(crowd)
+    model.index_tracks()
+    return model
+
+
+def recall(found: list[np.ndarray], true: list[np.ndarray]) -> float:
+    return float(np.mean([np.isin(a, b).mean() for a, b in zip(true, found, strict=True)]))
+
+
+@pytest.mark.parametrize("audio_weight", WEIGHTS)
+def test_users_get_the_best_tracks_at_any_audio_weight(
+    exact: HybridRecommender, indexed: HybridRecommender, crowd: Crowd, audio_weight: float
+) -> None:
+    def ask(model: HybridRecommender) -> list[np.ndarray]:
+        return [model.recommend(user, crowd.plays[user], 10, audio_weight=audio_weight)[0] for user in ASKED]
+
+    assert recall(ask(indexed), ask(exact)) >= 0.98
+
+
+@pytest.mark.parametrize("audio_weight", WEIGHTS)
+def test_seed_songs_get_the_best_tracks_at_any_audio_weight(
+    exact: HybridRecommender, indexed: HybridRecommender, audio_weight: float
+) -> None:
+    def ask(model: HybridRecommender) -> list[np.ndarray]:
+        return [model.similar_items(item, 10, audio_weight=audio_weight)[0] for item in range(0, TRACKS, 50)]
+
+    assert recall(ask(indexed), ask(exact)) >= 0.98
+
+
+def test_what_is_found_is_scored_exactly(exact: HybridRecommender, indexed: HybridRecommender, crowd: Crowd) -> None:
+    for user in ASKED:
+        best = dict(zip(*exact.recommend(user, crowd.plays[user], 50), strict=True))
+        for item, score in zip(*indexed.recommend(user, crowd.plays[user], 10), strict=True):
+            assert score == pytest.approx(best[item], abs=1e-4)
+
+
+def test_a_batch_answers_as_its_users_one_by_one(indexed: HybridRecommender, crowd: Crowd) -> None:
+    users = np.array([3, 5, 400])
+    items, _ = indexed.recommend(users, crowd.plays[users], 10)
+    for row, user in enumerate(users):
+        np.testing.assert_array_equal(items[row], indexed.recommend(user, crowd.plays[user], 10)[0])
+
+
+@pytest.mark.parametrize(("likeliest", "others"), [(20, 0), (300, 0), (20, 3000), (TRACKS - 5, 0)])
+def test_what_is_filtered_never_comes_and_the_answer_is_filled_as_far_as_it_can_be(
+    exact: HybridRecommender, indexed: HybridRecommender, likeliest: int, others: int
+) -> None:
+    nothing = sp.csr_matrix((1, TRACKS), dtype=np.float32)
+    found, true = [], []
+    for user in ASKED:
+        by_likelihood, _ = exact.recommend(user, nothing, TRACKS)
+        chance = np.random.default_rng(user).permutation(TRACKS)[:others]
+        denied = np.union1d(by_likelihood[:likeliest], chance)
+        items, scores = indexed.recommend(user, nothing, 10, filter_items=denied)
+        items = items[scores > UNRANKED]
+        assert len(items) == min(10, TRACKS - len(denied))
+        assert not set(items) & set(denied)
+        found.append(items)
+        true.append(by_likelihood[~np.isin(by_likelihood, denied)][:10])
+    assert recall(found, true) >= 0.97
+
+
+@pytest.mark.parametrize("how_many", [4, 100, 3000])
+def test_only_chosen_tracks_come(
+    exact: HybridRecommender, indexed: HybridRecommender, crowd: Crowd, how_many: int
+) -> None:
+    chosen = np.random.default_rng(0).permutation(TRACKS)[:how_many]
+
+    def ask(model: HybridRecommender) -> list[np.ndarray]:
+        return [model.recommend(user, crowd.plays[user], 10, items=chosen)[0] for user in ASKED]
+
+    found = ask(indexed)
+    assert all(len(items) == min(10, how_many) and np.isin(items, chosen).all() for items in found)
+    assert recall(found, ask(exact)) >= 0.98
+
+
+def test_new_tracks_come_at_once_and_once_they_joined_the_index(crowd: Crowd) -> None:
+    model = fitted(crowd)
+    indexes = model.index_tracks()
+    taste = np.array([crowd.plays[7].indices[0]])
+    twin = crowd.embeddings[taste]
+    model.partial_fit_items([TRACKS], sp.csr_matrix((1, USERS), dtype=np.float32), item_embeddings=twin)
+    assert indexes.fresh.tolist() == [TRACKS]
+    assert TRACKS in model.similar_items(int(taste[0]), 5, audio_weight=1.0)[0]
+    indexes.take_in(model.tracks)
+    assert len(indexes.fresh) == 0
+    assert TRACKS in model.similar_items(int(taste[0]), 5, audio_weight=1.0)[0]
+
+
+def test_a_track_that_lost_everything_is_not_found_any_more(crowd: Crowd) -> None:
+    model = fitted(crowd)
+    model.index_tracks()
+    gone = model.similar_items(9, 4)[0][1:]
+    model.fitted.put_items(
+        gone,
+        factors=np.zeros((3, 24), dtype=np.float32),
+        support=np.zeros(3, dtype=np.int64),
+        embeddings=np.full((3, 16), np.nan),
+    )
+    assert not set(gone) & set(model.similar_items(9, 20)[0])
+
+
+def test_a_track_that_became_known_for_something_else_is_found_there(crowd: Crowd) -> None:
+    model = fitted(crowd)
+    model.index_tracks()
+    far = int(model.similar_items(9, TRACKS)[0][-1])
+    model.fitted.put_items(np.array([far]), embeddings=crowd.embeddings[[9]])
+    assert far in model.similar_items(9, 3, audio_weight=1.0)[0]
+
+
+def test_a_saved_model_keeps_its_index(indexed: HybridRecommender, crowd: Crowd) -> None:
+    file = io.BytesIO()
+    indexed.save(file)
+    file.seek(0)
+    again = HybridRecommender.load(file)
+    assert again.fitted.indexes is not None
+    assert again.fitted.indexes.users.reaches == indexed.fitted.indexes.users.reaches
+    assert min(reach.recall for reach in again.fitted.indexes.users.reaches) >= 0.99
+    for user in ASKED:
+        expected = indexed.recommend(user, crowd.plays[user], 10)
+        np.testing.assert_array_equal(again.recommend(user, crowd.plays[user], 10)[0], expected[0])
+
+
+def test_few_tracks_are_not_indexed() -> None:
+    model = HybridRecommender(random_state=0)
+    model.fit(sp.csr_matrix(np.eye(20, dtype=np.float32)), show_progress=False)
+    with pytest.raises(InvalidInput, match="an index wants 1000 tracks or more"):
+        model.index_tracks()

@@ -1,0 +1,109 @@
+"""Which of the ranked tracks a listener gets: as she wishes, and each recording once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hybridrec.answers import Answer, Wishes
+from hybridrec.data.embeddings import Embeddings
+from hybridrec.data.plays import Play
+from hybridrec.data.tracks import Track
+from hybridrec.errors import InvalidInput
+from hybridrec.service import RecommendationService
+from hybridrec.storage.library import Library
+
+USER = "user-00"
+
+
+def ids(answer: Answer) -> list[str]:
+    return [hit.track.id for hit in answer.hits]
+
+
+def test_a_deny_list_is_kept_and_the_answer_still_filled(service: RecommendationService) -> None:
+    first = ids(service.recommend(USER, 5))
+    answer = service.recommend(USER, 5, wishes=Wishes(deny=tuple(first)))
+    assert len(answer.hits) == 5
+    assert not set(first) & set(ids(answer))
+
+
+def test_an_allow_list_is_all_there_is(service: RecommendationService) -> None:
+    allowed = ("loud-03", "calm-19", "nowhere")
+    assert set(ids(service.recommend(USER, 10, wishes=Wishes(allow=allowed), exclude_played=False))) == {
+        "loud-03",
+        "calm-19",
+    }
+    assert ids(service.similar("calm-19", 10, wishes=Wishes(allow=allowed))) == ["loud-03"]
+
+
+def test_tracks_of_one_artist_or_album(service: RecommendationService, fitted_library: Library) -> None:
+    assert {hit.track.artist for hit in service.recommend(USER, 10, wishes=Wishes(artist="loud band")).hits} == {
+        "loud band"
+    }
+    fitted_library.put_tracks([Track("calm-19", album="Quiet"), Track("loud-19", album="Quiet")])
+    assert set(ids(service.recommend(USER, 10, wishes=Wishes(album="Quiet")))) == {"calm-19", "loud-19"}
+    both = Wishes(artist="calm band", album="Quiet", deny=("loud-19",))
+    assert ids(service.recommend(USER, 10, wishes=both)) == ["calm-19"]
+    assert service.recommend(USER, 10, wishes=Wishes(artist="nobody")).hits == []
+
+
+def test_no_more_of_an_artist_or_album_than_wished_for(service: RecommendationService, fitted_library: Library) -> None:
+    answer = service.recommend(USER, 6, wishes=Wishes(per_artist=3))
+    artists = [hit.track.artist for hit in answer.hits]
+    assert artists.count("calm band") == artists.count("loud band") == 3
+    fitted_library.put_tracks([Track(f"calm-{n:02d}", album=f"Album {n % 2}") for n in range(20)])
+    albums = [hit.track.album for hit in service.recommend(USER, 10, wishes=Wishes(per_album=1)).hits]
+    assert sorted(filter(None, albums)) == ["Album 0", "Album 1"]
+    assert albums.count("") == 8
+
+
+def test_a_limit_below_one_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="per_artist must be 1 or more"):
+        Wishes(per_artist=0)
+
+
+@pytest.fixture
+def doubled(fitted_library: Library) -> Library:
+    """The library with a second file of calm-19, which is a little longer at its end."""
+    original = replace(fitted_library.track("calm-19"), duration_seconds=180.0)
+    heard = fitted_library.embeddings("external:two-styles", ["calm-19"]).vectors
+    copy = heard + 0.01 * np.random.default_rng(0).normal(size=heard.shape).astype(np.float32)
+    fitted_library.put_tracks([original, replace(original, id="calm-19-mp3", duration_seconds=180.9)])
+    fitted_library.put_embeddings(Embeddings("external:two-styles", ("calm-19-mp3",), copy))
+    return fitted_library
+
+
+def test_a_recording_in_two_files_comes_once_and_names_the_other(doubled: Library) -> None:
+    with RecommendationService(doubled) as service:
+        hits = {hit.track.id: hit for hit in service.recommend(USER, 40).hits}
+        both = {"calm-19", "calm-19-mp3"}
+        assert len(both & set(hits)) == 1
+        assert {*hits[next(iter(both & set(hits)))].same_recording} | set(hits) >= both
+
+
+def test_neither_file_of_a_played_recording_comes(doubled: Library) -> None:
+    with RecommendationService(doubled) as service:
+        service.add_plays([Play(USER, "calm-19", played_at=1_800_000_000.0)])
+        assert not {"calm-19", "calm-19-mp3"} & set(ids(service.recommend(USER, 40)))
+        assert "calm-19-mp3" not in ids(service.similar("calm-19", 40))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"duration_seconds": 240.0}, {"recording_mbid": "6f8bc5f2-9b51-4d37-8a8c-1a3ad1a3a3a3"}],
+    ids=["another length", "another recording id"],
+)
+def test_what_is_known_to_be_another_recording_comes_beside_it(doubled: Library, other: dict[str, object]) -> None:
+    doubled.put_tracks([Track("calm-19", recording_mbid="0b0b0b0b-9b51-4d37-8a8c-1a3ad1a3a3a3")])
+    doubled.put_tracks([replace(doubled.track("calm-19-mp3"), **other)])
+    with RecommendationService(doubled) as service:
+        assert set(ids(service.recommend(USER, 40))) >= {"calm-19", "calm-19-mp3"}
+
+
+def test_one_recording_id_is_one_recording_however_it_sounds(doubled: Library) -> None:
+    mbid = "0b0b0b0b-9b51-4d37-8a8c-1a3ad1a3a3a3"
+    doubled.put_tracks([Track("calm-18", recording_mbid=mbid), Track("loud-18", recording_mbid=mbid)])
+    with RecommendationService(doubled) as service:
+        assert len({"calm-18", "loud-18"} & set(ids(service.recommend(USER, 40)))) == 1
