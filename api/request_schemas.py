@@ -13,7 +13,6 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    TypeAdapter,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -31,7 +30,6 @@ MAX_NAMED = 100
 _NO_NUL = r"^[^\x00]*$"
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_CHARACTERS, pattern=_NO_NUL)]
-_ID_SCHEMA = TypeAdapter(Id).json_schema()
 Text = Annotated[str, StringConstraints(max_length=1000, pattern=_NO_NUL)]
 
 
@@ -68,6 +66,22 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def _without_null(schema: dict[str, Any]) -> None:
+    """Leave out what only JSON can say."""
+    for field in schema["properties"].values():
+        kinds = [kind for kind in field.pop("anyOf", []) if kind != {"type": "null"}]
+        if kinds:
+            (kind,) = kinds
+            field.update(kind)
+            field.pop("default", None)
+
+
+class _Written(_Request):
+    """What comes in an address or a form: a field is there or left out, but never null."""
+
+    model_config = ConfigDict(json_schema_extra=_without_null)
+
+
 class NoQuery(_Request):
     """A call without query parameters."""
 
@@ -88,7 +102,7 @@ class TrackPath(_Request):
     )
 
 
-class SimilarToAudioQuery(_Request):
+class SimilarToAudioQuery(_Written):
     """How many similar tracks, which may come, and whether each says why."""
 
     n: int = Field(10, ge=1, le=MAX_RESULTS, description="how many tracks", json_schema_extra={"example": 10})
@@ -137,7 +151,7 @@ class RecommendationsQuery(SimilarQuery):
     exclude_played: bool = Field(True, description="leave out the tracks that the user has played")
 
 
-class SearchQuery(_Request):
+class SearchQuery(_Written):
     """A page of a list, ordered by id."""
 
     q: Text = Field("", description="words to look for; empty lists everything", json_schema_extra={"example": "night"})
@@ -151,7 +165,7 @@ class UserPlaysQuery(_Request):
     limit: int = Field(50, ge=1, le=MAX_PLAYS, description="how many plays, newest first")
 
 
-class AudioForm(_Request):
+class AudioForm(_Written):
     """An audio file."""
 
     audio: FileStorage = Field(description=f"{HEARD_KINDS}; known by its content, not by its name")
@@ -173,9 +187,7 @@ class AudioForm(_Request):
 class TrackForm(AudioForm):
     """A track to be added: its audio and what is known of it. What is left out is read from the file's tags."""
 
-    id: Annotated[Id | None, WithJsonSchema(_ID_SCHEMA)] = Field(
-        None, description="outside id; left out, one is made from the audio"
-    )
+    id: Id | None = Field(None, description="outside id; left out, one is made from the audio")
     title: Text = Field("", examples=["Clair de lune"])
     artist: Text = Field("", examples=["Claude Debussy"])
     album: Text = Field("", examples=["Suite bergamasque"])
