@@ -295,6 +295,7 @@ class RecommendationService:
             tracks, version = live.model.tracks, live.state.version
             indexed, heard = int(tracks.scorable.sum()), int(tracks.has_audio.sum())
             cold = int((tracks.scorable & (tracks.support == 0)).sum())
+            indexes = live.model.fitted.indexes
         status = self.library.status()
         return {
             "library_tracks": (status["tracks"], "Tracks of the library"),
@@ -302,6 +303,10 @@ class RecommendationService:
             "library_plays": (status["plays"], "Plays of the library"),
             "index_tracks": (indexed, "Tracks that can be recommended"),
             "index_heard_tracks": (heard, "Tracks that can be recommended by their sound"),
+            "index_fresh_tracks": (
+                0 if indexes is None else len(indexes.fresh),
+                "Tracks beside the index, scored one by one",
+            ),
             "cold_share": (cold / indexed if indexed else 0.0, "Share of the indexed tracks that nobody has played"),
             "model_version": (version or 0, "Version of the model in use; 0 before the first fit"),
         }

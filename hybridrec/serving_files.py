@@ -15,12 +15,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybridrec.blend.tracks import SPARE_SHARE
 from hybridrec.data.ids import IdMap
+from hybridrec.errors import LibraryError
 from hybridrec.index.ann import AnnIndex
 from hybridrec.ranking import Indexes
 from hybridrec.recommender import HybridRecommender
@@ -106,7 +108,7 @@ class ServingFiles:
             model.tracks.adopt(columns, len(ids))
             model.fitted.indexes = _read_indexes(place, mapped) if about["indexed"] else None
             listeners = np.load(place / "listeners.npy")
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, BadZipFile, LibraryError, RuntimeError):  # the last is faiss'
             return None
         return State(model, ids, listeners, about["version"], about["fingerprint"], about["seq"])
 

@@ -28,6 +28,9 @@ Vectors = Callable[[NDArray[np.int64]], Array]
 """Gives the vectors of some rows, `(k,)` int64 to `(k, d)` float32."""
 
 MOST_DIMENSIONS = 256
+MOST_CODES = 128
+"""Of 4 bits each a vector: one for each dimension, or for each two where there are more."""
+
 AIMED_RECALL = 0.99
 JUDGED_AT = 30
 """Recall is of this many best rows: an answer of ten leaves out what the user has played."""
@@ -169,7 +172,8 @@ class AnnIndex:
 def _empty_cells(dimensions: int, n_cells: int, seed: int) -> Any:
     import faiss
 
-    cells = faiss.index_factory(dimensions, f"IVF{n_cells},PQ{dimensions // 2}x4fsr", faiss.METRIC_INNER_PRODUCT)
+    codes = dimensions if dimensions <= MOST_CODES else dimensions // 2
+    cells = faiss.index_factory(dimensions, f"IVF{n_cells},PQ{codes}x4fsr", faiss.METRIC_INNER_PRODUCT)
     cells.cp.niter, cells.cp.seed, cells.pq.cp.seed = 8, seed, seed
     return cells
 
