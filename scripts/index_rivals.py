@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
-CENTRING_ROUNDS, TRAINED_PER_CELL = 8, 50
+CENTRING_ROUNDS, TRAINED_PER_CELL = 8, 48
 """How the centres of cells are looked for: rounds of k-means, and tracks of the sample for each cell."""
 
 SEED = 0
@@ -105,18 +105,23 @@ class Faiss(Rival):
 
 
 class FaissInverted(Faiss):
-    """Cells around centres, in each the tracks at 2 bits a dimension (André et al. 2017, Quicker ADC)."""
+    """Cells around centres, in each the tracks at 2 bits a dimension, less the centre, as in `hybridrec.index.ann`."""
 
     efforts = (4, 8, 16, 32, 64, 128, 256)
+
+    def codes(self, dimensions: int) -> str:
+        """How faiss names what is kept of a track."""
+        return f"PQ{dimensions // 2}x4fsr"
 
     def effort(self, step: float, n: int) -> int:
         return int(step)
 
     def build(self, tracks: Vectors, threads: int) -> None:
-        cells = 2 ** round(np.log2(4 * np.sqrt(len(tracks))))
+        cells = round(2 * np.sqrt(len(tracks)))
         self.library.omp_set_num_threads(threads)
-        recipe = f"IVF{cells},PQ{tracks.shape[1] // 2}x4fs"
-        self.index = self.library.index_factory(tracks.shape[1], recipe, self.library.METRIC_INNER_PRODUCT)
+        dimensions = tracks.shape[1]
+        recipe = f"IVF{cells},{self.codes(dimensions)}"
+        self.index = self.library.index_factory(dimensions, recipe, self.library.METRIC_INNER_PRODUCT)
         self.index.cp.niter = CENTRING_ROUNDS
         sample = np.random.default_rng(SEED).permutation(len(tracks))[: TRAINED_PER_CELL * cells]
         self.index.train(tracks[sample])
@@ -125,6 +130,13 @@ class FaissInverted(Faiss):
     def find(self, queries: Vectors, n: int, effort: int, allowed: NDArray[np.bool_] | None = None) -> Rows:
         settings = self.library.SearchParametersIVF(nprobe=effort, sel=self.selector(allowed))
         return np.asarray(self.index.search(queries, n, params=settings)[1])
+
+
+class FaissInvertedBytes(FaissInverted):
+    """The same cells, with the tracks in a byte a dimension."""
+
+    def codes(self, dimensions: int) -> str:
+        return "SQ8"
 
 
 class FaissGraph(Faiss):
@@ -272,6 +284,7 @@ class VoyagerBytes(Voyager):
 
 RIVALS: dict[str, type[Rival]] = {
     "faiss-ivfpq": FaissInverted,
+    "faiss-ivfsq8": FaissInvertedBytes,
     "faiss-hnsw": FaissGraph,
     "faiss-hnsw-l2": FaissGraphByDistance,
     "usearch-f16": Usearch,
