@@ -111,7 +111,7 @@ def rank(
     rows, scores = np.zeros((m, min(n, count)), np.int32), np.full((m, min(n, count)), UNRANKED, np.float32)
     if min(n, count) == 0:
         return rows, scores
-    one_by_one = index is not None and count > FEW_ROWS
+    one_by_one = index is not None and (chosen is None or count > FEW_ROWS)
     step = 1 if one_by_one else max(1, _BLOCK_SCORES // count)
     for start in range(0, m, step):
         block = slice(start, min(m, start + step))

@@ -104,7 +104,7 @@ class ServingFiles:
                 return None
             ids = IdMap(json.loads((place / "ids.json").read_text()))
             model = HybridRecommender.load(str(place / "model.npz"))
-            columns = {path.stem: np.load(path, mmap_mode="c") for path in (place / "tracks").iterdir()}
+            columns = {path.stem: np.asarray(np.load(path, mmap_mode="c")) for path in (place / "tracks").iterdir()}
             model.tracks.adopt(columns, len(ids))
             model.fitted.indexes = _read_indexes(place, mapped) if about["indexed"] else None
             listeners = np.load(place / "listeners.npy")

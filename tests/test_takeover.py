@@ -91,7 +91,7 @@ def test_large_columns_are_mapped_in_half_precision_and_changes_stay_with_who_ma
     for name in ("factors", "features", "embeddings"):
         column = getattr(one.model.tracks, name)
         assert column.dtype == np.float16
-        assert isinstance(column.base, np.memmap)
+        assert isinstance(one.model.tracks._room[name].base, np.memmap)
     one.model.tracks.factors[0] = 7.0
     assert not (other.model.tracks.factors[0] == 7.0).any()
     assert not (takeover.open_live_model(large).model.tracks.factors[0] == 7.0).any()

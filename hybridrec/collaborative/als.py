@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -120,10 +123,18 @@ def fold_in(
     """
     if other_factors.shape[1] == 0:
         return np.zeros((rows.shape[0], 0), dtype=np.float32)
-    with threadpool_limits(1, "blas"):
-        als = _als(replace(config, factors=other_factors.shape[1]), seed=None, num_threads=0)
-        als.item_factors, als._YtY = other_factors, gram
+    many = rows.shape[0] > 1  # one row is folded in sooner than threads are told to keep still
+    als = copy.copy(_folding(replace(config, factors=other_factors.shape[1]), 0 if many else 1))
+    als.item_factors, als._YtY = other_factors, gram
+    with threadpool_limits(1, "blas") if many else nullcontext():
         return np.asarray(als.recalculate_user(np.arange(rows.shape[0]), rows), dtype=np.float32)
+
+
+@cache
+def _folding(config: CollaborativeConfig, num_threads: int) -> AlternatingLeastSquares:
+    """An ALS without factors; as one is made, `implicit` looks through all libraries of the process."""
+    with threadpool_limits(1, "blas"):
+        return _als(config, seed=None, num_threads=num_threads)
 
 
 def _als(config: CollaborativeConfig, *, seed: int | None, num_threads: int) -> AlternatingLeastSquares:

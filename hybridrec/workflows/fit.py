@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +92,7 @@ def fit(
     tuning = None if stored is None else stored.version
     summary = {**counts, "tuning": tuning, "seed": seed, "blend": model.blend.to_dict()}
     summary["collaborative"] = model.fitted.collaborative.to_dict()
-    version = library.save_artefact("model", _to_bytes(model, known.track_ids), ears or "", summary)
+    version = save_model(library, model, known.track_ids, summary)
     recall = None if indexed is None else min(reach.recall for reach in indexed.users.reaches)
     other_ears = stored is not None and stored.fingerprint != (ears or "")
     seconds = time.monotonic() - begin
@@ -115,6 +117,18 @@ def align(embeddings: Embeddings, track_ids: IdMap) -> NDArray[np.float32]:
         rows, sources = np.array(here).T
         aligned[rows] = embeddings.vectors[sources]
     return aligned
+
+
+def save_model(library: Library, model: HybridRecommender, track_ids: IdMap, summary: Mapping[str, Any]) -> int:
+    """Make a fitted model the library's current one, for the ears that it has; returns the version.
+
+    Args:
+        library: that has its tracks, embeddings and plays.
+        model: fitted.
+        track_ids: of its rows.
+        summary: settings and figures, ready for JSON.
+    """
+    return library.save_artefact("model", _to_bytes(model, track_ids), library.ears() or "", summary)
 
 
 def load_model(library: Library) -> tuple[HybridRecommender, IdMap]:

@@ -1,0 +1,154 @@
+"""What an answer costs in a large catalogue: in the library, and over HTTP.
+
+For each size a crowd is made up (see hybridrec.datasets.crowd), a model fitted
+to it and its tracks indexed. Then, in one run and with one user a call:
+`recommend` through the index, the same by scoring every track, and implicit's
+own `recommend` on the same factors; and how many of the ten truly best tracks
+the index finds. The largest catalogue is then stored in a library and served by
+two workers, which eight connections ask without pause.
+
+Prints a table, and writes figures.json and cost.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as implicit advises; it has threads of its own
+
+import numpy as np
+from implicit.cpu.als import AlternatingLeastSquares
+from serving_load import over_http
+
+from hybridrec import HybridRecommender
+from hybridrec.config import CollaborativeConfig
+from hybridrec.datasets.crowd import Crowd, make_crowd
+from hybridrec.ranking import Indexes
+
+PLAYS_PER_USER = 40
+TRACKS_PER_USER = 20
+N = 10
+
+
+def milliseconds(ask: Callable[[int], object], users: np.ndarray) -> dict[str, float]:
+    """Median and 99th percentile of calls, one user each."""
+    times = []
+    for user in users.tolist():
+        begin = time.perf_counter()
+        ask(user)
+        times.append(1000 * (time.perf_counter() - begin))
+    return {"median": float(np.median(times)), "p99": float(np.percentile(times, 99))}
+
+
+def fitted(crowd: Crowd, iterations: int) -> tuple[HybridRecommender, float]:
+    """A model of the crowd, and the seconds that it took."""
+    begin = time.perf_counter()
+    model = HybridRecommender(CollaborativeConfig(iterations=iterations), random_state=0)
+    model.fit(crowd.plays, show_progress=False, item_embeddings=crowd.embeddings)
+    return model, time.perf_counter() - begin
+
+
+def implicit_model(model: HybridRecommender) -> AlternatingLeastSquares:
+    """implicit's ALS with the factors of ours."""
+    als = AlternatingLeastSquares(factors=model.item_factors.shape[1])
+    als.user_factors, als.item_factors = model.user_factors, np.ascontiguousarray(model.item_factors)
+    return als
+
+
+def recall(model: HybridRecommender, crowd: Crowd, indexes: Indexes, users: np.ndarray, weight: float | None) -> float:
+    """Share of the ten tracks that scoring every one finds best which the index finds too."""
+    shares = []
+    for user in users.tolist():
+        model.fitted.indexes = None
+        best, _ = model.recommend(user, crowd.plays[user], N, audio_weight=weight)
+        model.fitted.indexes = indexes
+        shares.append(np.isin(best, model.recommend(user, crowd.plays[user], N, audio_weight=weight)[0]).mean())
+    return float(np.mean(shares))
+
+
+def in_the_library(crowd: Crowd, model: HybridRecommender, calls: int) -> dict[str, Any]:
+    """Times, recall and the build of the index."""
+    n_users = crowd.plays.shape[0]
+    users = np.random.default_rng(0).choice(n_users, calls)
+    few = users[: max(20, calls // 20)]
+
+    def ask(user: int) -> object:
+        return model.recommend(user, crowd.plays[user], N)
+
+    exact = milliseconds(ask, few)
+    als = implicit_model(model)
+    theirs = milliseconds(lambda user: als.recommend(user, crowd.plays[user], N), few)
+    begin = time.perf_counter()
+    indexes = model.index_tracks()
+    built = time.perf_counter() - begin
+    ask(0)
+    ours = milliseconds(ask, users)
+    recalls = {str(weight): recall(model, crowd, indexes, few, weight) for weight in (None, 0.0, 0.5, 1.0)}
+    return {
+        "exact_ms": exact,
+        "index_ms": ours,
+        "implicit_ms": theirs,
+        "times_faster_than_implicit": theirs["median"] / ours["median"],
+        "recall_at_10": recalls,
+        "index_seconds": built,
+        "reaches": [dataclasses.asdict(reach) for reach in indexes.users.reaches],
+    }
+
+
+def plot(figures: dict[int, dict[str, Any]], path: Path) -> None:
+    """Milliseconds an answer against tracks, both logarithmic."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    sizes = sorted(figures)
+    figure, axes = pyplot.subplots(figsize=(6.4, 4.0), layout="constrained")
+    for name, label in {"implicit_ms": "implicit", "exact_ms": "scoring every track", "index_ms": "index"}.items():
+        times = [figures[size][name]["median"] for size in sizes]
+        (line,) = axes.plot(sizes, times, marker="o", label=label)
+        axes.annotate(f"{times[-1]:.1f} ms", (sizes[-1], times[-1]), textcoords="offset points", xytext=(6, -3))
+        if name == "index_ms":
+            worst = [figures[size][name]["p99"] for size in sizes]
+            axes.plot(sizes, worst, linestyle=":", color=line.get_color(), label="index, 99th percentile")
+    axes.set(xscale="log", yscale="log", xlabel="tracks", ylabel="milliseconds an answer", xlim=(None, sizes[-1] * 2))
+    axes.set_title("What it costs to recommend ten tracks", loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=150)
+
+
+def main() -> None:
+    """Measure each size, serve the largest, write it all down."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("output", type=Path, help="directory for figures.json and cost.png")
+    parser.add_argument("--tracks", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--calls", type=int, default=1000, help="of each kind")
+    parser.add_argument("--iterations", type=int, default=5, help="of ALS")
+    parser.add_argument("--http", action=argparse.BooleanOptionalAction, default=True, help="serve the largest")
+    options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
+    figures: dict[int, dict[str, Any]] = {}
+    for n in sorted(options.tracks):
+        crowd = make_crowd(n, n // TRACKS_PER_USER, PLAYS_PER_USER)
+        model, seconds = fitted(crowd, options.iterations)
+        figures[n] = {"fit_seconds": seconds} | in_the_library(crowd, model, options.calls)
+        print(f"{n} tracks: {json.dumps(figures[n], indent=1)}", flush=True)
+    if options.http:
+        with tempfile.TemporaryDirectory() as scratch:
+            figures[n]["http"] = over_http(crowd, model, Path(scratch) / "library", options.calls)
+        print(f"over HTTP: {json.dumps(figures[n]['http'], indent=1)}")
+    (options.output / "figures.json").write_text(json.dumps(figures, indent=1))
+    plot(figures, options.output / "cost.png")
+
+
+if __name__ == "__main__":
+    main()
