@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -48,7 +49,7 @@ class UserQueries:
     tastes: Tastes
     audio_share: float
 
-    @property
+    @cached_property
     def kinds(self) -> NDArray[np.bool_]:
         """See `Queries`."""
         return np.column_stack([self.tastes.knows_sound, self.tastes.knows_behaviour])
@@ -85,7 +86,7 @@ class SeedQueries:
     audio_share: float
     calibration: CosineCalibration
 
-    @property
+    @cached_property
     def kinds(self) -> NDArray[np.bool_]:
         """See `Queries`."""
         return np.column_stack([self.seeds.has_audio, self.seeds.directions.any(axis=1)])

@@ -28,6 +28,7 @@ MANY_UNWANTED = 1000
 """So many rows that a query may not return are told to the index; fewer are left out of what it finds."""
 
 _BLOCK_SCORES = 4_000_000
+_NONE_UNWANTED = [np.zeros(0, dtype=np.int64)]
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,13 @@ class Nearby:
     fresh: Rows
 
     def rows(self, query: Queries, n: int, spare: int, wanted: NDArray[np.bool_] | None) -> Rows:
-        """Candidates for the n best rows for one query, some to spare and the fresh ones among them."""
+        """Candidates for the n best rows for one query, some to spare and the fresh ones too, in order, once each."""
         kind = min(int(np.searchsorted(INDEXED_FOR, query.sound_shares[0])), len(INDEXED_FOR) - 1)
         reach = self.index.reaches[kind]
         more = max(0, 5 * n - reach.n_candidates)
-        return np.union1d(self.index.near(query.vectors()[0], reach, more + spare, wanted), self.fresh)
+        near = self.index.near(query.vectors()[0], reach, more + spare, wanted)
+        rows = np.sort(np.concatenate([near, self.fresh]))
+        return rows[np.diff(rows, prepend=-1) > 0]
 
 
 @dataclass
@@ -111,63 +114,68 @@ def rank(
     rows, scores = np.zeros((m, min(n, count)), np.int32), np.full((m, min(n, count)), UNRANKED, np.float32)
     if min(n, count) == 0:
         return rows, scores
+    unwanted = _unwanted(exclude, liked, m)
     one_by_one = index is not None and (chosen is None or count > FEW_ROWS)
     step = 1 if one_by_one else max(1, _BLOCK_SCORES // count)
     for start in range(0, m, step):
         block = slice(start, min(m, start + step))
-        unwanted = _unwanted(exclude, None if liked is None else liked[block], block.stop - start)
-        some = queries.take(block)
+        some = queries if m <= step else queries.take(block)
         if index is not None and one_by_one:
-            found = _rank_nearby(tracks, some, n, unwanted[0] if unwanted else None, chosen, index)
+            found = _rank_nearby(tracks, some, n, unwanted[start], chosen, index)
         else:
-            found = _rank_all(tracks, some, n, unwanted, chosen)
+            found = _rank_all(tracks, some, n, unwanted[block], chosen)
         k = found[0].shape[1]
         rows[block, :k], scores[block, :k] = found
     return rows, scores
 
 
-def _rank_all(
-    tracks: BlendedTracks, queries: Queries, n: int, unwanted: list[Rows] | None, chosen: Rows | None
-) -> Ranking:
+def _rank_all(tracks: BlendedTracks, queries: Queries, n: int, unwanted: list[Rows], chosen: Rows | None) -> Ranking:
     asked = EVERY_ROW if chosen is None else chosen
     scores = queries.parts(tracks, asked).scores
     for query, (sound, behaviour) in enumerate(queries.kinds.tolist()):
         scores[query, ~tracks.comparable(sound=sound, behaviour=behaviour, rows=asked)] = UNRANKED
-        if unwanted is not None:
-            scores[query, unwanted[query] if chosen is None else np.isin(chosen, unwanted[query])] = UNRANKED
+        scores[query, unwanted[query] if chosen is None else np.isin(chosen, unwanted[query])] = UNRANKED
     places, found = best(scores, n)
     return (places if chosen is None else chosen[places]).astype(np.int32), found
 
 
 def _rank_nearby(
-    tracks: BlendedTracks, query: Queries, n: int, unwanted: Rows | None, chosen: Rows | None, index: Nearby
+    tracks: BlendedTracks, query: Queries, n: int, unwanted: Rows, chosen: Rows | None, index: Nearby
 ) -> Ranking:
     sound, behaviour = query.kinds[0].tolist()
-    few = np.zeros(0, dtype=np.int64) if unwanted is None else unwanted
     wanted = None
-    if chosen is not None or len(few) > MANY_UNWANTED or not (sound and behaviour):
+    if chosen is not None or len(unwanted) > MANY_UNWANTED or not (sound and behaviour):
         wanted = tracks.comparable(sound=sound, behaviour=behaviour)
-        wanted[few] = False
+        wanted[unwanted] = False
         if chosen is not None:
             wanted &= np.isin(np.arange(len(tracks)), chosen)
         if np.count_nonzero(wanted) <= max(FEW_ROWS, n):
-            return _rank_all(tracks, query, n, None, np.flatnonzero(wanted))
-        few = few[:0]
-    near = index.rows(query, n, len(few), wanted)
-    near = near[tracks.comparable(sound=sound, behaviour=behaviour, rows=near) if wanted is None else wanted[near]]
-    near = np.setdiff1d(near, few, assume_unique=True)
+            return _rank_all(tracks, query, n, _NONE_UNWANTED, np.flatnonzero(wanted))
+    near = index.rows(query, n, 0 if wanted is not None else len(unwanted), wanted)
+    near = near[_still_wanted(tracks, query, near, unwanted)]
     if len(near) < n:  # so many were deleted since the index was built
-        near = np.flatnonzero(tracks.comparable(sound=sound, behaviour=behaviour) if wanted is None else wanted)
-        near = np.setdiff1d(near, few, assume_unique=True)
-    return _rank_all(tracks, query, n, None, near)
+        return _rank_all(tracks, query, n, [unwanted], chosen)
+    places, found = best(query.parts(tracks, near).scores, n)
+    return near[places].astype(np.int32), found
 
 
-def _unwanted(exclude: Sequence[int] | Rows | None, liked: sp.csr_matrix | None, m: int) -> list[Rows] | None:
-    """For each of m queries, the rows it may not return; None where there are none."""
+def _still_wanted(tracks: BlendedTracks, query: Queries, near: Rows, unwanted: Rows) -> NDArray[np.bool_]:
+    """Which of the candidates, in order, may be returned."""
+    sound, behaviour = query.kinds[0].tolist()
+    wanted = tracks.comparable(sound=sound, behaviour=behaviour, rows=near)
+    places = np.searchsorted(near, unwanted)
+    places = places[places < len(near)]
+    wanted[places[np.isin(near[places], unwanted)]] = False
+    return wanted
+
+
+def _unwanted(exclude: Sequence[int] | Rows | None, liked: sp.csr_matrix | None, m: int) -> list[Rows]:
+    """For each of m queries, the rows it may not return."""
     everywhere = np.asarray([] if exclude is None else exclude, dtype=np.int64)
-    if liked is not None:
-        return [np.concatenate([everywhere, row]) for row in np.split(liked.indices, liked.indptr[1:-1])]
-    return [everywhere] * m if len(everywhere) else None
+    if liked is None:
+        return [everywhere] * m
+    rows = [liked.indices] if m == 1 else np.split(liked.indices, liked.indptr[1:-1])
+    return [np.concatenate([everywhere, row]) for row in rows] if len(everywhere) else rows
 
 
 def chosen_rows(items: Sequence[int] | Rows, n: int) -> Rows:

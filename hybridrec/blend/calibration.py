@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,10 @@ class Standardisation:
     mean: Array
     covariance: Array
 
+    @cached_property
+    def _exact_covariance(self) -> NDArray[np.float64]:
+        return self.covariance.astype(np.float64)
+
     @classmethod
     def fit(cls, vectors: Array) -> Standardisation:
         """Measure the tracks' `(n, k)` vectors."""
@@ -44,7 +49,7 @@ class Standardisation:
     def unit(self, queries: Array) -> Array:
         """Queries `(m, k)` scaled so that their scores have deviation 1; a query that tells nothing apart is zero."""
         exact = queries.astype(np.float64)
-        variance = ((exact @ self.covariance) * exact).sum(axis=1)
+        variance = ((exact @ self._exact_covariance) * exact).sum(axis=1)
         scale = np.where(variance > 1e-18, 1.0 / np.sqrt(np.maximum(variance, 1e-18)), 0.0)
         return np.asarray(queries * scale[:, None], dtype=np.float32)
 

@@ -113,7 +113,7 @@ class AnnIndex:
     def near(
         self, query: Array, reach: Reach, spare: int = 0, wanted: NDArray[np.bool_] | None = None
     ) -> NDArray[np.int64]:
-        """Rows among which the best for a query most probably are, in order.
+        """Rows among which the best for a query most probably are.
 
         Args:
             query: `(d,)` float32.
@@ -123,7 +123,7 @@ class AnnIndex:
                 cells are looked into.
 
         Returns:
-            `(k,)` int64, no row twice.
+            `(k,)` int64; a row that was added anew may come twice.
         """
         import faiss
 
@@ -136,7 +136,7 @@ class AnnIndex:
         parameters = faiss.SearchParametersIVF(nprobe=n_probe, sel=selector)
         turned = (query @ self.turn_queries)[None, :]
         _, found = self.cells.search(turned, reach.n_candidates + spare, params=parameters)
-        return np.unique(found[0][found[0] >= 0])
+        return np.asarray(found[0][found[0] >= 0])
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """All that makes the index, without the cells, which `faiss` writes."""

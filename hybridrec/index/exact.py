@@ -19,12 +19,11 @@ def best(scores: NDArray[np.float32], n: int) -> tuple[NDArray[np.int64], NDArra
     Returns:
         Places `(m, min(n, k))` int64 and their scores, best first.
     """
-    n = min(n, scores.shape[1])
+    n, queries = min(n, scores.shape[1]), np.arange(len(scores))[:, None]
     places = np.argpartition(-scores, n - 1, axis=1)[:, :n] if 0 < n < scores.shape[1] else _all_places(scores)
     places.sort(axis=1)
-    order = np.argsort(-np.take_along_axis(scores, places, axis=1), axis=1, kind="stable")
-    places = np.take_along_axis(places, order, axis=1)
-    return places, np.take_along_axis(scores, places, axis=1)
+    places = places[queries, np.argsort(-scores[queries, places], axis=1, kind="stable")]
+    return places, scores[queries, places]
 
 
 def _all_places(scores: NDArray[np.float32]) -> NDArray[np.int64]:
