@@ -128,7 +128,8 @@ class FaissInverted(Faiss):
         self.index.add(tracks)
 
     def find(self, queries: Vectors, n: int, effort: int, allowed: NDArray[np.bool_] | None = None) -> Rows:
-        settings = self.library.SearchParametersIVF(nprobe=effort, sel=self.selector(allowed))
+        cells = min(effort, self.index.nlist)  # with more than there are, faiss 1.15 finds nothing good
+        settings = self.library.SearchParametersIVF(nprobe=cells, sel=self.selector(allowed))
         return np.asarray(self.index.search(queries, n, params=settings)[1])
 
 
