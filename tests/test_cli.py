@@ -65,7 +65,8 @@ def test_scripts_read_json(place: Path) -> None:
     answer = json.loads(run("similar", "loud-03", "--library", place, "-n", "2", "--json").output)
     assert answer["basis"] == "track"
     assert [hit["track"]["genre"] for hit in answer["hits"]] == ["loud", "loud"]
-    assert set(answer["hits"][0]) == {"track", "score", "audio_weight", "audio_part", "behaviour_part", "support"}
+    parts = {"score", "audio_weight", "audio_part", "behaviour_part"}
+    assert set(answer["hits"][0]) == parts | {"track", "support", "same_recording"}
     status = json.loads(run("status", "--library", place, "--json").output)
     assert (status["tracks"], status["users"]) == (40, 30)
 
