@@ -6,8 +6,6 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from rapidfuzz import fuzz
-
 LEAST_TITLE_LIKENESS = 88.0
 LEAST_ARTIST_LIKENESS = 85.0
 """Likeness, 0 to 100, from which a misspelt name counts as the same."""
@@ -49,6 +47,8 @@ class Name:
         """
         if not self.title or _NUMBERS.findall(self.title) != _NUMBERS.findall(other.title):
             return 0.0
+        from rapidfuzz import fuzz  # takes time to import, and only listens need it
+
         title = fuzz.ratio(self.title, other.title)
         artist = max(fuzz.ratio(self.artist, other.artist), fuzz.token_set_ratio(self.artist, other.artist) - 1)
         return title + artist if title >= LEAST_TITLE_LIKENESS and artist >= LEAST_ARTIST_LIKENESS else 0.0

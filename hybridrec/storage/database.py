@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import (
     ARRAY,
@@ -41,11 +41,14 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError, StatementError
 
 from hybridrec.errors import HybridrecError, InvalidInput, LibraryError, NotReady
 from hybridrec.storage.schema import checked_id
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 BUSY_SECONDS = 60
 _PRAGMAS = (
@@ -180,7 +183,11 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, An
 
 
 def _insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+    if connection.dialect.name != "postgresql":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # takes time to import, and few need it
+
+    return postgresql.insert(table)
 
 
 def among(connection: Connection, column: Column[str], ids: Iterable[str]) -> ColumnElement[bool]:
