@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import ipaddress
 import os
 import shutil
@@ -128,6 +129,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "forwarded_allow_ips": "",  # gunicorn would believe what a client on loopback says of itself
             "limit_request_line": _MAX_REQUEST_LINE_CHARACTERS,
             "control_socket_disable": True,
+            "on_starting": _import_application,
             "post_fork": _give_folder,
             "post_worker_init": _say_ready,
             "worker_exit": _close_service,
@@ -143,6 +145,8 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Flask:
         """Make the application, in the worker that will serve it; what is wrong with the library stops the server."""
+        from threadpoolctl import threadpool_limits
+
         from hybridrec.service import RecommendationService
 
         from .app import create_app
@@ -152,7 +156,18 @@ class _Server(BaseApplication):  # type: ignore[misc]
         except HybridrecError as error:
             print(f"Error: {error}", file=sys.stderr, flush=True)
             sys.exit(Arbiter.APP_LOAD_ERROR)
+        threadpool_limits(1, "blas")  # requests and workers are parallel already
         return create_app(self.service, settings=self._settings)
+
+
+def _import_application(_arbiter: Any) -> None:
+    """Import once for all workers, before they are forked: each starts at once, and what it needs lies in memory once.
+
+    What is imported stays; frozen, no worker looks through it for garbage, which would copy it.
+    """
+    import hybridrec.api.app  # noqa: F401
+
+    gc.freeze()
 
 
 def _say_ready(worker: Any) -> None:

@@ -18,7 +18,7 @@ Array = NDArray[np.float32]
 Rows = NDArray[np.int64]
 Ranking = tuple[NDArray[np.int32], Array]
 
-INDEXED_FOR = (0.0, 0.1, 0.5, 1.0)
+INDEXED_FOR = (0.0, 0.2, 0.5, 1.0)
 """The shares of sound that an index is built for; what lies between is searched like the next."""
 
 FEW_ROWS = 20_000
@@ -164,8 +164,9 @@ def _still_wanted(tracks: BlendedTracks, query: Queries, near: Rows, unwanted: R
     sound, behaviour = query.kinds[0].tolist()
     wanted = tracks.comparable(sound=sound, behaviour=behaviour, rows=near)
     places = np.searchsorted(near, unwanted)
-    places = places[places < len(near)]
-    wanted[places[np.isin(near[places], unwanted)]] = False
+    inside = places < len(near)
+    places, unwanted = places[inside], unwanted[inside]
+    wanted[places[near[places] == unwanted]] = False
     return wanted
 
 

@@ -101,7 +101,8 @@ class Selection:
         rows = np.array([candidate.row for candidate in candidates], dtype=np.int64)
         sounds = self._sounds(rows)
         alike, like_known = sounds @ sounds.T >= SAME_SOUND, sounds @ self._sounds(self._known).T >= SAME_SOUND
-        heard = self._library.tracks([self._live.ids.id(row) for row in self._known[like_known.any(axis=0)].tolist()])
+        known = [self._live.ids.id(row) for row in self._known[like_known.any(axis=0)].tolist()]
+        heard = self._library.tracks(known) if known else {}
         kept: dict[int, Chosen] = {}
         for place, candidate in enumerate(candidates):
             if like_known[place].any() and any(_is_same(candidate.track, track) for track in heard.values()):
