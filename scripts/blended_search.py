@@ -15,6 +15,7 @@ from hybridrec.blend.weighting import Tastes, user_query_vectors
 from hybridrec.config import CollaborativeConfig
 from hybridrec.datasets.crowd import make_crowd
 from hybridrec.fitted import Fitted
+from hybridrec.index.ann import turns
 from hybridrec.index.exact import best
 from hybridrec.recommender import HybridRecommender
 
@@ -30,7 +31,6 @@ AT_ONCE = 20
 """Listeners whose scores of all tracks are held in memory together."""
 
 SAMPLED_TRACKS = 100_000
-RIDGE = 0.01
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
@@ -89,7 +89,7 @@ def make_task(fitted: Fitted, place: Path, listeners: int, dimensions: int, cand
     learnt, tuning, judged = np.split(order[: LEARNT_FROM + 2 * listeners], [LEARNT_FROM, LEARNT_FROM + listeners])
     n = len(fitted.tracks)
     sample = fitted.tracks.user_vectors(np.sort(rng.permutation(n)[:SAMPLED_TRACKS]))
-    of_tracks, of_queries = reduction(sample, np.vstack(list(queries(fitted, learnt))), dimensions)
+    of_queries, of_tracks = turns(sample, np.vstack(list(queries(fitted, learnt))), dimensions)
     blocks = np.array_split(np.arange(n), -(-n // SAMPLED_TRACKS))
     allowed = rng.random(n) < 0.01
     np.save(place / "tracks.npy", np.vstack([fitted.tracks.user_vectors(rows) @ of_tracks for rows in blocks]))
@@ -111,21 +111,6 @@ def tastes(fitted: Fitted, users: Rows) -> Tastes:
 def queries(fitted: Fitted, users: Rows) -> Vectors:
     """The blend's vectors of some listeners, `(shares, m, 2f + 2l)` float32."""
     return np.stack([user_query_vectors(tastes(fitted, users), share) for share in AUDIO_SHARES])
-
-
-def reduction(tracks: Vectors, sample: Vectors, dimensions: int) -> tuple[Vectors, Vectors]:
-    """Matrices for tracks and for queries that keep what tells tracks apart in the eyes of the queries.
-
-    Coordinates are first scaled by the square root of the queries' second moment, so that
-    an error costs the same in every direction; then the tracks' principal axes are kept.
-    """
-    moment = sample.T.astype(np.float64) @ sample / len(sample)
-    moment += np.eye(len(moment)) * RIDGE * np.trace(moment) / len(moment)
-    values, axes = np.linalg.eigh(moment)
-    there, back = (axes * np.sqrt(values)) @ axes.T, (axes / np.sqrt(values)) @ axes.T
-    seen = tracks @ there
-    main = np.linalg.eigh(seen.T @ seen)[1][:, ::-1][:, :dimensions]
-    return (there @ main).astype(np.float32), (back @ main).astype(np.float32)
 
 
 def asked(fitted: Fitted, users: Rows, of_queries: Vectors, allowed: NDArray[np.bool_]) -> Asked:

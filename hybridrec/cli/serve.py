@@ -29,7 +29,7 @@ from hybridrec.cli.shared import DIRECTORY, FILE, print_answer, with_library
     type=click.IntRange(1),
     default=None,
     show_default="600, and on a loopback address any number",
-    help="What one token or address may send to each process; an upload counts as ten.",
+    help="What one token or address may send; an upload counts as ten.",
 )
 @click.option(
     "--log-requests/--no-log-requests",

@@ -93,7 +93,7 @@ class AnnIndex:
         rng = np.random.default_rng(seed)
         n_cells = max(1, min(round(2 * len(rows) ** 0.5), len(rows) // 40))
         sample = vectors(np.sort(rng.permutation(rows)[: _TRAINED_PER_CELL * n_cells]))
-        turn_queries, turn_vectors = _turns(sample, np.vstack([kind[::2] for kind in queries]))
+        turn_queries, turn_vectors = turns(sample, np.vstack([kind[::2] for kind in queries]))
         cells = _empty_cells(turn_vectors.shape[1], n_cells, seed)
         cells.train(sample @ turn_vectors)
         index = cls(turn_queries, turn_vectors, cells, [])
@@ -181,11 +181,19 @@ def _empty_cells(dimensions: int, n_cells: int, seed: int) -> Any:
     return cells
 
 
-def _turns(vectors: Array, queries: Array) -> tuple[Array, Array]:
-    """Maps of queries and of vectors into one space, inner products kept but for what is cut off.
+def turns(vectors: Array, queries: Array, dimensions: int = MOST_DIMENSIONS) -> tuple[Array, Array]:
+    """Maps of queries and of vectors into one smaller space, inner products kept but for what is cut off.
 
     Both are stretched so that queries point everywhere alike; the directions in which
     the vectors then vary most are those that decide the scores.
+
+    Args:
+        vectors: `(n, d)` float32, a sample.
+        queries: `(m, d)` float32, a sample.
+        dimensions: how many are kept at most.
+
+    Returns:
+        `(d, k)` float32 for queries, and for vectors; k is even.
     """
     moment = queries.T.astype(np.float64) @ queries / len(queries)
     moment += _RIDGE * np.trace(moment) / len(moment) * np.eye(len(moment))
@@ -193,7 +201,7 @@ def _turns(vectors: Array, queries: Array) -> tuple[Array, Array]:
     stretch, back = (axes * np.sqrt(values)) @ axes.T, (axes / np.sqrt(values)) @ axes.T
     stretched = vectors @ stretch
     _, principal = np.linalg.eigh(stretched.T @ stretched)
-    kept = min(MOST_DIMENSIONS, len(principal) // 2 * 2)
+    kept = min(dimensions, len(principal) // 2 * 2)
     principal = principal[:, ::-1][:, :kept]
     return (back @ principal).astype(np.float32), (stretch @ principal).astype(np.float32)
 
