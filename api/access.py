@@ -66,16 +66,14 @@ class _Insufficient(_Unauthorized):
     fix = "use a token of a higher role; an operator makes one with `hybridrec token create`"
 
 
-def guard(app: Flask) -> None:
+def guard(app: Flask, pace: Pace) -> None:
     """Let only those in who may do what they ask for, no faster than they may."""
-    requests_per_minute = app.extensions["hybridrec"].settings.requests_per_minute
-    pace = Pace(requests_per_minute) if requests_per_minute else None
 
     @app.before_request
     def admit() -> None:
         token = _token()
         g.caller = Caller(token.name if token else "anonymous", request.remote_addr or "", token)
-        if pace is not None and request.endpoint not in HEALTH:
+        if request.endpoint not in HEALTH:
             _slow_down(pace, g.caller)
         if settings().require_tokens:
             require(role_for(request.endpoint, request.method))

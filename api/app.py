@@ -17,6 +17,7 @@ from .health import health
 from .listenbrainz import is_listenbrainz, listenbrainz, refuse_listens
 from .logs import log_requests
 from .metrics import measure
+from .pace import Pace
 from .page import page
 from .plays import plays
 from .problems import Problem, answer_errors, refuse_fields
@@ -42,12 +43,15 @@ _TOKEN = {
 }
 
 
-def create_app(service: RecommendationService, *, settings: ApiSettings | None = None) -> OpenAPI:
+def create_app(
+    service: RecommendationService, *, settings: ApiSettings | None = None, pace: Pace | None = None
+) -> OpenAPI:
     """Make the WSGI application.
 
     Args:
         service: answers everything; it stays open as long as the application serves.
         settings: limits; the defaults suit a loopback service.
+        pace: how fast a caller may ask of several processes together; None: of this one, as the settings say.
     """
     settings = settings or ApiSettings()
     app = _bare_app(settings)
@@ -56,7 +60,7 @@ def create_app(service: RecommendationService, *, settings: ApiSettings | None =
     log_requests(app)
     measure(app, service)
     secure(app)
-    guard(app)
+    guard(app, pace or Pace(settings.requests_per_minute))
     for views in (recommendations, similar, tracks, plays, users, listenbrainz, health):
         app.register_api(views)
     app.register_blueprint(page)

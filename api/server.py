@@ -19,6 +19,7 @@ from hybridrec.errors import HybridrecError, InvalidInput
 from hybridrec.storage.library import Library
 
 from .logs import logging_settings
+from .pace import Pace
 from .settings import MULTIPROCESS_DIRECTORY, REQUESTS_PER_MINUTE, ApiSettings
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
         self.scratch = scratch
         self._library = library
         self._settings = settings
+        self._pace = Pace(settings.requests_per_minute)  # made before the fork, and so of all workers together
         self._options = options | {
             "worker_class": "gthread",
             "loglevel": "warning",
@@ -157,7 +159,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             print(f"Error: {error}", file=sys.stderr, flush=True)
             sys.exit(Arbiter.APP_LOAD_ERROR)
         threadpool_limits(1, "blas")  # requests and workers are parallel already
-        return create_app(self.service, settings=self._settings)
+        return create_app(self.service, settings=self._settings, pace=self._pace)
 
 
 def _import_application(_arbiter: Any) -> None:

@@ -22,8 +22,8 @@ class ApiSettings:
             A request for another name is refused, so that no web page can reach a loopback service
             by DNS rebinding.
         require_tokens: whether everything but the page's shell and the health checks wants a token.
-        requests_per_minute: how many requests a token, or an address without one, may send to one
-            process, an upload counting as ten; None: as many as it likes.
+        requests_per_minute: how many requests a token, or an address without one, may send,
+            an upload counting as ten; None: as many as it likes.
         proxies: how many proxies stand in front, one behind the other. So many entries of the
             X-Forwarded-For, -Proto and -Host headers are believed; 0 believes none, for anybody can
             send such headers.
