@@ -17,6 +17,7 @@ from .listen_schemas import RefusedOut, SubmitListensBody, SubmittedOut
 from .logs import note
 from .problems import TOO_LONG, refusing_status
 from .request_schemas import NoQuery
+from .requests import read_json
 
 MAX_BODY_BYTES = 10_240_000 + 1000
 
@@ -35,8 +36,7 @@ def _read_json() -> None:
     """Scrobblers do not all say that they send JSON."""
     if request.method == "POST":
         require("write")
-        request.max_content_length = MAX_BODY_BYTES
-        request.get_json(force=True)
+        read_json(MAX_BODY_BYTES, force=True)
 
 
 @listenbrainz.post("/submit-listens", responses={200: SubmittedOut, 422: None, **_REFUSALS})

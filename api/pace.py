@@ -44,7 +44,7 @@ class Pace:
         place = hash(caller) % BUCKETS * _BUCKET.size
         with self._lock:
             lacked, since = _BUCKET.unpack_from(self._buckets, place)
-            lacks = max(0.0, lacked - (now - since) * self._per_second) + min(cost, self._full)
+            lacks: float = max(0.0, lacked - (now - since) * self._per_second) + min(cost, self._full)
             if lacks <= self._full:
                 _BUCKET.pack_into(self._buckets, place, lacks, now)
         return max(0.0, lacks - self._full) / self._per_second

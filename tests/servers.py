@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -45,3 +49,34 @@ def ask(address: str, **headers: str) -> dict[str, Any]:
     with urllib.request.urlopen(request, timeout=60) as answer:
         result: dict[str, Any] = json.load(answer)
     return result
+
+
+def children(process: int) -> set[int]:
+    """What the threads of a process have started and is still there."""
+    found: set[int] = set()
+    for file in Path(f"/proc/{process}/task").glob("*/children"):
+        try:
+            found |= {int(child) for child in file.read_text().split()}
+        except OSError:  # the thread has just ended
+            continue
+    return found
+
+
+def of_each_worker(server: int, question: Callable[[], T]) -> list[T]:
+    """What each worker of an idle server answers while all others stand still.
+
+    Args:
+        server: its process.
+        question: asks the server something.
+    """
+    workers = children(server)
+    answers = []
+    for worker in workers:
+        for other in workers - {worker}:
+            os.kill(other, signal.SIGSTOP)
+        try:
+            answers.append(question())
+        finally:
+            for other in workers - {worker}:
+                os.kill(other, signal.SIGCONT)
+    return answers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import signal
 import socket
 import subprocess
@@ -13,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from servers import ask, running
+from servers import ask, of_each_worker, running
 
 from hybridrec.api.server import is_loopback, serve
+from hybridrec.api.settings import ApiSettings
 from hybridrec.data.embeddings import Embeddings
 from hybridrec.errors import InvalidInput, LibraryError
 from hybridrec.storage.backup import back_up, restore
@@ -125,6 +127,50 @@ def test_a_request_under_way_is_answered_before_the_server_ends(fitted_library: 
         assert answer.startswith(b"HTTP/1.1 200 OK")
         assert process.wait(timeout=60) == 0
     assert fitted_library.user_weights("late") == {"calm-00": 1.0}
+
+
+def test_a_caller_has_one_pace_with_all_workers(fitted_library: Library, tmp_path: Path) -> None:
+    with running(tmp_path / "library", workers=2, options="--requests-per-minute 1") as (server, address):
+        assert {status(f"{address}healthz") for _ in range(4)} == {200}
+        answers = of_each_worker(server.pid, lambda: [status(f"{address}v1/users") for _ in range(2)])
+    assert answers == [[200, 429], [429, 429]]
+
+
+def test_a_body_without_a_length_is_read_no_farther_than_the_limit(fitted_library: Library, tmp_path: Path) -> None:
+    with running(tmp_path / "library") as (_, address):
+        host, port = address.removeprefix("http://").strip("/").split(":")
+        for path, kind, limit, begin in (
+            ("v1/plays", "application/json", ApiSettings().body_limit_bytes, '{"plays": ['),
+            ("v1/tracks", "multipart/form-data; boundary=b", ApiSettings().upload_limit_bytes, AUDIO_FIELD),
+        ):
+            head = f"POST /{path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {kind}\r\n"
+            with socket.create_connection((host, int(port)), timeout=60) as connection:
+                connection.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n{len(begin):x}\r\n{begin}\r\n".encode())
+                sent = send_without_end(connection)
+                assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
+            assert limit <= sent < 2 * limit
+
+
+AUDIO_FIELD = '--b\r\nContent-Disposition: form-data; name="audio"; filename="a.mp3"\r\n\r\n'
+
+
+def send_without_end(connection: socket.socket) -> int:
+    """Send chunks until the server answers or hangs up; returns how many bytes."""
+    chunk = b"100000\r\n" + b" " * 2**20 + b"\r\n"
+    sent = 0
+    while not select.select([connection], [], [], 0)[0]:
+        connection.sendall(chunk)
+        sent += 2**20
+    return sent
+
+
+def status(address: str) -> int:
+    """With what status a GET is answered."""
+    try:
+        with urllib.request.urlopen(address, timeout=60) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
 
 
 def test_a_backup_is_taken_and_brought_back_under_a_running_server(fitted_library: Library, tmp_path: Path) -> None:
