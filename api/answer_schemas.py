@@ -6,9 +6,9 @@ from typing import Any, Self
 
 from pydantic import BaseModel, Field
 
-from hybridrec.answers import Answer, Basis, Hit
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
+from hybridrec.serving.answers import Answer, Basis, Hit
 from hybridrec.storage.plays import UserSummary
 
 from .explanations import explain

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hybridrec.answers import Hit
+from hybridrec.serving.answers import Hit
 
 _SHARES = (
     (0.995, "All by sound"),

@@ -21,9 +21,9 @@ from pydantic import (
 )
 from werkzeug.datastructures import FileStorage as SentFile
 
-from hybridrec.answers import Wishes
 from hybridrec.audio.kinds import HEARD_KINDS
 from hybridrec.data.plays import MAX_ID_CHARACTERS, MAX_UNIX_SECONDS, MAX_WEIGHT, Play
+from hybridrec.serving.answers import Wishes
 
 MAX_RESULTS = 100
 MAX_PAGE = 200

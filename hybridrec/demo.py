@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from hybridrec.answers import Answer
 from hybridrec.data.plays import Play
 from hybridrec.datasets.listeners import simulate_plays
 from hybridrec.datasets.synthetic import synthesise_catalogue
 from hybridrec.encoder.checkpoint import shipped
 from hybridrec.service import RecommendationService, TrackDetails
+from hybridrec.serving.answers import Answer
 from hybridrec.storage.library import Library
 from hybridrec.workflows.fit import fit
 from hybridrec.workflows.hearing.library_encoder import ensure_ears

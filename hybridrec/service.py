@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridrec.answers import Answer, Basis, Hit, Wishes
 from hybridrec.blend.weighting import Sides
 from hybridrec.config import AudioLimits
 from hybridrec.data.embeddings import unit_length
@@ -21,16 +20,17 @@ from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
 from hybridrec.errors import Conflict, NotFound
 from hybridrec.index.exact import UNRANKED
-from hybridrec.live_model import LiveModel
 from hybridrec.queries import Queries, SeedQueries, UserQueries
 from hybridrec.ranking import Rows
-from hybridrec.selection import Selection
+from hybridrec.serving.answers import Answer, Basis, Hit, Wishes
+from hybridrec.serving.live_model import LiveModel
+from hybridrec.serving.selection import Selection
+from hybridrec.serving.takeover import Takeover
 from hybridrec.storage.embeddings import HeardTrack
 from hybridrec.storage.kept_files import keep_file, sha256_of
 from hybridrec.storage.library import Library
 from hybridrec.storage.listens import ListensAdded
 from hybridrec.storage.plays import PlaysAdded, UserSummary
-from hybridrec.takeover import Takeover
 
 if TYPE_CHECKING:
     from hybridrec.audio.tags import Tags

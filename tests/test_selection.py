@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hybridrec.answers import Answer, Wishes
 from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
 from hybridrec.errors import InvalidInput
 from hybridrec.service import RecommendationService
+from hybridrec.serving.answers import Answer, Wishes
 from hybridrec.storage.library import Library
 
 USER = "user-00"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hybridrec.answers import Answer
 from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
 from hybridrec.errors import InvalidInput, NotFound
 from hybridrec.service import RecommendationService
+from hybridrec.serving.answers import Answer
 from hybridrec.storage.library import Library
 from hybridrec.workflows.fit import fit
 

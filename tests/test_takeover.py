@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybridrec import live_model, ranking, takeover
-from hybridrec.answers import Wishes
+from hybridrec import ranking
 from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
 from hybridrec.datasets.crowd import make_crowd
-from hybridrec.live_model import LiveModel
 from hybridrec.service import RecommendationService
+from hybridrec.serving import live_model, takeover
+from hybridrec.serving.answers import Wishes
+from hybridrec.serving.live_model import LiveModel
 from hybridrec.storage.library import Library
 from hybridrec.workflows.fit import fit
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hybridrec.answers import Wishes
 from hybridrec.cli.shared import as_json_option, print_answer, print_json, with_library
+from hybridrec.serving.answers import Wishes
 from hybridrec.storage.library import Library
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import click
 from hybridrec.errors import HybridrecError, InvalidInput, NotFound
 
 if TYPE_CHECKING:
-    from hybridrec.answers import Answer
+    from hybridrec.serving.answers import Answer
 
 DEFAULT_LIBRARY = "./hybridrec-library"
 ASKED_WRONGLY = 2

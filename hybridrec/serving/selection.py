@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridrec.answers import Wishes
 from hybridrec.data.embeddings import unit_length
 from hybridrec.data.tracks import Track
-from hybridrec.live_model import LiveModel
+from hybridrec.serving.answers import Wishes
+from hybridrec.serving.live_model import LiveModel
 from hybridrec.storage.library import Library
 
 SAME_SOUND = 0.98

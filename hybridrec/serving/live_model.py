@@ -17,7 +17,7 @@ from hybridrec.config import ProjectionConfig
 from hybridrec.data.ids import IdMap
 from hybridrec.data.interactions import confidence
 from hybridrec.recommender import HybridRecommender
-from hybridrec.serving_files import State
+from hybridrec.serving.files import State
 from hybridrec.storage.changes import Changes
 from hybridrec.storage.library import Library
 from hybridrec.workflows.fit import align, load_model

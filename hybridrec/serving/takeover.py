@@ -14,8 +14,8 @@ import threading
 import time
 from pathlib import Path
 
-from hybridrec.live_model import LiveModel
-from hybridrec.serving_files import ServingFiles, State
+from hybridrec.serving.files import ServingFiles, State
+from hybridrec.serving.live_model import LiveModel
 from hybridrec.storage.library import Library
 from hybridrec.workflows.fit import INDEXED_FROM
 
