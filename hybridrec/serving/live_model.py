@@ -61,7 +61,7 @@ class LiveModel:
         version = None if current is None else current.version
         live = cls(library, State(model, ids, listeners, version, fingerprint, seq))
         live._hear_all(same_ears=fitted_to == fingerprint)
-        fitted_support.resize(len(ids))
+        fitted_support = np.pad(fitted_support, (0, len(ids) - len(fitted_support)))
         live._refresh_plays([ids.id(row) for row in np.flatnonzero(listeners != fitted_support).tolist()])
         return live
 
