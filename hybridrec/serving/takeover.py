@@ -8,8 +8,10 @@ its own.
 
 from __future__ import annotations
 
+import json
 import logging
-import multiprocessing
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -92,14 +94,15 @@ def _write(library: Library, files: ServingFiles) -> None:
     if library.status()["tracks"] < INDEXED_FROM:
         _write_here(library, files)
         return
-    arguments = (str(library.opened_at), library.files)
-    writer = multiprocessing.get_context("spawn").Process(target=_write_there, args=arguments)
-    writer.start()
-    writer.join()
+    told = json.dumps({"location": str(library.opened_at), "files": str(library.files)})
+    command = [sys.executable, "-P", "-m", __name__]  # -P: nothing is imported from where the server was started
+    subprocess.run(command, input=told, text=True, check=False)  # noqa: S603 - none of it comes from outside
 
 
-def _write_there(location: str, kept_files: Path) -> None:
-    with Library.open(location, files=kept_files) as library:
+def _write_as_told() -> None:
+    """What a process of its own does; it is told where by standard input, for a location may hold a password."""
+    told = json.loads(sys.stdin.read())
+    with Library.open(told["location"], files=Path(told["files"])) as library:
         _write_here(library, _files(library))
 
 
@@ -122,3 +125,7 @@ def _files(library: Library) -> ServingFiles:
 
 def _is_large(state: State) -> bool:
     return len(state.ids) >= INDEXED_FROM
+
+
+if __name__ == "__main__":
+    _write_as_told()
