@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -136,6 +137,45 @@ def test_a_new_fit_is_taken_over_while_every_request_is_answered(large: Library)
             assert "t0001" not in [hit.track.id for hit in answer.hits]
             versions.append(answer.model_version)
         assert set(versions) == {before, before + 1}
+
+
+def test_a_fit_that_comes_while_a_successor_is_made_is_not_missed(
+    large: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, go_on = threading.Event(), threading.Event()
+    real = takeover.open_live_model
+
+    def slow(library: Library) -> LiveModel:
+        live = real(library)
+        opened.set()
+        go_on.wait(60)
+        return live
+
+    with RecommendationService(large) as service:
+        before = service.recommend("u3").model_version
+        monkeypatch.setattr(takeover, "open_live_model", slow)
+        for n in range(8):
+            hear(large, f"more-{n}", like=f"t01{n}0")
+        service.recommend("u3")
+        assert opened.wait(60)
+        fit(large, index_from=1000)
+        assert service.recommend("u3").model_version == before
+        go_on.set()
+        while (version := service.recommend("u3").model_version) == before:
+            assert len(ids(service)) == 10
+        assert version == before + 1
+
+
+def test_a_catalogue_without_sound_is_indexed_too(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(takeover, "INDEXED_FROM", 1000)
+    crowd = make_crowd(TRACKS, 200, 60, genres=20, dimensions=2)
+    library.put_tracks(Track(f"t{row:04d}") for row in range(TRACKS))
+    pairs = zip(*crowd.plays.nonzero(), strict=True)
+    library.add_plays([Play(f"u{user}", f"t{track:04d}", played_at=1e9 + track) for user, track in pairs])
+    fit(library, index_from=500)
+    with RecommendationService(library) as service:
+        assert len(ids(service)) == 10
+        assert service._takeover.caught_up().model.fitted.indexes is not None
 
 
 def test_what_serves_goes_on_where_its_successor_cannot_be_made(

@@ -114,15 +114,14 @@ class LiveModel:
         indexes, self.model.fitted.indexes = self.model.fitted.indexes, None
         fitted = len(self.model.tracks)
         self.model.tracks.grow(len(self.ids))
-        if embeddings is None:
-            return
-        if same_ears and embeddings.shape[1] == self.model.tracks.embeddings.shape[1]:
-            self.model.fitted.put_items(np.arange(len(self.ids)), embeddings=embeddings)
-            self.model.fitted.indexes = indexes
-            if indexes is not None:
-                indexes.outdate(np.arange(fitted, len(self.ids)))
-        else:
+        if embeddings is not None and not (same_ears and embeddings.shape[1] == self.model.tracks.embeddings.shape[1]):
             self.model.hear(embeddings)
+            return
+        if embeddings is not None:
+            self.model.fitted.put_items(np.arange(len(self.ids)), embeddings=embeddings)
+        self.model.fitted.indexes = indexes
+        if indexes is not None:
+            indexes.outdate(np.arange(fitted, len(self.ids)))
 
     def _apply(self, changes: Changes) -> None:
         self.state.seq = changes.seq

@@ -33,7 +33,7 @@ def open_live_model(library: Library) -> LiveModel:
     try:
         with files.locked():
             live = _mapped(library, files)
-            if live is None:
+            if live is None or live.is_outgrown:
                 _write(library, files)
                 live = _mapped(library, files)
     except OSError as error:
@@ -57,26 +57,33 @@ class Takeover:
         self._live = open_live_model(library)
         self._successor: LiveModel | None = None
         self._thread: threading.Thread | None = None
+        self._switched = False
         self._not_before = 0.0
 
     def caught_up(self) -> LiveModel:
         """The live model, with all that was written. Not to be called by two threads at once."""
-        outdated = self._live.catch_up() or self._live.is_outgrown
+        self._catch_up()
+        outdated = self._switched or self._live.is_outgrown
         if outdated and self._thread is None and time.monotonic() >= self._not_before:
+            self._switched = False
             self._thread = threading.Thread(target=self._prepare, daemon=True)
             self._thread.start()
         if self._thread is not None and (not _is_large(self._live.state) or not self._thread.is_alive()):
             self._thread.join()
             self._thread = None
             self._live, self._successor = self._successor or self._live, None
-            self._live.catch_up()
+            self._catch_up()
         return self._live
+
+    def _catch_up(self) -> None:
+        """Take in what was written; a switch is remembered until a successor is begun that knows of it."""
+        self._switched = self._live.catch_up() or self._switched
 
     def _prepare(self) -> None:
         try:
             self._successor = open_live_model(self._library)
         except Exception:  # what serves now goes on serving
-            self._not_before = time.monotonic() + RETRY_SECONDS
+            self._switched, self._not_before = True, time.monotonic() + RETRY_SECONDS
             _log.exception("the new model cannot be served; the one before it still is")
 
 
@@ -85,8 +92,7 @@ def _mapped(library: Library, files: ServingFiles) -> LiveModel | None:
     if state is None or library.seq() < state.seq:
         return None
     live = LiveModel(library, state)
-    switched = live.catch_up()
-    return None if switched or live.is_outgrown else live
+    return None if live.catch_up() else live
 
 
 def _write(library: Library, files: ServingFiles) -> None:
