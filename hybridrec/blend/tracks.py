@@ -183,7 +183,8 @@ class BlendedTracks:
         behaviour -= (tastes.behaviour @ self.behaviour_scale.mean)[:, None]
         sound = _products(tastes.sound, self.features, rows)
         sound -= (tastes.sound @ self.sound_scale.mean)[:, None]
-        return Parts(weights, weights * sound, (1.0 - weights) * behaviour)
+        earned = (1.0 - weights) * behaviour + np.float32(0.0)  # which makes zero of minus zero
+        return Parts(weights, weights * sound, earned)
 
     def seed_parts(
         self, seeds: Sides, audio_share: float, calibration: CosineCalibration, rows: Rows = EVERY_ROW
