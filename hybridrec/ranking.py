@@ -148,11 +148,13 @@ def _rank_nearby(
         wanted = tracks.comparable(sound=sound, behaviour=behaviour)
         wanted[unwanted] = False
         if chosen is not None:
-            wanted &= np.isin(np.arange(len(tracks)), chosen)
+            among_chosen = np.zeros(len(tracks), dtype=np.bool_)
+            among_chosen[chosen] = True
+            wanted &= among_chosen
         if np.count_nonzero(wanted) <= max(FEW_ROWS, n):
             return _rank_all(tracks, query, n, _NONE_UNWANTED, np.flatnonzero(wanted))
     near = index.rows(query, n, 0 if wanted is not None else len(unwanted), wanted)
-    near = near[_still_wanted(tracks, query, near, unwanted)]
+    near = near[_still_wanted(tracks, query, near, unwanted) if wanted is None else wanted[near]]
     if len(near) < n:  # so many were deleted since the index was built
         return _rank_all(tracks, query, n, [unwanted], chosen)
     places, found = best(query.parts(tracks, near).scores, n)

@@ -348,8 +348,8 @@ class RecommendationService:
 def _ranked(live: LiveModel, query: Queries, k: int, denied: Rows, allowed: Rows | None) -> Rows:
     """The rows of the k best tracks that are allowed and not denied; where nothing tells them apart, the oldest."""
     if not query.kinds[0].any():
-        rows = np.flatnonzero(live.model.tracks.scorable) if allowed is None else allowed
-        return np.setdiff1d(rows, denied)[:k]
+        scorable = np.flatnonzero(live.model.tracks.scorable)
+        return np.setdiff1d(scorable if allowed is None else np.intersect1d(scorable, allowed), denied)[:k]
     if allowed is None:
         found, scores = live.model.rank(query, k, exclude=denied)
     else:

@@ -134,6 +134,18 @@ def test_new_tracks_come_at_once_and_once_they_joined_the_index(crowd: Crowd) ->
     assert TRACKS in model.similar_items(int(taste[0]), 5, audio_weight=1.0)[0]
 
 
+def test_a_new_track_comes_only_where_it_is_wanted(crowd: Crowd) -> None:
+    model = fitted(crowd)
+    model.index_tracks()
+    twin = crowd.embeddings[[9]]
+    model.partial_fit_items([TRACKS], sp.csr_matrix((1, USERS), dtype=np.float32), item_embeddings=twin)
+    chosen = np.arange(0, TRACKS, 2)
+    assert np.isin(model.similar_items(9, 10, items=chosen, audio_weight=1.0)[0], chosen).all()
+    assert TRACKS in model.similar_items(9, 10, items=[*chosen, TRACKS], audio_weight=1.0)[0]
+    for unwanted in ([TRACKS], [*range(100, 300), TRACKS]):
+        assert TRACKS not in model.similar_items(9, 10, filter_items=unwanted, audio_weight=1.0)[0]
+
+
 def test_a_track_that_lost_everything_is_not_found_any_more(crowd: Crowd) -> None:
     model = fitted(crowd)
     model.index_tracks()

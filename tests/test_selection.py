@@ -102,6 +102,22 @@ def test_what_is_known_to_be_another_recording_comes_beside_it(doubled: Library,
         assert set(ids(service.recommend(USER, 40))) >= {"calm-19", "calm-19-mp3"}
 
 
+def test_only_a_played_track_that_sounds_alike_keeps_another_away(doubled: Library) -> None:
+    lengths = {"calm-19": 180.0, "calm-19-mp3": 240.0, "loud-18": 240.0, "loud-19": 300.0}
+    doubled.put_tracks([replace(doubled.track(id_), duration_seconds=seconds) for id_, seconds in lengths.items()])
+    heard = doubled.embeddings("external:two-styles", ["loud-18"]).vectors
+    doubled.put_embeddings(Embeddings("external:two-styles", ("loud-19",), heard))
+    with RecommendationService(doubled) as service:
+        service.add_plays([Play(USER, track, played_at=1_800_000_000.0) for track in ("calm-19", "loud-18")])
+        assert {"calm-19-mp3", "loud-19"} <= set(ids(service.recommend(USER, 40)))
+
+
+def test_tracks_of_which_nothing_is_known_do_not_come_when_allowed(library: Library) -> None:
+    library.put_tracks([Track("silent")])
+    with RecommendationService(library) as service:
+        assert service.recommend("anyone", wishes=Wishes(allow=("silent",))).hits == []
+
+
 def test_one_recording_id_is_one_recording_however_it_sounds(doubled: Library) -> None:
     mbid = "0b0b0b0b-9b51-4d37-8a8c-1a3ad1a3a3a3"
     doubled.put_tracks([Track("calm-18", recording_mbid=mbid), Track("loud-18", recording_mbid=mbid)])

@@ -101,11 +101,12 @@ class Selection:
         rows = np.array([candidate.row for candidate in candidates], dtype=np.int64)
         sounds = self._sounds(rows)
         alike, like_known = sounds @ sounds.T >= SAME_SOUND, sounds @ self._sounds(self._known).T >= SAME_SOUND
-        known = [self._live.ids.id(row) for row in self._known[like_known.any(axis=0)].tolist()]
-        heard = self._library.tracks(known) if known else {}
+        known_ids = [self._live.ids.id(row) for row in self._known[like_known.any(axis=0)].tolist()]
+        known = self._library.tracks(known_ids) if known_ids else {}
         kept: dict[int, Chosen] = {}
         for place, candidate in enumerate(candidates):
-            if like_known[place].any() and any(_is_same(candidate.track, track) for track in heard.values()):
+            similar = (self._live.ids.id(row) for row in self._known[like_known[place]].tolist())
+            if any(_is_same(candidate.track, known[id_]) for id_ in similar if id_ in known):
                 continue
             double = next((first for first in kept if _is_double(candidate, kept[first], alike[place, first])), None)
             if double is None:
