@@ -52,6 +52,7 @@ def to_arrays(
         arrays |= _projection(fitted.projection)
         if fitted.indexes is not None and "indexes" not in without:
             arrays |= _index("users", fitted.indexes.users) | _index("seeds", fitted.indexes.seeds)
+            arrays["index_fresh"] = fitted.indexes.fresh
     return arrays | {"settings": np.array(json.dumps(told))}
 
 
@@ -155,7 +156,7 @@ def from_arrays(settings: Mapping[str, Any], data: Arrays, blend: BlendConfig) -
     rows = np.arange(len(data["support"]))
     fitted.put_items(rows, factors=data["track_factors"], support=data["support"], embeddings=embeddings)
     if "users_index_cells" in data:
-        fitted.indexes = Indexes(_read_index("users", data), _read_index("seeds", data))
+        fitted.indexes = Indexes(_read_index("users", data), _read_index("seeds", data), data["index_fresh"])
     return fitted
 
 

@@ -306,9 +306,9 @@ class HybridRecommender(RecommenderBase):
     def index_tracks(self) -> Indexes:
         """Index the items, so that answers from a large catalogue need not score them all.
 
-        Answers then come from `CANDIDATES` or more likely items, scored as before; how many of the
-        truly best are among them is measured and returned. Later changes of items are scored beside
-        the index; `fit` and `hear` forget it.
+        Answers then come from some hundred likely items, scored as before; how many of the truly
+        best are among them is measured and returned. Items that change later are scored beside the
+        index; `fit` and `hear` forget it.
 
         Raises:
             InvalidInput: if there are too few items for an index to be worth it.

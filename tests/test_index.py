@@ -180,6 +180,17 @@ def test_a_saved_model_keeps_its_index(indexed: HybridRecommender, crowd: Crowd)
         np.testing.assert_array_equal(again.recommend(user, crowd.plays[user], 10)[0], expected[0])
 
 
+def test_a_saved_model_still_finds_what_has_yet_to_join_its_index(crowd: Crowd) -> None:
+    model = fitted(crowd)
+    model.index_tracks()
+    twin = crowd.embeddings[[9]]
+    model.partial_fit_items([TRACKS], sp.csr_matrix((1, USERS), dtype=np.float32), item_embeddings=twin)
+    file = io.BytesIO()
+    model.save(file)
+    file.seek(0)
+    assert TRACKS in HybridRecommender.load(file).similar_items(9, 10, audio_weight=1.0)[0]
+
+
 def test_few_tracks_are_not_indexed() -> None:
     model = HybridRecommender(random_state=0)
     model.fit(sp.csr_matrix(np.eye(20, dtype=np.float32)), show_progress=False)
