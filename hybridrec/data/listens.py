@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
-from hybridrec.data.names import Name
-from hybridrec.data.plays import Play
+from hybridrec.data.names import MAX_NAME_CHARACTERS, Name
+from hybridrec.data.plays import MAX_ID_CHARACTERS, Play
+from hybridrec.errors import InvalidInput
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Listen:
     recording_mbid: str = ""
     heard_seconds: float | None = None
 
-    @property
+    @cached_property
     def name(self) -> Name:
         """Artist and title, comparable."""
         return Name.of(self.artist, self.title)
@@ -40,3 +42,21 @@ class Listen:
         if self.heard_seconds is not None and duration_seconds:
             fraction = max(0.0, min(1.0, self.heard_seconds / duration_seconds))
         return Play(self.user, track, self.listened_at, fraction)
+
+    def check(self) -> None:
+        """See that every database holds it.
+
+        Raises:
+            InvalidInput: if a text is too long; says which.
+        """
+        names = {"artist": self.artist, "title": self.title, "album": self.album}
+        limits = dict.fromkeys(names, MAX_NAME_CHARACTERS)
+        ids = {"user": self.user, "recording_mbid": self.recording_mbid}
+        limits |= dict.fromkeys(ids, MAX_ID_CHARACTERS)
+        for field, text in (names | ids).items():
+            if len(text) > limits[field]:
+                raise InvalidInput(
+                    f"{field} may have at most {limits[field]} characters",
+                    got=f"{text[:40]}... of {len(text)}",
+                    fix="shorten it",
+                )

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
 
 LEAST_TITLE_LIKENESS = 88.0
 LEAST_ARTIST_LIKENESS = 85.0
 """Likeness, 0 to 100, from which a misspelt name counts as the same."""
 
+MAX_NAME_CHARACTERS = 1000
+"""The longest artist, title, album or genre that is stored: 4,000 bytes at most."""
+
+COMPARED_CHARACTERS = 250
+"""How much of a name is compared, so that the cost of a comparison has a bound; names differ before."""
+
 _START_CHARACTERS = 3
+_END_CHARACTERS = 5
+_ARTIST_WORDS = 6
 _ASIDE = (
-    r"(?:feat|ft|featuring|with|remaster(?:ed)?|\d{4} remaster(?:ed)?|(?:mono|stereo|single|album) version|explicit)"
+    r"(?:feat|ft|featuring|with|remaster(?:ed)?|\d{4} remaster(?:ed)?"
+    r"|(?:mono|stereo|single|album) version|explicit)"
 )
 _ASIDES = re.compile(rf"\s*[(\[]{_ASIDE}\b[^)\]]*[)\]]|\s+-\s+{_ASIDE}\b.*$|\s+(?:feat|ft|featuring)\.?\s.*$")
 _APOSTROPHES = dict.fromkeys(map(ord, "'\u2019\u02bc"))
@@ -24,7 +36,8 @@ class Name:
     """What a recording is called, in a form that can be compared.
 
     Attributes:
-        artist, title: without case, accents, punctuation and asides such as "(feat. ...)" or "- Remastered".
+        artist, title: without case, accents, punctuation and asides such as "(feat. ...)" or
+            "- Remastered", cut at 250 characters.
     """
 
     artist: str
@@ -35,28 +48,60 @@ class Name:
         """The comparable form of an artist and a title."""
         return cls(_plain(artist).removeprefix("the "), _plain(title))
 
-    @property
-    def start(self) -> str:
-        """How artist and title begin: names that are spelt differently further on share it."""
-        return self.artist.replace(" ", "")[:_START_CHARACTERS] + "/" + self.title.replace(" ", "")[:_START_CHARACTERS]
+    @cached_property
+    def numbers(self) -> tuple[str, ...]:
+        """The numbers of the title, Roman ones too: symphony no. 5 is not no. 6."""
+        return tuple(_NUMBERS.findall(self.title))
+
+    @cached_property
+    def exact_key(self) -> int:
+        """A signed 64-bit number that names of the same artist and title share."""
+        return _key("same", self.artist, self.title)
+
+    @cached_property
+    def keys(self) -> frozenset[int]:
+        """Signed 64-bit numbers, at most ten, by which an index finds the names to compare.
+
+        Names that are alike share one: they have the same artist and title, or the same title
+        and a word or the beginning of the artist, or the beginning of the artist and the
+        beginning or end of the title. A name without a title has none.
+        """
+        return frozenset(self._keys()) if self.title else frozenset()
+
+    def _keys(self) -> Iterator[int]:
+        artist_start = self.artist.replace(" ", "")[:_START_CHARACTERS]
+        title = self.title.replace(" ", "")
+        yield self.exact_key
+        yield _key("title", artist_start, self.title)
+        for word in sorted(set(self.artist.split()), key=lambda word: (-len(word), word))[:_ARTIST_WORDS]:
+            yield _key("word", word, self.title)
+        yield _key("start", artist_start, title[:_START_CHARACTERS], *self.numbers)
+        yield _key("end", artist_start, title[-_END_CHARACTERS:], *self.numbers)
 
     def likeness(self, other: Name) -> float:
         """How alike two names are, 0 to 200; 0 if they name different recordings.
 
-        The edit distance is RapidFuzz'. Numbers must agree: symphony no. 5 is not no. 6.
+        The edit distance is RapidFuzz'. Numbers must agree.
         """
-        if not self.title or _NUMBERS.findall(self.title) != _NUMBERS.findall(other.title):
+        if not self.title or self.numbers != other.numbers:
             return 0.0
         from rapidfuzz import fuzz  # takes time to import, and only listens need it
 
-        title = fuzz.ratio(self.title, other.title)
+        title = fuzz.ratio(self.title, other.title, score_cutoff=LEAST_TITLE_LIKENESS)
+        if not title:
+            return 0.0
         artist = max(fuzz.ratio(self.artist, other.artist), fuzz.token_set_ratio(self.artist, other.artist) - 1)
-        return title + artist if title >= LEAST_TITLE_LIKENESS and artist >= LEAST_ARTIST_LIKENESS else 0.0
+        return title + artist if artist >= LEAST_ARTIST_LIKENESS else 0.0
+
+
+def _key(*parts: str) -> int:
+    digest = blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
 
 
 def _plain(text: str) -> str:
-    folded = unicodedata.normalize("NFKD", text.casefold())
+    folded = unicodedata.normalize("NFKD", text[:MAX_NAME_CHARACTERS].casefold())[:MAX_NAME_CHARACTERS]
     letters = "".join(c for c in folded if not unicodedata.combining(c)).replace("&", " and ")
-    letters = " ".join(letters.split())
+    letters = " ".join(letters.split())[:COMPARED_CHARACTERS]
     words = " ".join(re.findall(r"\w+", _ASIDES.sub("", letters).translate(_APOSTROPHES)))
     return words or letters

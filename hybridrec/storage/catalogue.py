@@ -15,7 +15,8 @@ from hybridrec.storage import changes, schema
 from hybridrec.storage.database import Database, among, batches
 from hybridrec.storage.listens import join_listens
 from hybridrec.storage.paths import StoredPaths
-from hybridrec.storage.track_rows import COLUMNS, put_tracks, searchable
+from hybridrec.storage.text_index import forget_texts, has_words, words_of
+from hybridrec.storage.track_rows import COLUMNS, put_tracks
 
 
 class Catalogue:
@@ -63,16 +64,15 @@ class Catalogue:
         Case and accents do not matter. An empty query finds every track.
 
         Args:
-            query: words, or parts of words.
+            query: words, or parts of words; the first eight count, each by its first 64 characters.
             after: the last id of the page before, or None for the first page.
             limit: how many at most.
         """
         statement = select(*COLUMNS).order_by(schema.tracks.c.id).limit(limit)
         if after is not None:
             statement = statement.where(schema.tracks.c.id > after)
-        for word in searchable(query).split():
-            statement = statement.where(schema.tracks.c.searchable.contains(word, autoescape=True))
         with self._database.read() as connection:
+            statement = statement.where(*has_words(connection, words_of(query)))
             return [_track(row, self._paths) for row in connection.execute(statement)]
 
     def track_ids(self, artist: str | None = None, album: str | None = None) -> list[str]:
@@ -96,6 +96,7 @@ class Catalogue:
             NotFound: if the library has none of that id.
         """
         with self._database.write() as connection:
+            forget_texts(connection, [id_])
             gone = delete(schema.tracks).where(schema.tracks.c.id == id_).returning(schema.tracks.c.path)
             row = connection.execute(gone).first()
             if row is None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, exists, func, select
 
 from hybridrec.storage import schema
 from hybridrec.storage.database import Database, upsert
@@ -49,7 +49,7 @@ class ChangeFeed:
     def seq(self) -> int:
         """The newest number of the feed; note it, load what you need, then ask for the changes since."""
         with self._database.read() as connection:
-            return _newest(connection)
+            return newest(connection)
 
     def changes_since(self, seq: int) -> Changes:
         """All that was changed after `seq`, cheap when that is nothing."""
@@ -89,11 +89,19 @@ def number_for_plays(connection: Connection) -> int:
 
 
 def _mark(connection: Connection, kind: str, subjects: Iterable[str], beyond: int = 0) -> int:
-    number = max(_newest(connection), beyond) + 1
+    number = max(newest(connection), beyond) + 1
     rows = [{"kind": kind, "subject": subject, "seq": number} for subject in subjects]
     upsert(connection, schema.changes, rows, by=("kind", "subject"))
     return number
 
 
-def _newest(connection: Connection) -> int:
+def newest(connection: Connection) -> int:
+    """The newest number of the feed, within a transaction."""
     return connection.scalar(select(func.coalesce(func.max(schema.changes.c.seq), 0))) or 0
+
+
+def catalogue_changed(connection: Connection, seq: int) -> bool:
+    """Whether anything but plays was changed after `seq`, within a transaction."""
+    table = schema.changes.c
+    later = exists().where(table.seq > seq, table.kind != PLAYS)
+    return bool(connection.scalar(select(later)))

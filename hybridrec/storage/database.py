@@ -26,10 +26,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import (
     ARRAY,
     URL,
+    BigInteger,
     Column,
     ColumnElement,
     Connection,
     Engine,
+    Row,
     Table,
     Text,
     any_,
@@ -182,6 +184,14 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, An
     return connection.execute(statement, list(rows)).rowcount
 
 
+def insert_returning(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> Sequence[Row[Any]]:
+    """Insert the rows that are not there yet and return these, with the keys that they were given."""
+    if not rows:
+        return []
+    statement = _insert(connection, table).on_conflict_do_nothing().returning(*table.c)
+    return connection.execute(statement, list(rows)).all()
+
+
 def _insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
     if connection.dialect.name != "postgresql":
         return sqlite.insert(table)
@@ -200,6 +210,13 @@ def among(connection: Connection, column: Column[str], ids: Iterable[str]) -> Co
     if connection.dialect.name == "postgresql":
         return column == any_(literal(checked, ARRAY(Text)))
     return column.in_(select(func.json_each(json.dumps(checked)).table_valued("value").c.value))
+
+
+def among_keys(connection: Connection, column: ColumnElement[int], keys: Iterable[int]) -> ColumnElement[bool]:
+    """The condition that a column is one of many whole numbers of 64 bits, which travel as one value."""
+    if connection.dialect.name == "postgresql":
+        return column == any_(literal(list(keys), ARRAY(BigInteger)))
+    return column.in_(select(func.json_each(json.dumps(list(keys))).table_valued("value").c.value))
 
 
 def batches(items: Iterable[T], size: int = 1000) -> Iterator[list[T]]:

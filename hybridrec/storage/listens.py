@@ -1,21 +1,32 @@
-"""Listens: finding the tracks that they name, and keeping those whose track is not there yet."""
+"""Listens: storing them as plays, and keeping those whose track is not there yet."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, delete, exists, func, or_, select
+from sqlalchemy import Connection, Row, delete, func, select
 
 from hybridrec.data.listens import Listen
-from hybridrec.data.names import Name
-from hybridrec.storage import schema
-from hybridrec.storage.database import Database, among, batches, insert_new
+from hybridrec.storage import changes, schema
+from hybridrec.storage.database import (
+    Database,
+    among,
+    among_keys,
+    batches,
+    insert_new,
+    insert_returning,
+)
+from hybridrec.storage.matching import Candidates, Known, first_of_each_key, known_tracks, match
 from hybridrec.storage.plays import store_plays
 
 _FIELDS = ("user", "listened_at", "artist", "title", "album", "recording_mbid", "heard_seconds")
+_TRIES = 5
+_AT_ONCE = 10_000
+
+MAX_ALIKE = 1000
+"""How many waiting listens of a name that is only alike are compared with a track that comes."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +53,23 @@ class ListenStore:
         """Store listens, all or nothing: as plays of the tracks they name, or until such a track comes.
 
         A track is found by MusicBrainz id (its recording's, or its own id), else by artist and title, which may
-        differ in case, accents, punctuation, additions such as "(feat. ...)" and a few letters.
+        differ in case, accents, punctuation, additions such as "(feat. ...)" and a few letters. That is done before
+        others are kept from writing, and again if they changed the catalogue meanwhile.
 
         Raises:
             InvalidInput: for text that cannot be stored; nothing is then.
         """
-        batched = list(batches(listens, 10_000))
-        totals = [0, 0, 0]
+        told = list(listens)
+        for listen in told:
+            listen.check()
+        for _ in range(_TRIES):
+            with self._database.read() as connection:
+                seq, found = changes.newest(connection), match(connection, told)
+            with self._database.write() as connection:
+                if not changes.catalogue_changed(connection, seq):
+                    return _store(connection, found, len(told))
         with self._database.write() as connection:
-            for batch in batched:
-                for at, count in enumerate(_add(connection, batch)):
-                    totals[at] += count
-        return ListensAdded(*totals)
+            return _store(connection, match(connection, told), len(told))
 
     def waiting_listens(self) -> int:
         """How many listens wait for their track."""
@@ -61,108 +77,86 @@ class ListenStore:
             return connection.scalar(select(func.count()).select_from(schema.listens)) or 0
 
 
-@dataclass(frozen=True)
-class _Known:
-    """A track that a listen may be of."""
-
-    id: str
-    name: Name
-    album: str
-    duration_seconds: float | None
-    recording_mbid: str
-
-
 def join_listens(connection: Connection, ids: Collection[str]) -> None:
-    """Turn the listens that waited for these tracks into plays, within the transaction that stored the tracks."""
-    if not ids or not connection.scalar(select(exists(select(schema.listens.c.key)))):
+    """Turn the listens that wait for one of these tracks into its plays, within the transaction that writes them."""
+    if not ids:
         return
-    tracks = _tracks(connection, among(connection, schema.tracks.c.id, ids))
-    waiting = schema.listens.c
-    names = [track.name for track in tracks if track.name.title]
-    mbids = {mbid for track in tracks for mbid in (track.recording_mbid, track.id) if mbid}
-    called = _called(connection, waiting.plain_artist, waiting.plain_title, waiting.start, names)
-    rows = connection.execute(
-        select(schema.listens).where(or_(*called, among(connection, waiting.recording_mbid, mbids)))
-    ).all()
-    candidates = _Candidates(tracks)
-    found = [(row, track) for row in rows if (track := candidates.best(_listen(row))) is not None]
-    store_plays(connection, [_listen(row).play_of(track.id, track.duration_seconds) for row, track in found])
-    for batch in batches((row.key for row, _ in found), 500):
-        connection.execute(delete(schema.listens).where(waiting.key.in_(batch)))
+    tracks = list(known_tracks(connection, among(connection, schema.tracks.c.id, ids)).values())
+    candidates = Candidates.of(tracks)
+    for keys in batches(_waiting_for(connection, tracks), _AT_ONCE):
+        rows = connection.execute(
+            select(schema.listens).where(among_keys(connection, schema.listens.c.key, keys))
+        )
+        found = [
+            (row.key, listen, track)
+            for row in rows
+            if (track := candidates.best(listen := _listen(row)))
+        ]
+        store_plays(
+            connection,
+            [listen.play_of(track.id, track.duration_seconds) for _, listen, track in found],
+        )
+        _delete(connection, [key for key, _, _ in found])
 
 
-def _add(connection: Connection, listens: Sequence[Listen]) -> tuple[int, int, int]:
-    """How many were new plays, how many wait anew, and how many were known."""
-    tracks = _candidates(connection, listens)
-    found = {listen: tracks.best(listen) for listen in dict.fromkeys(listens)}
-    plays = [listen.play_of(track.id, track.duration_seconds) for listen, track in found.items() if track is not None]
-    added = store_plays(connection, plays)
-    unknown = [_row(listen) for listen, track in found.items() if track is None]
-    waiting = insert_new(connection, schema.listens, unknown)
-    return added, waiting, len(listens) - added - waiting
+def put_listen_keys(connection: Connection) -> None:
+    """Write down the keys of the names of all waiting listens."""
+    last = 0
+    query = select(schema.listens).order_by(schema.listens.c.key).limit(_AT_ONCE)
+    while rows := connection.execute(query.where(schema.listens.c.key > last)).all():
+        _put_keys(connection, rows)
+        last = rows[-1].key
 
 
-class _Candidates:
-    """Tracks, and which of them a listen is most likely of."""
-
-    def __init__(self, tracks: Sequence[_Known]) -> None:
-        self._by_mbid: dict[str, _Known] = {}
-        self._by_artist: dict[str, list[_Known]] = defaultdict(list)
-        self._by_title: dict[str, list[_Known]] = defaultdict(list)
-        self._by_start: dict[str, list[_Known]] = defaultdict(list)
-        for track in tracks:
-            for mbid in filter(None, (track.id, track.recording_mbid)):
-                self._by_mbid.setdefault(mbid, track)
-            self._by_artist[track.name.artist].append(track)
-            self._by_title[track.name.title].append(track)
-            self._by_start[track.name.start].append(track)
-
-    def best(self, listen: Listen) -> _Known | None:
-        """The track a listen is of, or None; of several the likeliest, then the one of its album, then the first."""
-        if listen.recording_mbid and (known := self._by_mbid.get(listen.recording_mbid)) is not None:
-            return known
-        name, album = listen.name, listen.album.casefold()
-        alike = [*self._by_artist[name.artist], *self._by_title[name.title], *self._by_start[name.start]]
-        scored = {track.id: (name.likeness(track.name), track.album.casefold() == album, track) for track in alike}
-        ranked = sorted(scored.items(), key=lambda item: (-item[1][0], not item[1][1], item[0]))
-        return ranked[0][1][2] if ranked and ranked[0][1][0] > 0 else None
+def _waiting_for(connection: Connection, tracks: Sequence[Known]) -> Iterator[int]:
+    """Keys of the listens that may be of one of these tracks."""
+    table, listens = schema.listen_name_keys, schema.listens.c
+    exact = {track.name.exact_key for track in tracks if track.name.title}
+    alike = {key for track in tracks for key in track.name.keys}
+    same = select(table.c.listen_key).where(among_keys(connection, table.c.name_key, exact))
+    found = set(connection.scalars(same))
+    query = first_of_each_key(connection, table, table.c.listen_key, alike - exact, MAX_ALIKE)
+    found.update(key for _, key in connection.execute(query))
+    mbids = {mbid for track in tracks for mbid in (track.id, track.recording_mbid) if mbid}
+    found.update(
+        connection.scalars(
+            select(listens.key).where(among(connection, listens.recording_mbid, mbids))
+        )
+    )
+    return iter(sorted(found))
 
 
-def _candidates(connection: Connection, listens: Sequence[Listen]) -> _Candidates:
-    names = list({listen.name for listen in listens})
-    mbids = {listen.recording_mbid for listen in listens if listen.recording_mbid}
-    tracks, named = schema.tracks.c, schema.track_names.c
-    found = _tracks(connection, or_(*_called(connection, named.artist, named.title, named.start, names)))
-    if mbids:
-        found += _tracks(connection, or_(*(among(connection, c, mbids) for c in (tracks.id, tracks.recording_mbid))))
-    return _Candidates(found)
+def _store(connection: Connection, found: Mapping[Listen, Known | None], told: int) -> ListensAdded:
+    added = waiting = 0
+    for batch in batches(found.items(), _AT_ONCE):
+        known = [(listen, track) for listen, track in batch if track is not None]
+        added += store_plays(
+            connection, [listen.play_of(t.id, t.duration_seconds) for listen, t in known]
+        )
+        waiting += _keep(connection, [listen for listen, track in batch if track is None])
+    return ListensAdded(added, waiting, told - added - waiting)
 
 
-def _called(connection: Connection, artist: Any, title: Any, start: Any, names: Iterable[Name]) -> list[Any]:
-    """The conditions that names share the artist, the title or the beginnings of both with one of these."""
-    names = list(names)
-    wanted: Mapping[Column[str], set[str]] = {
-        artist: {name.artist for name in names if name.artist},
-        title: {name.title for name in names},
-        start: {name.start for name in names},
-    }
-    return [among(connection, column, values) for column, values in wanted.items()]
+def _keep(connection: Connection, listens: Sequence[Listen]) -> int:
+    rows = [{field: getattr(listen, field) for field in _FIELDS} for listen in listens]
+    new = insert_returning(connection, schema.listens, rows)
+    _put_keys(connection, new)
+    return len(new)
 
 
-def _tracks(connection: Connection, condition: Any) -> list[_Known]:
-    tracks, named = schema.tracks.c, schema.track_names.c
-    query = select(tracks.id, tracks.album, tracks.duration_seconds, tracks.recording_mbid, named.artist, named.title)
-    rows = connection.execute(query.join_from(schema.tracks, schema.track_names, isouter=True).where(condition)).all()
-    return [
-        _Known(id_, Name(artist or "", title or ""), album, duration, mbid)
-        for id_, album, duration, mbid, artist, title in rows
+def _put_keys(connection: Connection, rows: Sequence[Row[Any]]) -> None:
+    keys = [
+        {"name_key": name_key, "listen_key": row.key}
+        for row in rows
+        for name_key in _listen(row).name.keys
     ]
+    insert_new(connection, schema.listen_name_keys, keys)
 
 
-def _row(listen: Listen) -> dict[str, Any]:
-    name = listen.name
-    plain = {"plain_artist": name.artist, "plain_title": name.title, "start": name.start}
-    return {field: getattr(listen, field) for field in _FIELDS} | plain
+def _delete(connection: Connection, keys: Iterable[int]) -> None:
+    connection.execute(
+        delete(schema.listens).where(among_keys(connection, schema.listens.c.key, keys))
+    )
 
 
 def _listen(row: Row[Any]) -> Listen:

@@ -184,7 +184,13 @@ track_names = Table(
     Column("track_key", ForeignKey("tracks.key", ondelete="CASCADE"), primary_key=True),
     Column("artist", Text, nullable=False),
     Column("title", Text, nullable=False),
-    Column("start", Text, nullable=False),
+)
+
+track_name_keys = Table(
+    "track_name_keys",
+    metadata,
+    Column("name_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("track_key", ForeignKey("tracks.key", ondelete="CASCADE"), primary_key=True),
 )
 
 listens = Table(
@@ -198,7 +204,11 @@ listens = Table(
     Column("album", Text, nullable=False),
     Column("recording_mbid", Text, nullable=False),
     Column("heard_seconds", Double),
-    Column("plain_artist", Text, nullable=False),
-    Column("plain_title", Text, nullable=False),
-    Column("start", Text, nullable=False),
+)
+
+listen_name_keys = Table(
+    "listen_name_keys",
+    metadata,
+    Column("name_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("listen_key", ForeignKey("listens.key", ondelete="CASCADE"), primary_key=True),
 )

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from hybridrec.data.names import Name
 from hybridrec.data.tracks import Track
 from hybridrec.storage import changes, schema
-from hybridrec.storage.database import among, upsert
+from hybridrec.storage.database import among, among_keys, batches, insert_new, upsert
 from hybridrec.storage.paths import StoredPaths
+from hybridrec.storage.text_index import forget_texts, put_texts, searchable, storable
 
 _TEXTS = ("title", "artist", "album", "genre", "recording_mbid")
 COLUMNS = [schema.tracks.c[name] for name in ("id", *_TEXTS, "duration_seconds", "path", "content_hash")]
@@ -28,22 +28,33 @@ def put_tracks(connection: Connection, tracks: Sequence[Track], paths: StoredPat
     merged = [_merge(known.get(id_, {}), row) for id_, row in new.items()]
     fresh = [row for row in merged if row != known.get(row["id"])]
     rows = [row | {"searchable": searchable(row["id"], row["title"], row["artist"], row["album"])} for row in fresh]
-    upsert(connection, schema.tracks, rows, by=("id",))
     written = [row["id"] for row in fresh]
+    forget_texts(connection, written)
+    upsert(connection, schema.tracks, rows, by=("id",))
+    put_texts(connection, written)
     changes.record(connection, changes.TRACK, written)
     put_names(connection, written)
     return written
 
 
-def put_names(connection: Connection, ids: Collection[str] | None = None) -> None:
-    """Write down what tracks are called in a comparable form, so that listens find them; None: all tracks."""
-    tracks = schema.tracks.c
+def put_names(connection: Connection, ids: Collection[str]) -> None:
+    """Write down what tracks are called in a comparable form, so that listens find them."""
+    tracks, keys = schema.tracks.c, schema.track_name_keys
     query = select(tracks.key, tracks.artist, tracks.title).where(tracks.title != "")
-    if ids is not None:
-        query = query.where(among(connection, tracks.id, ids))
-    named = [(key, Name.of(artist, title)) for key, artist, title in connection.execute(query).all()]
-    rows = [{"track_key": key, "artist": n.artist, "title": n.title, "start": n.start} for key, n in named]
+    query = query.where(among(connection, tracks.id, ids))
+    named = {key: Name.of(artist, title) for key, artist, title in connection.execute(query).all()}
+    rows = [{"track_key": key, "artist": name.artist, "title": name.title} for key, name in named.items()]
     upsert(connection, schema.track_names, rows, by=("track_key",))
+    connection.execute(delete(keys).where(among_keys(connection, keys.c.track_key, named)))
+    pairs = [(name_key, key) for key, name in named.items() for name_key in name.keys]
+    insert_new(connection, keys, [{"name_key": name_key, "track_key": key} for name_key, key in pairs])
+
+
+def put_all_names(connection: Connection) -> None:
+    """Write down what all tracks are called."""
+    ids = connection.scalars(select(schema.tracks.c.id).order_by(schema.tracks.c.key)).all()
+    for batch in batches(ids):
+        put_names(connection, batch)
 
 
 def track_keys(connection: Connection, ids: Collection[str]) -> dict[str, int]:
@@ -56,18 +67,13 @@ def track_keys(connection: Connection, ids: Collection[str]) -> dict[str, int]:
         bare = [dict.fromkeys(_TEXTS, "") | {"id": id_, "searchable": searchable(id_)} for id_ in missing]
         new = insert(schema.tracks).returning(columns.id, columns.key)
         keys.update({id_: key for id_, key in connection.execute(new, bare).all()})
+        put_texts(connection, missing)
         changes.record(connection, changes.TRACK, missing)
     return keys
 
 
-def searchable(*texts: str) -> str:
-    """Text as searches compare it: without case and accents, so that "beyonce" finds "Beyoncé"."""
-    apart = unicodedata.normalize("NFKD", " ".join(texts).casefold())
-    return _text("".join(character for character in apart if not unicodedata.combining(character)))
-
-
 def _row(track: Track, paths: StoredPaths) -> dict[str, Any]:
-    texts = {name: _text(getattr(track, name)) for name in _TEXTS}
+    texts = {name: storable(getattr(track, name)) for name in _TEXTS}
     return {
         "id": track.id,
         **texts,
@@ -79,8 +85,3 @@ def _row(track: Track, paths: StoredPaths) -> dict[str, Any]:
 
 def _merge(known: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     return {name: known.get(name, value) if value in ("", None) else value for name, value in new.items()}
-
-
-def _text(text: str) -> str:
-    """Text without what databases refuse: zero bytes and lone surrogates."""
-    return text.replace("\0", " ").encode("utf-8", "replace").decode("utf-8")

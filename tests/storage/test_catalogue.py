@@ -167,3 +167,25 @@ def test_any_track_comes_back_and_is_found_by_its_title(library: Library, track:
     assert track in library.find_tracks(track.title)
     library.delete_track(track.id)
     assert library.track_ids() == []
+
+
+@pytest.mark.parametrize("query", ["\ufdfa" * 890, "a " * 400, " ".join(f"word{n}" for n in range(150)), "x" * 1000])
+def test_a_query_of_any_length_is_answered_by_its_first_words(library: Library, query: str) -> None:
+    library.put_tracks([Track(f"t{n}", title=query[:1000]) for n in range(3)] + [Track("other", title="b")])
+    assert [track.id for track in library.find_tracks(query)] == ["t0", "t1", "t2"]
+
+
+def test_a_search_follows_a_track_that_is_renamed(library: Library) -> None:
+    library.put_tracks([Track("t", title="Untitled")])
+    library.put_tracks([Track("t", title="Jóga"), Track("s", title="Untitled too")])
+    library.add_plays([Play("u", "untitled-3")])
+    assert [track.id for track in library.find_tracks("untitled")] == ["s", "untitled-3"]
+    library.delete_track("s")
+    assert [track.id for track in library.find_tracks("joga")] == ["t"]
+    assert [track.id for track in library.find_tracks("untitled")] == ["untitled-3"]
+
+
+@pytest.mark.parametrize("query", ['"', '"quoted"', "a AND b", "(near", "col:umn", "it's", "-x", "*", "^caret", "\\"])
+def test_signs_of_a_query_language_are_looked_for_as_they_are(library: Library, query: str) -> None:
+    library.put_tracks([Track("right", title=f"so {query} it is"), Track("wrong", title="nothing")])
+    assert [track.id for track in library.find_tracks(query)] == ["right"]

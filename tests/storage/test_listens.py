@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import Connection
 
 from hybridrec.data.listens import Listen
 from hybridrec.data.names import Name
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
+from hybridrec.errors import InvalidInput
+from hybridrec.storage import listens
 from hybridrec.storage.library import Library
+from hybridrec.storage.matching import Known
 
 HEARD = Listen("ann", 1_700_000_000.0, "Björk", "Jóga")
 
@@ -95,3 +102,79 @@ def test_a_renamed_track_is_found_by_its_new_name(library: Library) -> None:
 def test_any_name_is_like_itself_or_like_nothing(artist: str, title: str) -> None:
     name = Name.of(artist, title)
     assert name.likeness(name) in {0.0, 200.0} or not name.artist
+
+
+@pytest.mark.parametrize("piece", [" feat ", " (feat ", "( with ", "a - ", "\ufdfa"])
+def test_a_name_costs_no_more_the_longer_it_is(piece: str) -> None:
+    def seconds(repeats: int) -> float:
+        start = time.process_time()
+        for _ in range(20):
+            Name.of(piece * repeats, piece * repeats)
+        return time.process_time() - start
+
+    assert min(seconds(20_000) for _ in range(3)) < 10 * min(seconds(2000) for _ in range(3))
+
+
+def test_a_listen_is_compared_with_a_bounded_number_of_tracks(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles = ["song of the sea", "song of the tree", "another evening"]
+    library.put_tracks(
+        Track(f"t{n}", title=f"{titles[n % 3]} {chr(97 + n % 26)}{chr(97 + n // 26 % 26)}", artist="the band")
+        for n in range(2000)
+    )
+    compared = 0
+    likeness = Name.likeness
+
+    def counted(self: Name, other: Name) -> float:
+        nonlocal compared
+        compared += 1
+        return likeness(self, other)
+
+    monkeypatch.setattr(Name, "likeness", counted)
+    listens = [Listen("ann", float(n), "The Band", f"song of the {n:03d}") for n in range(49)]
+    library.add_listens([*listens, Listen("ann", 100.0, "The Band", "Another Evening ab")])
+    assert compared < 50 * 6 * 50
+    assert library.user_plays("ann")[0].played_at == 100.0
+
+
+def test_listens_are_matched_while_others_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    match, added = listens.match, []
+    with Library.open(tmp_path, create=True) as library, Library.open(tmp_path) as other:
+
+        def meanwhile(connection: Connection, told: Sequence[Listen]) -> Mapping[Listen, Known | None]:
+            found = match(connection, told)
+            if not added:
+                added.append(other.add_plays([Play("bob", "elsewhere", 1.0)]))
+                other.put_tracks([Track("new", title="Jóga", artist="Björk")])
+            return found
+
+        monkeypatch.setattr(listens, "match", meanwhile)
+        assert library.add_listens([HEARD]).added == 1
+        assert added[0].added == 1
+        assert library.user_weights("ann") == {"new": 1.0}
+
+
+def test_a_track_that_is_deleted_meanwhile_takes_no_listen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    match = listens.match
+    with Library.open(tmp_path, create=True) as library, Library.open(tmp_path) as other:
+        library.put_tracks([Track("t", title="Jóga", artist="Björk")])
+
+        def meanwhile(connection: Connection, told: Sequence[Listen]) -> Mapping[Listen, Known | None]:
+            found = match(connection, told)
+            if other.track_ids():
+                other.delete_track("t")
+            return found
+
+        monkeypatch.setattr(listens, "match", meanwhile)
+        assert library.add_listens([HEARD]).waiting == 1
+        assert library.track_ids() == []
+
+
+@pytest.mark.parametrize("field", ["artist", "title", "album"])
+def test_names_that_are_too_long_for_a_database_are_refused_whole(library: Library, field: str) -> None:
+    long = dataclasses.replace(HEARD, listened_at=5.0, **{field: "\U0001f3b5" * 1000})
+    assert library.add_listens([long]).waiting == 1
+    with pytest.raises(InvalidInput, match=rf"{field} may have at most 1000 characters; .*of 1001.*shorten it"):
+        library.add_listens([HEARD, dataclasses.replace(HEARD, **{field: "x" * 1001})])
+    assert library.waiting_listens() == 1

@@ -1,0 +1,128 @@
+"""Which track a listen is of: candidates by an index on names, and the best of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, or_, select
+
+from hybridrec.data.listens import Listen
+from hybridrec.data.names import Name
+from hybridrec.storage import schema
+from hybridrec.storage.database import among, among_keys, batches
+
+MAX_CANDIDATES = 50
+"""How many tracks a listen is compared with for each key of its name."""
+
+_LISTENS_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class Known:
+    """A track that a listen may be of."""
+
+    id: str
+    name: Name
+    album: str
+    duration_seconds: float | None
+    recording_mbid: str
+
+
+class Candidates:
+    """Tracks, and which of them a listen is most likely of.
+
+    Args:
+        tracks: found by a MusicBrainz id.
+        by_key: found by a key of their name.
+    """
+
+    def __init__(self, tracks: Iterable[Known], by_key: dict[int, list[Known]]) -> None:
+        self._by_mbid: dict[str, Known] = {}
+        self._by_key = by_key
+        for track in tracks:
+            for mbid in filter(None, (track.id, track.recording_mbid)):
+                self._by_mbid.setdefault(mbid, track)
+
+    @classmethod
+    def of(cls, tracks: Collection[Known]) -> Candidates:
+        """These tracks, by all that they may be found by."""
+        by_key: dict[int, list[Known]] = defaultdict(list)
+        for track in tracks:
+            for key in track.name.keys:
+                by_key[key].append(track)
+        return cls(tracks, by_key)
+
+    def best(self, listen: Listen) -> Known | None:
+        """The track a listen is of, or None; of several the likeliest, then the one of its album, then the first."""
+        if (
+            listen.recording_mbid
+            and (known := self._by_mbid.get(listen.recording_mbid)) is not None
+        ):
+            return known
+        name, album = listen.name, listen.album.casefold()
+        alike = {track.id: track for key in name.keys for track in self._by_key.get(key, ())}
+        scored = {id_: name.likeness(track.name) for id_, track in alike.items()}
+        likely = [alike[id_] for id_, likeness in scored.items() if likeness > 0]
+        ranking = sorted(likely, key=lambda t: (-scored[t.id], t.album.casefold() != album, t.id))
+        return ranking[0] if ranking else None
+
+
+def match(connection: Connection, listens: Sequence[Listen]) -> dict[Listen, Known | None]:
+    """The track that each listen is of, or None; each listen once.
+
+    A listen costs a bounded number of comparisons, however many tracks its artist has.
+    """
+    found: dict[Listen, Known | None] = {}
+    for batch in batches(dict.fromkeys(listens), _LISTENS_AT_ONCE):
+        candidates = _candidates(connection, batch)
+        known: dict[tuple[Name, str, str], Known | None] = {}
+        for listen in batch:
+            told = (listen.name, listen.album, listen.recording_mbid)
+            if told not in known:
+                known[told] = candidates.best(listen)
+            found[listen] = known[told]
+    return found
+
+
+def known_tracks(connection: Connection, condition: Any) -> dict[int, Known]:
+    """Tracks of a condition by their keys."""
+    tracks, named = schema.tracks.c, schema.track_names.c
+    columns = (tracks.key, tracks.id, tracks.album, tracks.duration_seconds, tracks.recording_mbid)
+    query = select(*columns, named.artist, named.title)
+    query = query.join_from(schema.tracks, schema.track_names, isouter=True).where(condition)
+    return {
+        key: Known(id_, Name(artist or "", title or ""), album, duration, mbid)
+        for key, id_, album, duration, mbid, artist, title in connection.execute(query)
+    }
+
+
+def first_of_each_key(
+    connection: Connection, table: Any, column: Any, keys: Iterable[int], most: int
+) -> Any:
+    """A subquery of name keys with the first rows that share each, `rank` from 1 to `most`."""
+    rank = func.row_number().over(partition_by=table.c.name_key, order_by=column).label("rank")
+    ranked = (
+        select(table.c.name_key, column, rank)
+        .where(among_keys(connection, table.c.name_key, keys))
+        .subquery()
+    )
+    return select(ranked.c.name_key, ranked.c[column.name]).where(ranked.c.rank <= most)
+
+
+def _candidates(connection: Connection, listens: Sequence[Listen]) -> Candidates:
+    table, tracks = schema.track_name_keys, schema.tracks.c
+    keys = {key for listen in listens for key in listen.name.keys}
+    query = first_of_each_key(connection, table, table.c.track_key, keys, MAX_CANDIDATES)
+    pairs = connection.execute(query).all()
+    known = known_tracks(connection, among_keys(connection, tracks.key, {key for _, key in pairs}))
+    by_key: dict[int, list[Known]] = defaultdict(list)
+    for name_key, track_key in pairs:
+        by_key[name_key].append(known[track_key])
+    mbids = {listen.recording_mbid for listen in listens if listen.recording_mbid}
+    named = or_(
+        *(among(connection, column, mbids) for column in (tracks.id, tracks.recording_mbid))
+    )
+    return Candidates(known_tracks(connection, named).values() if mbids else (), by_key)
