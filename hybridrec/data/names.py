@@ -13,11 +13,13 @@ LEAST_TITLE_LIKENESS = 88.0
 LEAST_ARTIST_LIKENESS = 85.0
 """Likeness, 0 to 100, from which a misspelt name counts as the same."""
 
-MAX_NAME_CHARACTERS = 1000
-"""The longest artist, title, album or genre that is stored: 4,000 bytes at most."""
+MAX_NAME_CHARACTERS = 10_240
+"""The longest artist, title, album or genre that is stored: as long as ListenBrainz takes them."""
 
 COMPARED_CHARACTERS = 250
 """How much of a name is compared, so that the cost of a comparison has a bound; names differ before."""
+
+_READ_CHARACTERS = 1000
 
 _START_CHARACTERS = 3
 _END_CHARACTERS = 5
@@ -100,7 +102,7 @@ def _key(*parts: str) -> int:
 
 
 def _plain(text: str) -> str:
-    folded = unicodedata.normalize("NFKD", text[:MAX_NAME_CHARACTERS].casefold())[:MAX_NAME_CHARACTERS]
+    folded = unicodedata.normalize("NFKD", text[:_READ_CHARACTERS].casefold())[:_READ_CHARACTERS]
     letters = "".join(c for c in folded if not unicodedata.combining(c)).replace("&", " and ")
     letters = " ".join(letters.split())[:COMPARED_CHARACTERS]
     words = " ".join(re.findall(r"\w+", _ASIDES.sub("", letters).translate(_APOSTROPHES)))

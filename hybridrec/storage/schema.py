@@ -21,12 +21,18 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
+from hybridrec.data.names import MAX_NAME_CHARACTERS
+from hybridrec.data.plays import MAX_ID_CHARACTERS
 from hybridrec.errors import InvalidInput
 
 UNKNOWN_TIME = -1.0
 """Stands in `plays.played_at` for a play without a time: NULLs would all count as different."""
 
 metadata = MetaData()
+
+
+MAX_PATH_BYTES = 2000
+"""The longest path that is stored: an index of PostgreSQL takes no row above 2.7 KB."""
 
 
 def checked_id(id_: str) -> str:
@@ -38,6 +44,36 @@ def checked_id(id_: str) -> str:
     if not id_ or "\0" in id_ or id_ != id_.encode("utf-8", "replace").decode("utf-8"):
         raise InvalidInput("an id must be Unicode text without zero bytes", got=id_, fix="give another id")
     return id_
+
+
+def checked_new_id(id_: str) -> str:
+    """The id, if every database can index it: 512 characters are 2,048 bytes at most.
+
+    Raises:
+        InvalidInput: if it is longer, or as `checked_id` says.
+    """
+    if len(id_) > MAX_ID_CHARACTERS:
+        raise InvalidInput(
+            f"an id may have at most {MAX_ID_CHARACTERS} characters",
+            got=f"{id_[:40]}... of {len(id_)}",
+            fix="give another id",
+        )
+    return checked_id(id_)
+
+
+def checked_name(field: str, text: str) -> str:
+    """An artist, title, album or genre, if it is not too long to be stored.
+
+    Raises:
+        InvalidInput: if it is; says of which field.
+    """
+    if len(text) > MAX_NAME_CHARACTERS:
+        raise InvalidInput(
+            f"{field} may have at most {MAX_NAME_CHARACTERS} characters",
+            got=f"{text[:40]}... of {len(text)}",
+            fix="shorten it",
+        )
+    return text
 
 
 class Id(TypeDecorator[str]):

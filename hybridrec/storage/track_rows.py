@@ -64,7 +64,10 @@ def track_keys(connection: Connection, ids: Collection[str]) -> dict[str, int]:
     keys = {id_: key for id_, key in connection.execute(known).all()}
     missing = [id_ for id_ in ids if id_ not in keys]
     if missing:
-        bare = [dict.fromkeys(_TEXTS, "") | {"id": id_, "searchable": searchable(id_)} for id_ in missing]
+        bare = [
+            dict.fromkeys(_TEXTS, "") | {"id": schema.checked_new_id(id_), "searchable": searchable(id_)}
+            for id_ in missing
+        ]
         new = insert(schema.tracks).returning(columns.id, columns.key)
         keys.update({id_: key for id_, key in connection.execute(new, bare).all()})
         put_texts(connection, missing)
@@ -73,9 +76,11 @@ def track_keys(connection: Connection, ids: Collection[str]) -> dict[str, int]:
 
 
 def _row(track: Track, paths: StoredPaths) -> dict[str, Any]:
-    texts = {name: storable(getattr(track, name)) for name in _TEXTS}
+    texts = {name: storable(schema.checked_name(name, getattr(track, name))) for name in _TEXTS}
+    if track.recording_mbid:
+        schema.checked_new_id(track.recording_mbid)
     return {
-        "id": track.id,
+        "id": schema.checked_new_id(track.id),
         **texts,
         "duration_seconds": track.duration_seconds,
         "path": None if track.path is None else paths.stored(track.path),

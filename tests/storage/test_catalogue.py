@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hybridrec.data.listens import Listen
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
 from hybridrec.errors import InvalidInput, NotFound
@@ -189,3 +190,32 @@ def test_a_search_follows_a_track_that_is_renamed(library: Library) -> None:
 def test_signs_of_a_query_language_are_looked_for_as_they_are(library: Library, query: str) -> None:
     library.put_tracks([Track("right", title=f"so {query} it is"), Track("wrong", title="nothing")])
     assert [track.id for track in library.find_tracks(query)] == ["right"]
+
+
+@pytest.mark.parametrize(
+    ("track", "says"),
+    [
+        (Track("x" * 513), "an id may have at most 512 characters; .*of 513"),
+        (Track("t", recording_mbid="x" * 513), "an id may have at most 512 characters"),
+        (Track("t", title="x" * 10_241), "title may have at most 10240 characters"),
+        (Track("t", artist="x" * 10_241), "artist may have at most 10240 characters"),
+    ],
+)
+def test_text_that_not_every_database_holds_is_refused(library: Library, track: Track, says: str) -> None:
+    with pytest.raises(InvalidInput, match=says):
+        library.put_tracks([Track("good"), track])
+    assert library.track_ids() == []
+
+
+def test_the_longest_text_is_stored_and_found(library: Library) -> None:
+    rare = "".join(chr(0x10000 + n * 7) for n in range(512))
+    long = "".join(chr(0x10000 + n % 60_000) for n in range(10_240))
+    track = Track(rare, long, long[::-1], long, long, recording_mbid=rare)
+    library.put_tracks([track])
+    library.add_plays([Play(rare, rare, 1.0)])
+    assert library.track(rare) == track
+    assert library.find_tracks(long[:50]) == [track]
+    assert library.track_ids(artist=long[::-1]) == [rare]
+    assert library.add_listens([Listen(rare, 5.0, long[::-1], long, long)]).added == 1
+    assert library.add_listens([Listen(rare, 6.0, long, long, long)]).waiting == 1
+    assert library.add_listens([Listen(rare, 6.0, long, long, long)]).repeated == 1
