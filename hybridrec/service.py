@@ -65,7 +65,8 @@ class TrackDetails:
 class RecommendationService:
     """Answers users, seed songs and uploads from a library; safe to use from several threads.
 
-    Every answer takes in what anybody wrote to the library before it was asked for.
+    Every answer knows the user's own plays, the tracks that were uploaded last and those that were
+    deleted; the listeners that a track has won since the fit, and another fit, show soon after.
 
     Args:
         library: an open library; closed by `close`.
@@ -74,7 +75,6 @@ class RecommendationService:
 
     def __init__(self, library: Library, limits: AudioLimits | None = None) -> None:
         self.library = library
-        self._lock = threading.RLock()
         self._takeover = Takeover(library)
         self._limits = limits or AudioLimits(max_hearing_seconds=UPLOAD_SECONDS)
         self._hearing = threading.Lock()
@@ -86,7 +86,18 @@ class RecommendationService:
             if self._pool is not None:
                 self._pool[0].close()
                 self._pool = None
+        self._takeover.close()
         self.library.close()
+
+    def settle(self, seconds: float = 60.0) -> bool:
+        """Wait until all that was written so far shows in every figure of an answer.
+
+        Requests need not wait for that: see `serving.live_model` for what they know at once.
+
+        Returns:
+            whether it was done within so many seconds.
+        """
+        return self._takeover.settle(seconds)
 
     def __enter__(self) -> Self:
         return self
@@ -316,8 +327,9 @@ class RecommendationService:
     @contextmanager
     def _caught_up(self) -> Iterator[LiveModel]:
         """The live model with all that was written, held still while it answers."""
-        with self._lock:
-            yield self._takeover.caught_up()
+        live = self._takeover.current()
+        with live.lock:
+            yield live
 
     def _hear(self, path: Path, called: str = "") -> tuple[HeardFile, Heard, str]:
         """A file as a process of its own hears it, and the fingerprint of the ears it has."""

@@ -123,3 +123,42 @@ def test_one_recording_id_is_one_recording_however_it_sounds(doubled: Library) -
     doubled.put_tracks([Track("calm-18", recording_mbid=mbid), Track("loud-18", recording_mbid=mbid)])
     with RecommendationService(doubled) as service:
         assert len({"calm-18", "loud-18"} & set(ids(service.recommend(USER, 40)))) == 1
+
+
+def test_limits_of_artists_cost_a_bounded_share_of_the_ranking(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracks = 5000
+    rng = np.random.default_rng(0)
+    library.put_tracks(Track(f"t{n}", artist=f"artist {n % 40}", duration_seconds=60.0) for n in range(tracks))
+    vectors = rng.normal(size=(tracks, 16)).astype(np.float32)
+    library.put_embeddings(Embeddings("external:x", tuple(f"t{n}" for n in range(tracks)), vectors))
+    library.set_ears("external:x")
+    looked_up: list[int] = []
+    real = Library.tracks
+
+    def counting(self: Library, ids: list[str]) -> dict[str, Track]:
+        looked_up.append(len(ids))
+        return real(self, ids)
+
+    with RecommendationService(library) as service:
+        service.add_plays([Play(USER, f"t{n}") for n in range(5)])
+        monkeypatch.setattr(Library, "tracks", counting)
+        hits = service.recommend(USER, 100, wishes=Wishes(per_artist=1)).hits
+        assert sorted(hit.track.artist for hit in hits) == sorted(f"artist {n}" for n in range(40))
+        assert sum(looked_up) <= 1000
+
+
+def test_many_files_of_one_recording_come_once(library: Library) -> None:
+    ids = tuple(f"copy-{n:03d}" for n in range(300))
+    library.put_tracks(Track(id_, duration_seconds=60.0) for id_ in (*ids, "other"))
+    one, other = np.eye(2, 16, dtype=np.float32)
+    library.put_embeddings(Embeddings("external:x", (*ids, "other"), np.array([*[one] * 300, other])))
+    library.set_ears("external:x")
+    with RecommendationService(library) as service:
+        service.add_plays([Play(USER, "other")])
+        hits = service.recommend(USER, 10).hits
+        assert len(hits) == 1
+        assert {hits[0].track.id, *hits[0].same_recording} == set(ids)
+        service.add_plays([Play(USER, "copy-000")])
+        assert service.recommend(USER, 10).hits == []

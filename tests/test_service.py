@@ -108,6 +108,7 @@ def test_playing_a_cold_track_raises_its_support_and_shifts_its_weight(service: 
     weights = [hit()[1]]
     for n in range(1, 4):
         service.add_plays([Play(f"user-{2 * n + 1:02d}", "loud-18", 5.0)])
+        assert service.settle()
         support, weight = hit()
         assert support == n
         weights.append(weight)
@@ -174,6 +175,8 @@ def test_a_new_fit_is_taken_over_by_a_running_service(fitted_library: Library) -
     service = RecommendationService(fitted_library)
     before = service.readiness()["model_version"]
     assert fit(fitted_library).version == before + 1
+    service.recommend(CALM_USER)
+    assert service.settle()
     assert service.readiness()["model_version"] == before + 1
 
 
@@ -188,10 +191,13 @@ def test_a_disliked_style_is_pushed_down(service: RecommendationService) -> None
 def test_new_ears_are_taken_over_as_they_hear_and_behaviour_answers_meanwhile(fitted_library: Library) -> None:
     service = RecommendationService(fitted_library)
     fitted_library.set_ears("external:newer")
+    assert service.settle()
     answer = service.recommend(CALM_USER, 10)
     assert answer.basis == "behaviour"
     assert all(hit.audio_weight == 0.0 for hit in answer.hits)
     tracks = fitted_library.find_tracks(limit=100)
     vectors = np.array([[1.0, 0.1] if track.genre == "calm" else [0.1, 1.0] for track in tracks], dtype=np.float32)
     fitted_library.put_embeddings(Embeddings("external:newer", tuple(track.id for track in tracks), vectors))
+    service.recommend(CALM_USER)
+    assert service.settle()
     assert "calm-18" in ids(service.recommend(CALM_USER, 12))

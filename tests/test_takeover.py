@@ -175,7 +175,7 @@ def test_a_catalogue_without_sound_is_indexed_too(library: Library, monkeypatch:
     fit(library, index_from=500)
     with RecommendationService(library) as service:
         assert len(ids(service)) == 10
-        assert service._takeover.caught_up().model.fitted.indexes is not None
+        assert service._takeover.current().model.fitted.indexes is not None
 
 
 def test_what_serves_goes_on_where_its_successor_cannot_be_made(
@@ -221,5 +221,4 @@ def test_where_no_files_can_be_written_it_serves_without_sharing(large: Library)
 def await_successor(service: RecommendationService) -> None:
     """Ask until no successor is under way."""
     service.recommend("u3")
-    while service._takeover._thread is not None:
-        service.recommend("u3")
+    assert service.settle()

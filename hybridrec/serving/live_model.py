@@ -1,35 +1,75 @@
 """The current model, kept in step with the library while it serves.
 
-New tracks, new plays and deletions that anybody writes to the library reach it
-at the next `catch_up`, without a refit.
+What others write reaches it in two ways. A request knows the tracks that were
+added or deleted last, at most `KNOWN_AT_ONCE` of them, which takes a handful of
+statements however much was written: so a track is recommendable to the very next
+request after its upload, and a deleted one is not. A user's own plays are read
+with every request. All the rest follows beside the requests, in batches: more new
+tracks than that, and the support and factors that played tracks have by now.
+
+The number of the feed moves on only after what it stands for is taken in, and
+taking in the same twice changes nothing: after an error all is done again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import threading
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from hybridrec.collaborative.als import fold_in
 from hybridrec.config import ProjectionConfig
+from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.ids import IdMap
 from hybridrec.data.interactions import confidence
 from hybridrec.recommender import HybridRecommender
 from hybridrec.serving.files import State
+from hybridrec.serving.refresh import factors_of
 from hybridrec.storage.changes import Changes
+from hybridrec.storage.database import batches
 from hybridrec.storage.library import Library
 from hybridrec.workflows.fit import align, load_model
 
+KNOWN_AT_ONCE = 100
+"""Tracks that a request itself takes in, the newest ones; more are left to what runs beside it."""
+
+TAKEN_IN_AT_ONCE = 1000
+"""Tracks that are taken in together beside the requests, which wait while their rows are written."""
+
 REFRESHED_UP_TO_LISTENERS = 50
-"""A track with more listeners keeps its factors until the next fit: one more play changes little."""
+"""A track with more listeners keeps the factors that it was fitted with: one more play changes little."""
 
 MOST_FRESH = 2000
 """Tracks beside the index; they are scored one by one in every answer, so more than these should join it."""
 
 MOST_CHANGED_SHARE = 50
 """One track in fifty may have changed before a new state is written; each is taken in anew at every start."""
+
+Rest = Callable[[float], None]
+"""Called after a batch with the seconds that it took; what runs beside requests leaves them time here."""
+
+
+@dataclass(frozen=True)
+class Totals:
+    """How many tracks a model has.
+
+    Attributes:
+        scorable: that can be recommended.
+        embedded: that can be recommended by their sound.
+        cold: that can be recommended, and nobody has played.
+    """
+
+    scorable: int
+    embedded: int
+    cold: int
+
+
+def _no_rest(_seconds: float) -> None:
+    return
 
 
 class LiveModel:
@@ -38,13 +78,23 @@ class LiveModel:
     Args:
         library: what it keeps in step with.
         state: as far as it is known; whoever gives it may no longer change it.
+
+    Attributes:
+        lock: held by whoever reads rows that must belong together, and by whoever changes them.
+        totals: kept, so that nobody waits for a count.
     """
 
     def __init__(self, library: Library, state: State) -> None:
         self._library = library
         self.state = state
+        self.lock = threading.RLock()
+        self._given_at = self._known_up_to = state.seq
+        self._one_request = threading.Lock()
+        self._known_by_requests: set[str] = set()
+        self._unrefreshed: dict[str, None] = {}
         self._changed: set[str] = set()
         self._first_sound = False
+        self.totals = self._count()
 
     @classmethod
     def built(cls, library: Library) -> LiveModel:
@@ -62,7 +112,8 @@ class LiveModel:
         live = cls(library, State(model, ids, listeners, version, fingerprint, seq))
         live._hear_all(same_ears=fitted_to == fingerprint)
         fitted_support = np.pad(fitted_support, (0, len(ids) - len(fitted_support)))
-        live._refresh_plays([ids.id(row) for row in np.flatnonzero(listeners != fitted_support).tolist()])
+        live._unrefreshed = dict.fromkeys(ids.id(row) for row in np.flatnonzero(listeners != fitted_support).tolist())
+        live._refresh_all(_no_rest)
         return live
 
     @property
@@ -87,12 +138,40 @@ class LiveModel:
         row = self.ids.get(id_)
         return 0 if row is None else int(self.state.listeners[row])
 
-    def catch_up(self) -> bool:
-        """Take in what was written since; returns whether the library has another model, or other ears, by now."""
-        changes = self._library.changes_since(self.state.seq)
-        if changes.seq != self.state.seq:
-            self._apply(changes)
-        return changes.models or changes.ears or self._first_sound
+    @property
+    def awaits_sound(self) -> bool:
+        """Whether the library has its first embeddings by now, which only a successor can know."""
+        return self._first_sound
+
+    def know_newest(self) -> bool:
+        """Know the tracks that were added, heard or deleted last; returns whether the library has changed at all.
+
+        Raises:
+            LibraryError: if the library cannot be read; the next call does what is left.
+        """
+        if self._library.seq() == self._known_up_to:
+            return self._known_up_to != self.state.seq
+        with self._one_request:
+            newest = self._library.seq()
+            self._take_in(self._library.newest_tracks(self._known_up_to, KNOWN_AT_ONCE), by_request=True)
+            self._known_up_to = max(self._known_up_to, newest)
+        return True
+
+    def is_superseded(self) -> bool:
+        """Whether the library has another model, or other ears, since the state was given."""
+        return self._first_sound or self._library.switched_since(self._given_at)
+
+    def catch_up(self, rest: Rest = _no_rest) -> None:
+        """Take in all that was written since, save another model and other ears, which want a successor.
+
+        Args:
+            rest: called after each batch.
+
+        Raises:
+            LibraryError: if the library cannot be read; the next call does what is left.
+        """
+        self._take_in_all(self._library.changes_since(self.state.seq), rest)
+        self._refresh_all(rest)
 
     def user_row(self, weights: dict[str, float]) -> sp.csr_matrix:
         """Summed weights by track id as CSR `(1, n)` confidences; what cannot be scored is left out."""
@@ -123,18 +202,34 @@ class LiveModel:
         if indexes is not None:
             indexes.outdate(np.arange(fitted, len(self.ids)))
 
-    def _apply(self, changes: Changes) -> None:
-        self.state.seq = changes.seq
-        if changes.tracks:
-            here = self._library.tracks(changes.tracks)
-            self._forget(changes.tracks - here.keys())
-            self._hear(here.keys())
-        if changes.plays:
-            known = [id_ for id_ in changes.plays if id_ in self.ids]
-            for id_, n in self._library.support(known).items():
-                self.state.listeners[self.ids.row(id_)] = n
-            self._refresh_plays(known)
+    def _take_in_all(self, changes: Changes, rest: Rest) -> None:
+        for batch in batches(sorted(changes.tracks), TAKEN_IN_AT_ONCE):
+            begin = time.monotonic()
+            self._take_in(batch)
+            rest(time.monotonic() - begin)
+        self._unrefreshed |= dict.fromkeys(changes.plays)
         self._changed |= changes.tracks | changes.plays
+        self.state.seq = changes.seq
+
+    def _take_in(self, ids: Collection[str], *, by_request: bool = False) -> None:
+        """Know whether tracks are there and how they sound; what requests learn meanwhile is newer, and stays."""
+        if not by_request:
+            self._known_by_requests.clear()
+        if not ids:
+            return
+        here, heard = self._library.tracks(ids).keys(), self._heard(ids)
+        with self.lock:
+            newer = set() if by_request else set(self._known_by_requests)
+            if by_request:
+                self._known_by_requests.update(ids)
+            self._forget(set(ids) - here - newer)
+            self._add([id_ for id_ in ids if id_ in here and id_ not in newer])
+            self._hear(heard, newer)
+            self.totals = self._count()
+
+    def _heard(self, ids: Collection[str]) -> Embeddings | None:
+        fingerprint = self.state.fingerprint or self._library.ears()
+        return None if fingerprint is None else self._library.embeddings(fingerprint, ids)
 
     def _forget(self, gone: Collection[str]) -> None:
         rows = self.rows(gone)
@@ -144,44 +239,56 @@ class LiveModel:
         silence = np.full((len(rows), tracks.embeddings.shape[1]), np.nan, dtype=np.float32)
         self.model.fitted.put_items(rows, factors=nothing, support=np.zeros(len(rows), np.int64), embeddings=silence)
 
-    def _hear(self, ids: Collection[str]) -> None:
+    def _add(self, ids: Collection[str]) -> None:
         for id_ in ids:
             self.ids.add(id_)
         self.model.tracks.grow(len(self.ids))
         self.state.listeners = np.pad(self.state.listeners, (0, len(self.ids) - len(self.state.listeners)))
-        if self.state.fingerprint is None:
-            return
-        heard = self._library.embeddings(self.state.fingerprint, ids)
-        self._first_sound = len(heard.ids) > 0 and self.model.tracks.embeddings.shape[1] == 0
-        if not self._first_sound:
-            self.model.fitted.put_items(self.rows(heard.ids), embeddings=heard.vectors)
 
-    def _refresh_plays(self, ids: Collection[str]) -> None:
-        """Give tracks the support and factors that their present listeners make."""
-        if not self.model.knows_taste:
+    def _hear(self, heard: Embeddings | None, newer: Collection[str]) -> None:
+        if heard is None or not heard.ids:
             return
-        for id_ in ids:
-            row = self.ids.get(id_)
-            if row is None:
-                continue
-            few = self.support(id_) <= REFRESHED_UP_TO_LISTENERS or self.model.tracks.support[row] == 0
-            self.model.fitted.put_items(
-                np.array([row]),
-                factors=self._factors_of(id_) if few else None,
-                support=np.array([self.support(id_)], dtype=np.int64),
-            )
+        self._first_sound = self._first_sound or self.model.tracks.embeddings.shape[1] == 0
+        if self._first_sound:
+            return
+        mine = [place for place, id_ in enumerate(heard.ids) if id_ not in newer and id_ in self.ids]
+        rows = self.ids.rows([heard.ids[place] for place in mine])
+        self.model.fitted.put_items(rows, embeddings=heard.vectors[mine])
 
-    def _factors_of(self, id_: str) -> NDArray[np.float32]:
-        """Factors of a track from its listeners, each as the rest of her plays tells her taste."""
-        listeners = self._library.listeners(id_)
-        n, fitted = len(listeners), self.model.fitted
-        factors = np.zeros((n, fitted.user_gram.shape[0]), dtype=np.float32)
-        for k, user in enumerate(listeners):
-            others = {other: weight for other, weight in self._library.user_weights(user).items() if other != id_}
-            factors[k] = fitted.fold_in_users(self.user_row(others))[0]
-        weights = confidence(np.array(list(listeners.values()), dtype=np.float64))
-        row = sp.csr_matrix((weights, (np.zeros(n, dtype=np.int64), np.arange(n))), shape=(1, n))
-        return fold_in(row, factors, fitted.user_gram, fitted.collaborative)
+    def _refresh_all(self, rest: Rest) -> None:
+        """Give tracks the support and factors that their present listeners make, the longest waiting first."""
+        for batch in batches(list(self._unrefreshed), TAKEN_IN_AT_ONCE):
+            begin = time.monotonic()
+            self._refresh([id_ for id_ in batch if id_ in self.ids])
+            for id_ in batch:
+                del self._unrefreshed[id_]
+            rest(time.monotonic() - begin)
+
+    def _refresh(self, ids: Collection[str]) -> None:
+        """Take in the plays of some tracks; twice is the same as once."""
+        listeners, knows_taste = self._library.support(ids), self.model.knows_taste
+        with self.lock:
+            rows = self.ids.rows(ids)
+            fitted_to = self.model.tracks.support[rows]
+        support = np.array([listeners[id_] for id_ in ids], dtype=np.int64)
+        moving = (support <= REFRESHED_UP_TO_LISTENERS) | (fitted_to == 0)
+        wanted = [id_ for id_, moves in zip(ids, moving.tolist(), strict=True) if moves]
+        placed = factors_of(self._library, self.model.fitted, self.ids, wanted) if knows_taste and wanted else None
+        with self.lock:
+            self.state.listeners[rows] = support
+            if knows_taste:
+                self.model.fitted.put_items(rows[~moving], support=support[~moving])
+            if placed is not None:
+                self.model.fitted.put_items(rows[moving], factors=placed, support=support[moving])
+            self.totals = self._count()
+
+    def _count(self) -> Totals:
+        if not self.model.is_fitted:
+            return Totals(0, 0, 0)
+        tracks = self.model.tracks
+        scorable = tracks.scorable
+        cold = np.count_nonzero(scorable & (tracks.support == 0))
+        return Totals(int(np.count_nonzero(scorable)), int(np.count_nonzero(tracks.has_audio)), int(cold))
 
     def rows(self, ids: Collection[str]) -> NDArray[np.int64]:
         """The rows of ids, `(n,)` int64; unknown ones are left out."""

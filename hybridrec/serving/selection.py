@@ -23,8 +23,12 @@ than .90, and a clip and its copy in another format are nearer than this.
 """
 
 SAME_LENGTH_SECONDS = 2.0
-MOST_RANKED = 20_000
+MOST_RANKED = 1000
+"""So many of the best tracks are looked at for one answer, or ten times as many as are asked for where that is more;
+where wishes leave fewer of them than are asked for, fewer come."""
+
 _SPARE = 10
+_KNOWN_AT_ONCE = 4096
 
 Rows = NDArray[np.int64]
 
@@ -59,6 +63,7 @@ class Selection:
         self._live = live
         self._wishes = wishes
         self._known = known
+        self._tracks: dict[str, Track] = {}
 
     def choose(self, ranked: Callable[[int], Rows], n: int) -> list[Chosen]:
         """The n best tracks that may come; more of the ranking is asked for until there are so many.
@@ -67,13 +72,13 @@ class Selection:
             ranked: gives the rows of the k best tracks, best first, fewer where there are no more.
             n: how many at most.
         """
-        asked = n + max(_SPARE, n // 2)
+        asked, most = n + max(_SPARE, n // 2), max(MOST_RANKED, 10 * n)
         while True:
             rows = ranked(asked)
             chosen = list(self._chosen(rows))
-            if len(chosen) >= n or len(rows) < asked or asked >= MOST_RANKED:
+            if len(chosen) >= n or len(rows) < asked or asked >= most:
                 return chosen[:n]
-            asked = min(MOST_RANKED, 4 * asked)
+            asked = min(most, 4 * asked)
 
     def rows(self) -> Rows | None:
         """The rows that the wishes allow; None where they allow all."""
@@ -86,7 +91,7 @@ class Selection:
 
     def _chosen(self, rows: Rows) -> Iterator[Chosen]:
         ids = [self._live.ids.id(row) for row in rows.tolist()]
-        found = self._library.tracks(ids)
+        found = self._found(ids)
         candidates = [Chosen(row, found[id_]) for row, id_ in zip(rows.tolist(), ids, strict=True) if id_ in found]
         per_artist, per_album = Counter[str](), Counter[str]()
         for candidate in self._once_each(candidates):
@@ -96,41 +101,75 @@ class Selection:
             if _fits(artist, per_artist, self._wishes.per_artist) and _fits(album, per_album, self._wishes.per_album):
                 yield candidate
 
+    def _found(self, ids: list[str]) -> dict[str, Track]:
+        """Tracks by their ids; each is looked up once, however often more of the ranking is asked for."""
+        if missing := [id_ for id_ in ids if id_ not in self._tracks]:
+            self._tracks |= self._library.tracks(missing)
+        return self._tracks
+
     def _once_each(self, candidates: list[Chosen]) -> list[Chosen]:
         """The candidates without those that are a recording that came before, which is told of them, or a known one."""
         rows = np.array([candidate.row for candidate in candidates], dtype=np.int64)
-        sounds = self._sounds(rows)
-        alike, like_known = sounds @ sounds.T >= SAME_SOUND, sounds @ self._sounds(self._known).T >= SAME_SOUND
-        known_ids = [self._live.ids.id(row) for row in self._known[like_known.any(axis=0)].tolist()]
-        known = self._library.tracks(known_ids) if known_ids else {}
-        kept: dict[int, Chosen] = {}
+        sounds, tracks = self._sounds(rows), _Recordings.of([candidate.track for candidate in candidates])
+        doubles = (sounds @ sounds.T >= SAME_SOUND) & tracks.may_be(tracks) | tracks.share_an_id(tracks)
+        unwanted = self._like_known(sounds, tracks)
+        kept = np.zeros(len(candidates), dtype=np.bool_)
         for place, candidate in enumerate(candidates):
-            similar = (self._live.ids.id(row) for row in self._known[like_known[place]].tolist())
-            if any(_is_same(candidate.track, known[id_]) for id_ in similar if id_ in known):
+            if unwanted[place]:
                 continue
-            double = next((first for first in kept if _is_double(candidate, kept[first], alike[place, first])), None)
-            if double is None:
-                kept[place] = candidate
-            else:
-                kept[double].others.append(candidate.track.id)
-        return list(kept.values())
+            earlier = np.flatnonzero(doubles[place, :place] & kept[:place])
+            kept[place] = len(earlier) == 0
+            if len(earlier):
+                candidates[earlier[0]].others.append(candidate.track.id)
+        return [candidates[place] for place in np.flatnonzero(kept).tolist()]
+
+    def _like_known(self, sounds: NDArray[np.float32], tracks: _Recordings) -> NDArray[np.bool_]:
+        """Which of the candidates are recordings of which a file is known, `(n,)` bool."""
+        found = np.zeros(len(sounds), dtype=np.bool_)
+        for start in range(0, len(self._known), _KNOWN_AT_ONCE):
+            known = self._known[start : start + _KNOWN_AT_ONCE]
+            alike = sounds @ self._sounds(known).T >= SAME_SOUND
+            near = np.flatnonzero(alike.any(axis=0))
+            if len(near) == 0:
+                continue
+            ids = [self._live.ids.id(row) for row in known[near].tolist()]
+            here = self._found(ids)
+            there = [(place, here[id_]) for place, id_ in zip(near.tolist(), ids, strict=True) if id_ in here]
+            same = tracks.may_be(_Recordings.of([track for _, track in there]))
+            found |= (alike[:, [place for place, _ in there]] & same).any(axis=1)
+        return found
 
     def _sounds(self, rows: Rows) -> NDArray[np.float32]:
         return unit_length(self._live.model.tracks.embeddings[rows].astype(np.float32))
 
 
-def _is_double(one: Chosen, other: Chosen, alike: bool) -> bool:
-    mbid = one.track.recording_mbid
-    return (mbid != "" and mbid == other.track.recording_mbid) or (alike and _is_same(one.track, other.track))
+@dataclass(frozen=True)
+class _Recordings:
+    """What tells the recordings of n tracks apart beside their sound.
 
+    Attributes:
+        ids: `(n,)` int64 hashes of recording ids, 0 where a track has none: numbers compare faster than text.
+        seconds: `(n,)` float64, NaN where the length is unknown.
+    """
 
-def _is_same(one: Track, other: Track) -> bool:
-    """Whether two tracks that sound alike are one recording: nothing else tells them apart."""
-    if one.recording_mbid and other.recording_mbid:
-        return one.recording_mbid == other.recording_mbid
-    if one.duration_seconds is None or other.duration_seconds is None:
-        return False
-    return abs(one.duration_seconds - other.duration_seconds) <= SAME_LENGTH_SECONDS
+    ids: NDArray[np.int64]
+    seconds: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, tracks: list[Track]) -> _Recordings:
+        seconds = [np.nan if track.duration_seconds is None else track.duration_seconds for track in tracks]
+        ids = [hash(track.recording_mbid) if track.recording_mbid else 0 for track in tracks]
+        return cls(np.array(ids, dtype=np.int64), np.array(seconds, dtype=np.float64))
+
+    def share_an_id(self, others: _Recordings) -> NDArray[np.bool_]:
+        """Which have one recording id with which, `(n, m)` bool."""
+        return np.asarray((self.ids[:, None] == others.ids) & (self.ids != 0)[:, None])
+
+    def may_be(self, others: _Recordings) -> NDArray[np.bool_]:
+        """Which are one recording if they sound alike, `(n, m)` bool: nothing else tells them apart."""
+        close = np.abs(self.seconds[:, None] - others.seconds) <= SAME_LENGTH_SECONDS
+        both_told = (self.ids != 0)[:, None] & (others.ids != 0)
+        return np.where(both_told, self.ids[:, None] == others.ids, close)
 
 
 def _fits(name: str, counts: Counter[str], most: int | None) -> bool:

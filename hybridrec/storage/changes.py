@@ -20,6 +20,7 @@ from hybridrec.storage.database import Database, upsert
 
 TRACK, PLAYS, SWITCH = "track", "plays", "switch"
 _SOME_PLAYS = ""
+_SWITCHES = ("model", "encoder", "ears")
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,25 @@ class ChangeFeed:
         """The newest number of the feed; note it, load what you need, then ask for the changes since."""
         with self._database.read() as connection:
             return newest(connection)
+
+    def newest_tracks(self, after: int, most: int) -> list[str]:
+        """Ids of the tracks that were added, changed, heard or deleted last, newest first.
+
+        Args:
+            after: only those that were touched after this number.
+            most: how many.
+        """
+        changed = schema.changes.c
+        query = select(changed.subject).where(changed.kind == TRACK, changed.seq > after)
+        with self._database.read() as connection:
+            return list(connection.scalars(query.order_by(changed.seq.desc()).limit(most)))
+
+    def switched_since(self, seq: int) -> bool:
+        """Whether another model or encoder became current after `seq`, or the library changed its ears."""
+        changed = schema.changes.c
+        query = select(changed.seq).where(changed.kind == SWITCH, changed.subject.in_(_SWITCHES), changed.seq > seq)
+        with self._database.read() as connection:
+            return connection.execute(query.limit(1)).first() is not None
 
     def changes_since(self, seq: int) -> Changes:
         """All that was changed after `seq`, cheap when that is nothing."""

@@ -18,6 +18,7 @@ from hybridrec.storage.embeddings import EmbeddingStore
 from hybridrec.storage.interactions import InteractionStore
 from hybridrec.storage.listens import ListenStore
 from hybridrec.storage.paths import StoredPaths
+from hybridrec.storage.play_samples import PlaySamples
 from hybridrec.storage.plays import PlayStore
 from hybridrec.storage.tokens import TokenStore
 
@@ -27,7 +28,15 @@ FILES_BESIDE_URL = Path("hybridrec-files")
 
 
 class Library(
-    Catalogue, EmbeddingStore, PlayStore, InteractionStore, ArtefactStore, ChangeFeed, TokenStore, ListenStore
+    Catalogue,
+    EmbeddingStore,
+    PlayStore,
+    PlaySamples,
+    InteractionStore,
+    ArtefactStore,
+    ChangeFeed,
+    TokenStore,
+    ListenStore,
 ):
     """A catalogue with its plays, vectors and models; see the parts it is made of.
 

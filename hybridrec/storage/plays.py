@@ -87,13 +87,6 @@ class PlayStore:
         with self._database.read() as connection:
             return {id_: float(weight) for id_, weight in connection.execute(query.group_by(schema.tracks.c.id))}
 
-    def listeners(self, track: str) -> dict[str, float]:
-        """The summed signed weights of a track's plays by user id; empty for an unknown track."""
-        query = select(schema.users.c.id, func.sum(EFFECTIVE_WEIGHT))
-        query = query.join_from(schema.plays, schema.users).join(schema.tracks).where(schema.tracks.c.id == track)
-        with self._database.read() as connection:
-            return {id_: float(weight) for id_, weight in connection.execute(query.group_by(schema.users.c.id))}
-
     def find_users(self, query: str = "", after: str | None = None, limit: int = 50) -> list[UserSummary]:
         """Users whose id contains `query`, whatever the case of its letters A to Z, ordered by id.
 

@@ -90,12 +90,6 @@ def test_skips_weigh_against_plays_and_give_no_support(library: Library) -> None
     assert library.support(["t", "unplayed"]) == {"t": 1, "unplayed": 0}
 
 
-def test_a_track_knows_its_listeners_and_what_they_played_of_it(library: Library) -> None:
-    library.add_plays([Play("u", "t", 1.0), Play("u", "t", 2.0), Play("v", "t", weight=-1.0), Play("v", "s")])
-    assert library.listeners("t") == {"u": 2.0, "v": -1.0}
-    assert library.listeners("unknown") == {}
-
-
 def test_interactions_cover_all_users_and_tracks_even_without_plays(library: Library) -> None:
     library.put_tracks([Track("silent")])
     library.add_plays([Play("u", "t", weight=3.0)])

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
+from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
-from hybridrec.errors import LibraryError, NotReady
+from hybridrec.errors import HybridrecError, LibraryError, NotReady
+from hybridrec.service import RecommendationService
 from hybridrec.storage.library import Library
 
 
@@ -45,3 +50,28 @@ def test_uploads_are_kept_beside_the_program_unless_told_otherwise(
         library.put_tracks([Track("t", path=str(library.files / "a.mp3"))])
     with Library.open(postgresql_url, files=tmp_path / "moved") as library:
         assert library.track("t").path == str(tmp_path / "moved" / "a.mp3")
+
+
+def test_what_is_acknowledged_while_connections_are_cut_is_known_without_a_restart(
+    postgresql_url: str, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    cut = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    with (
+        Library.open(postgresql_url, create=True, files=tmp_path) as library,
+        Library.open(postgresql_url, files=tmp_path) as writer,
+    ):
+        library.put_embeddings(Embeddings("ears", ("a", "b"), np.eye(2, 8, dtype=np.float32)))
+        library.set_ears("ears")
+        stored = set()
+        with RecommendationService(library) as service, writer.engine.connect() as knife:
+            for n in range(30):
+                with suppress(HybridrecError, SQLAlchemyError):
+                    writer.put_embeddings(Embeddings("ears", (f"t{n}",), rng.normal(size=(1, 8)).astype(np.float32)))
+                    stored.add(f"t{n}")
+                knife.execute(cut)
+                with suppress(HybridrecError, SQLAlchemyError):
+                    service.recommend("anyone")
+            answer = {hit.track.id for hit in service.recommend("anyone", 100).hits}
+            assert answer >= stored
+            assert len(stored) > 5
