@@ -17,7 +17,7 @@ plays = APIBlueprint(
 plays.before_request(expect_json)
 
 
-@plays.post("/plays", responses={200: PlaysAddedOut, **documented(403, 413, 415)})
+@plays.post("/plays", responses={200: PlaysAddedOut, **documented(403, 413, 415, 507)})
 def add_plays(query: NoQuery, body: PlaysBody) -> dict[str, object]:
     """Add 1 to 1000 plays; the next recommendation already knows them.
 

@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from hybridrec.errors import (
     AudioError,
+    Busy,
     Conflict,
     FingerprintMismatch,
     HybridrecError,
@@ -20,6 +21,7 @@ from hybridrec.errors import (
     LibraryError,
     NotFound,
     NotReady,
+    StorageFull,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -37,6 +39,8 @@ _KINDS: tuple[tuple[type[HybridrecError], str, HTTPStatus], ...] = (
     (InvalidInput, "invalid-input", HTTPStatus.UNPROCESSABLE_ENTITY),
     (NotReady, "not-ready", HTTPStatus.SERVICE_UNAVAILABLE),
     (FingerprintMismatch, "not-ready", HTTPStatus.SERVICE_UNAVAILABLE),
+    (Busy, "busy", HTTPStatus.SERVICE_UNAVAILABLE),
+    (StorageFull, "storage-full", HTTPStatus.INSUFFICIENT_STORAGE),
 )
 _HTTP_KINDS: dict[int, tuple[str, str | None]] = {
     400: ("bad-request", "send a request that HTTP and JSON allow"),
@@ -119,7 +123,10 @@ def _from_hybridrec(error: HybridrecError) -> Response:
     for cls, kind, status in _KINDS:
         if isinstance(error, cls):
             got = None if error.got is None else _shown(error.got)
-            return problem(kind, status, error.what, got=got, fix=error.fix or None)
+            answer = problem(kind, status, error.what, got=got, fix=error.fix or None)
+            if isinstance(error, Busy):
+                answer.headers["Retry-After"] = str(error.retry_after_seconds)
+            return answer
     return _from_library(error) if isinstance(error, LibraryError) else _from_bug(error)
 
 

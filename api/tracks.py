@@ -42,7 +42,7 @@ def list_tracks(query: SearchQuery) -> dict[str, object]:
     return TracksOut(tracks=page, next=page[-1].id if len(found) > query.limit else None).model_dump()
 
 
-@tracks.post("", responses={200: AddedTrackOut, 201: AddedTrackOut, **documented(403, 409, 413, 415, 503)})
+@tracks.post("", responses={200: AddedTrackOut, 201: AddedTrackOut, **documented(403, 409, 413, 415, 507)})
 def add_track(query: NoQuery, form: TrackForm) -> tuple[dict[str, object], int, dict[str, str]]:
     """Add a track; it is heard, stored and recommendable when the answer is sent.
 

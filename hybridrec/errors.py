@@ -63,3 +63,17 @@ class NotReady(HybridrecError):
 
 class LibraryError(HybridrecError):
     """The library on disk or in the database is missing, newer than this program, or damaged."""
+
+
+class StorageFull(HybridrecError):
+    """There is no room to store what was given; nothing of it was stored."""
+
+
+class Busy(HybridrecError):
+    """Too many wait for the same thing already; try again in a moment.
+
+    Attributes:
+        retry_after_seconds: when that may help.
+    """
+
+    retry_after_seconds = 2

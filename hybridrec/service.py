@@ -18,7 +18,7 @@ from hybridrec.data.embeddings import unit_length
 from hybridrec.data.listens import Listen
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
-from hybridrec.errors import Conflict, NotFound
+from hybridrec.errors import Conflict
 from hybridrec.index.exact import UNRANKED
 from hybridrec.queries import Queries, SeedQueries, UserQueries
 from hybridrec.ranking import Rows
@@ -27,7 +27,7 @@ from hybridrec.serving.live_model import LiveModel
 from hybridrec.serving.selection import Selection
 from hybridrec.serving.takeover import Takeover
 from hybridrec.storage.embeddings import HeardTrack
-from hybridrec.storage.kept_files import keep_file, sha256_of
+from hybridrec.storage.kept_files import sha256_of
 from hybridrec.storage.library import Library
 from hybridrec.storage.listens import ListensAdded
 from hybridrec.storage.plays import PlaysAdded, UserSummary
@@ -200,6 +200,7 @@ class RecommendationService:
             AudioError: if the file cannot be heard.
             NotReady: if the library's vectors were made elsewhere, so that no encoder goes with them.
             Conflict: if the id is taken by other audio.
+            StorageFull: if there is no room; nothing is stored then.
         """
         content_hash = sha256_of(path)
         known = self.library.track_by_hash(content_hash)
@@ -209,10 +210,8 @@ class RecommendationService:
         if self._is_taken(id_):
             raise Conflict("the id belongs to a track with other audio", got=id_, fix="choose another id")
         file, heard, fingerprint = self._hear(path, details.filename)
-        kept = keep_file(path, self.library.files, content_hash)
-        track = _described(id_, details, file.tags, heard.duration_seconds, kept, content_hash)
-        self.library.put_heard([HeardTrack(track, None, fingerprint, heard.embedding)])
-        return self.library.track(id_), True
+        track = _described(id_, details, file.tags, heard.duration_seconds, content_hash)
+        return self.library.add_upload(path, HeardTrack(track, None, fingerprint, heard.embedding))
 
     def add_plays(self, plays: Sequence[Play]) -> PlaysAdded:
         """Store plays; each counts once however often it is told, and the next request knows it.
@@ -265,15 +264,12 @@ class RecommendationService:
         return self.library.find_tracks(query, after, limit)
 
     def audio_path(self, id_: str) -> Path:
-        """Where the audio of a track lies on this machine.
+        """Where the audio of a track lies on this machine: a kept file, or one below a folder of music.
 
         Raises:
-            NotFound: if there is no such track, or its file is not here.
+            NotFound: if there is no such track, or its file is not here or lies elsewhere.
         """
-        path = self.library.track(id_).path
-        if path is None or not Path(path).is_file():
-            raise NotFound("the track has no audio on this machine", got=id_, fix="ingest its folder again")
-        return Path(path)
+        return self.library.audio_file(id_)
 
     def find_users(self, query: str = "", after: str | None = None, limit: int = 50) -> list[UserSummary]:
         """Users by part of their id, ordered by id, after a cursor."""
@@ -374,9 +370,7 @@ def _unplayed(embedding: NDArray[np.float32], live: LiveModel) -> Sides:
     return Sides(nothing, unit_length(embedding[None, :]), np.ones(1, dtype=np.float32), np.ones(1, dtype=np.bool_))
 
 
-def _described(
-    id_: str, details: TrackDetails, tags: Tags, duration_seconds: float, kept: Path, content_hash: str
-) -> Track:
+def _described(id_: str, details: TrackDetails, tags: Tags, duration_seconds: float, content_hash: str) -> Track:
     return Track(
         id=id_,
         title=details.title or tags.title,
@@ -384,7 +378,6 @@ def _described(
         album=details.album or tags.album,
         genre=details.genre or tags.genre,
         duration_seconds=duration_seconds,
-        path=str(kept),
         content_hash=content_hash,
         recording_mbid=tags.recording_mbid,
     )

@@ -28,12 +28,13 @@ def backup(destination: Path, library: str, as_json: bool) -> None:
 @click.argument("source", type=DIRECTORY)
 @with_library
 @click.option("--replace", is_flag=True, help="Lose the library that is there; its servers go on with the backup.")
+@click.option("--music", type=DIRECTORY, multiple=True, help="Folder whose audio may be served; once for each.")
 @as_json_option
-def restore(source: Path, library: str, replace: bool, as_json: bool) -> None:
+def restore(source: Path, library: str, replace: bool, music: tuple[Path, ...], as_json: bool) -> None:
     """Bring back what `hybridrec backup` copied to SOURCE."""
     if "://" in library:
         raise InvalidInput("a backup is restored into a directory", got=library.partition("://")[0], fix="name one")
-    _report(restore_library(source, Path(library), replace=replace), "restored", as_json)
+    _report(restore_library(source, Path(library), replace=replace, music=music), "restored", as_json)
 
 
 @click.command("clean-up")

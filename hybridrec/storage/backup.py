@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
-import tempfile
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import delete
+
 from hybridrec.errors import Conflict, InvalidInput, LibraryError
-from hybridrec.storage import changes
+from hybridrec.storage import changes, schema
+from hybridrec.storage.disk import full_disk_is_said, is_full, storage_full, sync_directory
+from hybridrec.storage.foreign import check_database
+from hybridrec.storage.kept_files import waiting_copy
 from hybridrec.storage.library import DATABASE_NAME, FILES_NAME, Library
+from hybridrec.storage.paths import is_plain_file, is_plain_name
+from hybridrec.storage.places import put_music_folders
+from hybridrec.storage.scratch import scratch_folder
 
 _AHEAD = 1000
 """By how much the feed of a restored library is ahead of what its readers know, so that none can miss it."""
@@ -53,42 +60,58 @@ def back_up(library: Library, destination: Path) -> Copied:
     if destination.exists():
         raise Conflict("there is something at the backup's place", got=str(destination), fix="name a new directory")
     destination.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{destination.name}.", dir=destination.parent) as scratch:
-        copy = Path(scratch) / "library"
+    with scratch_folder(destination.parent) as scratch, full_disk_is_said():
+        copy = scratch / "library"
         copy.mkdir()
         _copy_database(Path(library.location), copy / DATABASE_NAME)
         with Library.open(copy) as copied:
             report = _copy_files(copied, library.files)
+        sync_directory(copy)
         copy.rename(destination)
+        sync_directory(destination.parent)
     return report
 
 
-def restore(backup: Path, location: Path, *, replace: bool = False) -> Copied:
+def restore(backup: Path, location: Path, *, replace: bool = False, music: Sequence[Path] = ()) -> Copied:
     """Bring a backup back, where need be into a library that is being served: its servers go on with what it holds.
+
+    All of it or nothing: it is made beside, checked, and put in place in one step. A backup is
+    data: one with triggers, views, links, or paths that leave the library is refused. Which folders
+    audio may be read from is not believed of it.
 
     Args:
         backup: a directory that `back_up` made.
         location: the directory of the library.
         replace: whether a library that is there already may be lost.
+        music: folders whose audio may be served, beside those of the library that is replaced.
 
     Raises:
-        LibraryError: if the backup is missing or damaged.
+        LibraryError: if the backup is missing, damaged, or holds what no backup holds.
         Conflict: if there is a library already and it may not be replaced.
+        StorageFull: if there is no room; nothing has changed then.
     """
     live = location / DATABASE_NAME
-    if live.exists() and not replace:
+    there = _is_library(live)
+    if there and not replace:
         raise Conflict(
             "there is a library already", got=str(location), fix="name another place, or allow to replace it"
         )
-    location.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".restore.", dir=location) as scratch:
-        staged = Path(scratch) / DATABASE_NAME
-        _copy_database(_sound(backup / DATABASE_NAME), staged)
-        with Library.open(scratch, files=location / FILES_NAME) as library:
+    whole = not location.exists()
+    location.parent.mkdir(parents=True, exist_ok=True)
+    with scratch_folder(location.parent if whole else location) as scratch, full_disk_is_said():
+        staged = scratch / "library"
+        staged.mkdir()
+        _copy_database(_present(backup), staged / DATABASE_NAME, "the backup is damaged")
+        check_database(staged / DATABASE_NAME)
+        with Library.open(staged, files=None if whole else location / FILES_NAME) as library:
+            _name_music(library, music, location if there else None)
             report = _copy_files(library, backup / FILES_NAME)
-            if live.exists():
+            if there:
                 _run_ahead(library, location)
-        _copy_database(staged, live)
+        if there:
+            _copy_database(staged / DATABASE_NAME, live)
+        else:
+            _put(staged if whole else staged / DATABASE_NAME, location if whole else live)
     return report
 
 
@@ -98,51 +121,87 @@ def _require_sqlite(library: Library) -> None:
         raise InvalidInput("a library in PostgreSQL is backed up by PostgreSQL", got=library.location, fix=fix)
 
 
-def _copy_database(source: Path, target: Path) -> None:
+def _copy_database(source: Path, target: Path, what: str = "the database cannot be copied") -> None:
     """One snapshot in one step: the write-ahead log lets no writer wait, and none make it start over."""
     try:
         with closing(sqlite3.connect(source, timeout=60)) as one, closing(sqlite3.connect(target, timeout=60)) as other:
             one.backup(other)
     except sqlite3.Error as error:
-        fix = "check the disk and the rights"
-        raise LibraryError("the database cannot be copied", got=f"{source}: {error}", fix=fix) from error
+        if is_full(error):
+            raise storage_full(str(error)) from error
+        raise LibraryError(what, got=f"{source}: {error}", fix="check the disk and the rights") from error
 
 
-def _sound(path: Path) -> Path:
-    """The database of a backup, if it is there and whole."""
+def _is_library(database: Path) -> bool:
+    """Whether a file is a library's database, and not what a killed run has left."""
+    if not database.exists():
+        return False
+    try:
+        with closing(sqlite3.connect(database)) as connection:
+            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        return bool(tables[0])
+    except sqlite3.Error:
+        return True  # damaged, and not ours to overwrite unasked
+
+
+def _present(backup: Path) -> Path:
+    """The database of a backup, if it is there as a plain file, with nothing beside it that SQLite would follow."""
+    path = backup / DATABASE_NAME
     if not path.is_file():
         fix = "name a directory that `hybridrec backup` made"
-        raise LibraryError("there is no backup here", got=str(path.parent), fix=fix)
-    with closing(sqlite3.connect(path)) as connection:
-        try:
-            found = connection.execute("PRAGMA integrity_check").fetchone()[0]
-        except sqlite3.DatabaseError as error:
-            found = str(error)
-    if found != "ok":
-        raise LibraryError("the backup is damaged", got=found, fix="use another one")
+        raise LibraryError("there is no backup here", got=str(backup), fix=fix)
+    links = [path, backup / FILES_NAME, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))]
+    odd = [link for link in links if link.is_symlink()]
+    journal = path.with_name(f"{path.name}-journal")
+    if odd or journal.exists() or journal.is_symlink():
+        got = str([*odd, journal][0])
+        raise LibraryError("the backup holds a link or a journal", got=got, fix="use another one")
     return path
+
+
+def _put(made: Path, place: Path) -> None:
+    """Rename what was made to its place; it is there after a power cut."""
+    for beside in ("-wal", "-shm"):  # of a database that a killed run has left
+        place.with_name(place.name + beside).unlink(missing_ok=True)
+    made.replace(place)
+    sync_directory(place.parent)
 
 
 def _copy_files(library: Library, source: Path) -> Copied:
     """Bring the kept uploads that a library names into its folder, from another."""
     named = library.kept_files()
+    for name in named:
+        if not is_plain_name(name):
+            got = f"{name!r} in the database"
+            raise LibraryError("the backup names a file outside the library", got=got, fix="use another one")
     wanted = [name for name in named if not (library.files / name).exists()]
-    there = [name for name in wanted if _copied(source / name, library.files / name)]
+    there = [name for name in wanted if _copied(source, name, library.files / name)]
     status = library.status()
     counts = {name: status[name] for name in ("tracks", "users", "plays")}
     return Copied(**counts, files=len(named) - len(wanted) + len(there), missing=len(wanted) - len(there))
 
 
-def _copied(source: Path, target: Path) -> bool:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f"{target.name}.part")
-    try:
-        shutil.copyfile(source, partial)
-    except FileNotFoundError:  # its track was deleted a moment ago
-        partial.unlink(missing_ok=True)
+def _copied(folder: Path, name: str, target: Path) -> bool:
+    """Whether a plain file was there to be copied; a link or a device is refused."""
+    source = folder / name
+    if not source.exists() and not source.is_symlink():  # its track was deleted a moment ago
         return False
-    partial.replace(target)
+    if not is_plain_file(source, below=folder):
+        raise LibraryError("the backup holds a link or no plain file", got=str(source), fix="use another one")
+    with waiting_copy(source, target) as copy:
+        copy.replace(target)
     return True
+
+
+def _name_music(restored: Library, music: Sequence[Path], replaced: Path | None) -> None:
+    """Believe of folders of music what the operator says, and said before, and not what the backup says."""
+    folders = list(music)
+    if replaced is not None:
+        with Library.open(replaced) as library:
+            folders += library.music_folders()
+    with restored._database.write() as connection:
+        connection.execute(delete(schema.music_folders))
+        put_music_folders(connection, folders)
 
 
 def _run_ahead(restored: Library, location: Path) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable
-from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Row, Select, delete, select
+from sqlalchemy import delete, select
 
 from hybridrec.data.tracks import Track
 from hybridrec.errors import NotFound
@@ -16,10 +13,11 @@ from hybridrec.storage.database import Database, among, batches
 from hybridrec.storage.listens import join_listens
 from hybridrec.storage.paths import StoredPaths
 from hybridrec.storage.text_index import forget_texts, has_words, words_of
-from hybridrec.storage.track_rows import COLUMNS, put_tracks
+from hybridrec.storage.track_rows import COLUMNS, as_track, put_tracks, read_track, read_track_by_hash
+from hybridrec.storage.uploads import UploadStore
 
 
-class Catalogue:
+class Catalogue(UploadStore):
     """The part of a library that keeps tracks."""
 
     _database: Database
@@ -42,7 +40,8 @@ class Catalogue:
         Raises:
             NotFound: if the library has none of that id.
         """
-        found = self._first(select(*COLUMNS).where(schema.tracks.c.id == id_))
+        with self._database.read() as connection:
+            found = read_track(connection, id_, self._paths)
         if found is None:
             raise _unknown_track(id_)
         return found
@@ -51,12 +50,12 @@ class Catalogue:
         """Tracks by their ids; those that the library has not are left out."""
         with self._database.read() as connection:
             query = select(*COLUMNS).where(among(connection, schema.tracks.c.id, ids))
-            return {row.id: _track(row, self._paths) for row in connection.execute(query).all()}
+            return {row.id: as_track(row, self._paths) for row in connection.execute(query).all()}
 
     def track_by_hash(self, content_hash: str) -> Track | None:
         """The track whose file has this hex SHA-256, or None; of several, the one that came first."""
-        query = select(*COLUMNS).where(schema.tracks.c.content_hash == content_hash)
-        return self._first(query.order_by(schema.tracks.c.key).limit(1))
+        with self._database.read() as connection:
+            return read_track_by_hash(connection, content_hash, self._paths)
 
     def find_tracks(self, query: str = "", after: str | None = None, limit: int = 50) -> list[Track]:
         """Tracks with all the words of `query` in their id, title, artist or album, ordered by id.
@@ -73,7 +72,7 @@ class Catalogue:
             statement = statement.where(schema.tracks.c.id > after)
         with self._database.read() as connection:
             statement = statement.where(*has_words(connection, words_of(query)))
-            return [_track(row, self._paths) for row in connection.execute(statement)]
+            return [as_track(row, self._paths) for row in connection.execute(statement)]
 
     def track_ids(self, artist: str | None = None, album: str | None = None) -> list[str]:
         """The ids of all tracks, or of those of an artist or album by their exact names, in order of arrival."""
@@ -82,12 +81,6 @@ class Catalogue:
             query = query if name is None else query.where(column == name)
         with self._database.read() as connection:
             return list(connection.scalars(query))
-
-    def kept_files(self) -> list[str]:
-        """The files of tracks that the library keeps itself, relative to its folder `files`."""
-        with self._database.read() as connection:
-            paths = connection.scalars(select(schema.tracks.c.path).where(schema.tracks.c.path.is_not(None)))
-            return [os.fsdecode(path) for path in paths if self._paths.is_kept(path)]
 
     def delete_track(self, id_: str) -> None:
         """Forget a track with its embeddings and plays, and its file if the library keeps it.
@@ -102,19 +95,8 @@ class Catalogue:
             if row is None:
                 raise _unknown_track(id_)
             changes.record(connection, changes.TRACK, [id_])
-        if row.path is not None and self._paths.is_kept(row.path):
-            Path(self._paths.path(row.path)).unlink(missing_ok=True)
-
-    def _first(self, query: Select[Any]) -> Track | None:
-        with self._database.read() as connection:
-            row = connection.execute(query).first()
-        return None if row is None else _track(row, self._paths)
-
-
-def _track(row: Row[Any], paths: StoredPaths) -> Track:
-    values = row._asdict()
-    values["path"] = None if row.path is None else paths.path(row.path)
-    return Track(**values)
+        if row.path is not None:
+            list(self.remove_unused([row.path]))
 
 
 def _unknown_track(id_: str) -> NotFound:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 
@@ -45,8 +46,6 @@ def clean_up(library: Library, keep: int = 3, settled_seconds: float = SETTLED_S
     before = time.time() - settled_seconds
     there = [path for path in library.files.rglob("*") if path.is_file() and path.stat().st_mtime < before]
     named = {library.files / name for name in library.kept_files()}
-    orphans = [path for path in there if path not in named]
-    file_bytes = sum(path.stat().st_size for path in orphans)
-    for path in orphans:
-        path.unlink()
-    return CleanedUp(models, encoders, len(orphans), file_bytes)
+    orphans = (os.fsencode(path.relative_to(library.files)) for path in there if path not in named)
+    sizes = [size for _, size in library.remove_unused(orphans)]
+    return CleanedUp(models, encoders, len(sizes), sum(sizes))

@@ -47,6 +47,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError, StatementError
 
 from hybridrec.errors import HybridrecError, InvalidInput, LibraryError, NotReady
+from hybridrec.storage.disk import is_full, storage_full
 from hybridrec.storage.schema import checked_id
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ class Database:
             if not (isinstance(error, OperationalError) or type(error) is DatabaseError):
                 raise
             reason = str(error.orig).partition("\n")[0]
+            if is_full(error.orig):
+                raise storage_full(reason) from error
             fix = "check the disk, the rights and that nothing else holds it, or restore a backup"
             raise LibraryError(f"the library at {self.location} cannot be used", got=reason, fix=fix) from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,10 @@ class HeardTrack:
     fingerprint: str
     vector: NDArray[np.float32]
 
+    def with_path(self, path: str) -> HeardTrack:
+        """The same, its audio lying elsewhere."""
+        return replace(self, track=replace(self.track, path=path))
+
 
 class EmbeddingStore:
     """The part of a library that keeps what tracks sound like."""
@@ -71,12 +75,7 @@ class EmbeddingStore:
         waiting = list(batches(heard))
         with self._database.write() as connection:
             for batch in waiting:
-                join_listens(connection, put_tracks(connection, [one.track for one in batch], self._paths))
-                _put_stamps(connection, batch, self._paths)
-                for fingerprint in dict.fromkeys(one.fingerprint for one in batch):
-                    own = [one for one in batch if one.fingerprint == fingerprint]
-                    vectors = np.stack([one.vector for one in own])
-                    _put_vectors(connection, fingerprint, [one.track.id for one in own], vectors)
+                put_heard_rows(connection, batch, self._paths)
 
     def file_stamps(self) -> dict[str, FileStamp]:
         """The stamps of all heard files, by absolute path."""
@@ -84,7 +83,8 @@ class EmbeddingStore:
         query = select(stamps.path, stamps.size_bytes, stamps.mtime_ns, stamps.content_hash, tracks.id)
         with self._database.read() as connection:
             rows = connection.execute(query.join_from(schema.file_stamps, schema.tracks)).all()
-        return {self._paths.path(path): FileStamp(*stamp) for path, *stamp in rows}
+        stamps_by_path = ((self._paths.path(path), stamp) for path, *stamp in rows)
+        return {path: FileStamp(*stamp) for path, stamp in stamps_by_path if path is not None}
 
     def put_embeddings(self, embeddings: Embeddings) -> None:
         """Store vectors; those of the same track and fingerprint are replaced, unknown tracks are created.
@@ -137,6 +137,16 @@ class EmbeddingStore:
         """Go by the embeddings of this fingerprint from now on."""
         with self._database.write() as connection:
             put_ears(connection, fingerprint)
+
+
+def put_heard_rows(connection: Connection, heard: Sequence[HeardTrack], paths: StoredPaths) -> None:
+    """Store tracks that were heard, within a transaction; see `EmbeddingStore.put_heard`."""
+    join_listens(connection, put_tracks(connection, [one.track for one in heard], paths))
+    _put_stamps(connection, heard, paths)
+    for fingerprint in dict.fromkeys(one.fingerprint for one in heard):
+        own = [one for one in heard if one.fingerprint == fingerprint]
+        vectors = np.stack([one.vector for one in own])
+        _put_vectors(connection, fingerprint, [one.track.id for one in own], vectors)
 
 
 def get_ears(connection: Connection) -> str | None:

@@ -18,6 +18,7 @@ from hybridrec.storage.embeddings import EmbeddingStore
 from hybridrec.storage.interactions import InteractionStore
 from hybridrec.storage.listens import ListenStore
 from hybridrec.storage.paths import StoredPaths
+from hybridrec.storage.places import PlaceStore
 from hybridrec.storage.play_samples import PlaySamples
 from hybridrec.storage.plays import PlayStore
 from hybridrec.storage.tokens import TokenStore
@@ -37,6 +38,7 @@ class Library(
     ChangeFeed,
     TokenStore,
     ListenStore,
+    PlaceStore,
 ):
     """A catalogue with its plays, vectors and models; see the parts it is made of.
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, insert, inspect, select
 from hybridrec.errors import LibraryError
 from hybridrec.storage import schema
 from hybridrec.storage.listens import put_listen_keys
+from hybridrec.storage.places import name_all_files
 from hybridrec.storage.text_index import put_all_texts
 from hybridrec.storage.track_rows import put_all_names
 
@@ -176,6 +177,17 @@ MIGRATIONS: tuple[Migration, ...] = (
         ),
         _fill_names_and_texts,
     ),
+    Migration(
+        "folders of music that audio may be served from, and kept files of one track each",
+        (
+            "CREATE INDEX tracks_path ON tracks {by_hash} (path)",
+            "CREATE TABLE music_folders (path {bytes} PRIMARY KEY)",
+            """CREATE TABLE kept_files (
+                content_hash TEXT PRIMARY KEY,
+                track_key BIGINT NOT NULL UNIQUE REFERENCES tracks (key) ON DELETE CASCADE)""",
+        ),
+        name_all_files,
+    ),
 )
 
 
@@ -205,15 +217,21 @@ def migrate(connection: Connection, steps: Sequence[Migration]) -> None:
     done = applied(connection)
     refuse_newer(done, steps)
     schema.migrations.create(connection, checkfirst=True)
+    take_steps(connection, steps[done:])
     for number, step in enumerate(steps[done:], start=done + 1):
-        for statement in step.statements:
-            if spelt := statement.format(**_SPELLINGS[connection.dialect.name]):
-                connection.exec_driver_sql(spelt)
         row = {"number": number, "name": step.name, "applied_at": time.time()}
         connection.execute(insert(schema.migrations), row)
     for step in steps[done:]:
         if step.fill is not None:
             step.fill(connection)
+
+
+def take_steps(connection: Connection, steps: Sequence[Migration]) -> None:
+    """Change the tables as the steps say, and nothing else."""
+    for step in steps:
+        for statement in step.statements:
+            if spelt := statement.format(**_SPELLINGS[connection.dialect.name]):
+                connection.exec_driver_sql(spelt)
 
 
 def refuse_newer(done: int, steps: Sequence[Migration]) -> None:

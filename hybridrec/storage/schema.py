@@ -31,10 +31,6 @@ UNKNOWN_TIME = -1.0
 metadata = MetaData()
 
 
-MAX_PATH_BYTES = 2000
-"""The longest path that is stored: an index of PostgreSQL takes no row above 2.7 KB."""
-
-
 def checked_id(id_: str) -> str:
     """The id, if a database can hold it.
 
@@ -247,4 +243,17 @@ listen_name_keys = Table(
     metadata,
     Column("name_key", BigInteger, primary_key=True, autoincrement=False),
     Column("listen_key", ForeignKey("listens.key", ondelete="CASCADE"), primary_key=True),
+)
+
+music_folders = Table(
+    "music_folders",
+    metadata,
+    Column("path", LargeBinary, primary_key=True),
+)
+
+kept_files = Table(
+    "kept_files",
+    metadata,
+    Column("content_hash", Text, primary_key=True),
+    Column("track_key", ForeignKey("tracks.key", ondelete="CASCADE"), nullable=False, unique=True),
 )

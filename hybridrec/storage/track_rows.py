@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from hybridrec.data.names import Name
 from hybridrec.data.tracks import Track
@@ -16,6 +16,26 @@ from hybridrec.storage.text_index import forget_texts, put_texts, searchable, st
 
 _TEXTS = ("title", "artist", "album", "genre", "recording_mbid")
 COLUMNS = [schema.tracks.c[name] for name in ("id", *_TEXTS, "duration_seconds", "path", "content_hash")]
+
+
+def as_track(row: Row[Any], paths: StoredPaths) -> Track:
+    """The track of a row of `COLUMNS`."""
+    values = row._asdict()
+    values["path"] = None if row.path is None else paths.path(row.path)
+    return Track(**values)
+
+
+def read_track(connection: Connection, id_: str, paths: StoredPaths) -> Track | None:
+    """One track by its id, within a transaction."""
+    row = connection.execute(select(*COLUMNS).where(schema.tracks.c.id == id_)).first()
+    return None if row is None else as_track(row, paths)
+
+
+def read_track_by_hash(connection: Connection, content_hash: str, paths: StoredPaths) -> Track | None:
+    """The first track whose file has this hex SHA-256, within a transaction."""
+    query = select(*COLUMNS).where(schema.tracks.c.content_hash == content_hash)
+    row = connection.execute(query.order_by(schema.tracks.c.key).limit(1)).first()
+    return None if row is None else as_track(row, paths)
 
 
 def put_tracks(connection: Connection, tracks: Sequence[Track], paths: StoredPaths) -> list[str]:

@@ -156,6 +156,7 @@ def test_ids_may_hold_any_characters(client: FlaskClient, service: Recommendatio
 def test_a_track_can_be_heard_in_ranges(client: FlaskClient, service: RecommendationService, tmp_path: Path) -> None:
     audio = tmp_path / "named-wrongly.mp3"
     soundfile.write(audio, np.zeros(2000, dtype=np.float32), 8000, format="FLAC")
+    service.library.add_music_folder(tmp_path)
     service.library.put_tracks([Track("calm-00", path=str(audio))])
     whole = client.get("/v1/tracks/calm-00/audio")
     part = client.get("/v1/tracks/calm-00/audio", headers={"Range": "bytes=0-3"})

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import update
 
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
-from hybridrec.errors import Conflict, InvalidInput, LibraryError
+from hybridrec.errors import Conflict, InvalidInput, LibraryError, NotFound
+from hybridrec.storage import schema
 from hybridrec.storage.backup import back_up, restore
 from hybridrec.storage.clean_up import clean_up
 from hybridrec.storage.embeddings import HeardTrack
 from hybridrec.storage.library import Library
+from hybridrec.storage.scratch import scratch_folder
 
 
 @pytest.fixture
@@ -116,6 +123,196 @@ def test_a_library_on_postgresql_is_backed_up_by_postgresql(postgresql_url: str,
     says = pytest.raises(InvalidInput, match=r"backed up by PostgreSQL.*; use pg_dump.*copy the kept uploads in")
     with Library.open(postgresql_url, create=True, files=tmp_path / "files") as library, says:
         back_up(library, tmp_path / "backup")
+
+
+# --- backups from elsewhere ------------------------------------------------------------------
+
+
+def altered(original: Library, tmp_path: Path, *statements: str) -> Path:
+    """A backup whose database somebody has changed."""
+    backup = tmp_path / "altered"
+    back_up(original, backup)
+    with closing(sqlite3.connect(backup / "library.sqlite3")) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+    return backup
+
+
+@pytest.mark.parametrize(
+    ("statements", "says"),
+    [
+        (["CREATE TRIGGER t AFTER INSERT ON plays BEGIN DELETE FROM tokens; END"], "does not make; got 'trigger t'"),
+        (["CREATE VIEW v AS SELECT * FROM tokens"], "does not make; got 'view v'"),
+        (["CREATE TABLE more (x)"], "does not make; got 'table more'"),
+        (["CREATE INDEX more ON plays (weight)"], "does not make; got 'index more'"),
+        (["DROP INDEX plays_seq", "CREATE INDEX plays_seq ON plays (abs(seq))"], "otherwise; got 'index plays_seq'"),
+        (
+            ["DROP TABLE kept_files", "CREATE VIEW kept_files AS SELECT 'a' AS content_hash, 1 AS track_key"],
+            "kept_files",
+        ),
+        (["DROP TABLE listen_name_keys"], "lacks something; got 'index listen_name_keys"),
+        (["DROP TABLE hybridrec_migrations"], "no library"),
+        (["UPDATE hybridrec_migrations SET number = 99 WHERE number = 6"], "newer hybridrec"),
+        (["UPDATE tracks SET path = CAST('../library.sqlite3' AS BLOB) WHERE id = 't'"], "outside the library"),
+        (["UPDATE tracks SET path = CAST('ab/../../x' AS BLOB) WHERE id = 't'"], "outside the library"),
+        (["INSERT INTO plays VALUES (99, 1, 5.0, NULL, NULL, 1)"], "without its users"),
+    ],
+)
+def test_a_backup_holds_rows_and_nothing_that_runs(
+    original: Library, tmp_path: Path, statements: list[str], says: str
+) -> None:
+    backup = altered(original, tmp_path, *statements)
+    with pytest.raises(LibraryError, match=says):
+        restore(backup, tmp_path / "new")
+    with pytest.raises(LibraryError, match=says):
+        restore(backup, tmp_path / "original", replace=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["altered", "original"]
+    assert original.user_weights("ann") == {"t": 1.0}
+
+
+def test_a_backup_holds_no_links_and_no_special_files(original: Library, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"secret")
+    for n, spoil in enumerate((_link_file, _link_folder, _link_all_files, _pipe, _link_database, _journal)):
+        back_up(original, tmp_path / f"backup {n}")
+        spoil(tmp_path / f"backup {n}", tmp_path)
+        with pytest.raises(LibraryError, match="the backup holds a link"):
+            restore(tmp_path / f"backup {n}", tmp_path / "new")
+        assert not (tmp_path / "new").exists()
+
+
+def _link_file(backup: Path, tmp_path: Path) -> None:
+    (backup / "files" / "ab" / "abcd").unlink()
+    (backup / "files" / "ab" / "abcd").symlink_to(tmp_path / "secret")
+
+
+def _link_folder(backup: Path, tmp_path: Path) -> None:
+    (backup / "files" / "ab").rename(tmp_path / "elsewhere")
+    (backup / "files" / "ab").symlink_to(tmp_path / "elsewhere")
+
+
+def _link_all_files(backup: Path, tmp_path: Path) -> None:
+    (backup / "files").rename(tmp_path / "all")
+    (backup / "files").symlink_to(tmp_path / "all")
+
+
+def _pipe(backup: Path, tmp_path: Path) -> None:
+    (backup / "files" / "ab" / "abcd").unlink()
+    os.mkfifo(backup / "files" / "ab" / "abcd")
+
+
+def _link_database(backup: Path, tmp_path: Path) -> None:
+    (backup / "library.sqlite3").rename(tmp_path / "database")
+    (backup / "library.sqlite3").symlink_to(tmp_path / "database")
+
+
+def _journal(backup: Path, tmp_path: Path) -> None:
+    (backup / "library.sqlite3-journal").write_bytes(b"journal")
+
+
+def test_audio_comes_only_from_kept_files_and_from_folders_that_the_operator_named(
+    original: Library, tmp_path: Path
+) -> None:
+    music = tmp_path / "music"
+    music.mkdir()
+    (music / "x.mp3").write_bytes(b"music")
+    (tmp_path / "secret").write_bytes(b"secret")
+    original.add_music_folder(Path("/"))
+    original.put_tracks([Track("x", path=str(music / "x.mp3")), Track("secret", path=str(tmp_path / "secret"))])
+    assert original.audio_file("secret").read_bytes() == b"secret"
+    back_up(original, tmp_path / "backup")
+    restore(tmp_path / "backup", tmp_path / "new", music=[music])
+    with Library.open(tmp_path / "new") as library:
+        assert library.audio_file("t").read_bytes() == b"sound"
+        assert library.audio_file("x").read_bytes() == b"music"
+        with pytest.raises(NotFound, match="no audio on this machine; got 'secret'"):
+            library.audio_file("secret")
+        _point(library, "t", str(music / ".." / "secret").encode())
+        with pytest.raises(NotFound, match="no audio"):
+            library.audio_file("t")
+
+
+def test_a_path_that_leads_out_of_the_library_is_neither_read_nor_deleted(original: Library) -> None:
+    database = Path(original.location)
+    for path in (b"../library.sqlite3", b"ab/../../library.sqlite3", b"link/library.sqlite3", b"file"):
+        original.put_tracks([Track("bad")])
+        (original.files / "link").unlink(missing_ok=True)
+        (original.files / "link").symlink_to(database.parent)
+        (original.files / "file").unlink(missing_ok=True)
+        (original.files / "file").symlink_to(database)
+        _point(original, "bad", path)
+        with pytest.raises(NotFound, match="no audio"):
+            original.audio_file("bad")
+        original.delete_track("bad")
+        assert database.exists()
+
+
+def _point(library: Library, track: str, path: bytes) -> None:
+    with library._database.write() as connection:
+        connection.execute(update(schema.tracks).where(schema.tracks.c.id == track).values(path=path))
+
+
+@pytest.mark.parametrize("golden", sorted((Path(__file__).parent / "golden").glob("*.sql")), ids=lambda path: path.stem)
+def test_a_backup_of_every_schema_is_restored(golden: Path, tmp_path: Path) -> None:
+    (tmp_path / "backup").mkdir()
+    with closing(sqlite3.connect(tmp_path / "backup" / "library.sqlite3")) as connection:
+        connection.executescript(golden.read_text(encoding="utf-8"))
+    restore(tmp_path / "backup", tmp_path / "new")
+    with Library.open(tmp_path / "new") as library:
+        assert library.track("t1").title == "Blåbær"
+        assert library.music_folders() == []
+
+
+@pytest.mark.parametrize("last", ["_copy_database", "check_database", "_name_music", "_copied", "_copy_files"])
+@pytest.mark.parametrize("before", ["nothing", "empty"])
+def test_a_restore_that_is_killed_leaves_nothing_in_the_way(
+    original: Library, tmp_path: Path, last: str, before: str
+) -> None:
+    back_up(original, tmp_path / "backup")
+    if before == "empty":
+        (tmp_path / "new").mkdir()
+    killed = """
+import os, sys
+from pathlib import Path
+from hybridrec.storage import backup
+last = getattr(backup, sys.argv[1])
+def done(*arguments, **named):
+    last(*arguments, **named)
+    os._exit(9)
+setattr(backup, sys.argv[1], done)
+backup.restore(Path(sys.argv[2]), Path(sys.argv[3]))
+"""
+    command = [sys.executable, "-c", killed, last, str(tmp_path / "backup"), str(tmp_path / "new")]
+    assert subprocess.run(command).returncode == 9
+    assert not (tmp_path / "new" / "library.sqlite3").exists()
+    restore(tmp_path / "backup", tmp_path / "new")
+    with Library.open(tmp_path / "new") as library:
+        assert library.audio_file("t").read_bytes() == b"sound"
+    left = [path.name for folder in (tmp_path, tmp_path / "new") for path in folder.glob(".*")]
+    assert left == []
+
+
+def test_a_restore_takes_the_place_of_a_database_without_tables(original: Library, tmp_path: Path) -> None:
+    back_up(original, tmp_path / "backup")
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "library.sqlite3").touch()
+    restore(tmp_path / "backup", tmp_path / "new")
+    with Library.open(tmp_path / "new") as library:
+        assert library.user_weights("ann") == {"t": 1.0}
+
+
+def test_what_a_killed_backup_has_left_goes_with_the_next_one_and_a_live_one_stays(
+    original: Library, tmp_path: Path
+) -> None:
+    place = tmp_path / "backups"
+    place.mkdir()
+    with scratch_folder(place) as live:
+        dead = place / ".hybridrec-unfinished-dead"
+        dead.mkdir()
+        (dead / "library.sqlite3").write_bytes(b"half")
+        back_up(original, place / "today")
+        assert (live.exists(), dead.exists()) == (True, False)
+    assert [path.name for path in place.iterdir()] == ["today"]
 
 
 # --- cleaning up -----------------------------------------------------------------------------

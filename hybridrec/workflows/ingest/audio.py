@@ -18,6 +18,7 @@ from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.errors import NotFound
 from hybridrec.storage.embeddings import FileStamp, HeardTrack
 from hybridrec.storage.library import Library
+from hybridrec.storage.paths import why_not_stored
 from hybridrec.workflows.hearing.heard import HeardFile
 from hybridrec.workflows.hearing.pool import HearingPool
 
@@ -93,6 +94,7 @@ def ingest_audio(
     if not directory.is_dir():
         raise NotFound("no such directory", got=str(directory), fix="check its spelling")
     start = time.monotonic()
+    library.add_music_folder(directory)
     run = _Ingest(library, Checkpoint.from_bytes(ears_bytes).fingerprint)
     paths = [path for path in files_below(directory, leave_out=library.files) if is_worth_hearing(path)]
     changed = [path for path in paths if not run.is_unchanged(path)]
@@ -158,8 +160,9 @@ class _Ingest:
 
     def take(self, file: HeardFile) -> None:
         """Count what became of a file, and store it with the next batch."""
-        if file.why:
-            self.report.failed.append(Unreadable(str(file.path), file.why))
+        why = file.why or why_not_stored(str(file.path))
+        if why:
+            self.report.failed.append(Unreadable(str(file.path), why))
             return
         for stage, seconds in file.stage_seconds.items():
             self.report.stage_seconds[stage] += seconds
