@@ -69,7 +69,7 @@ class StorageFull(HybridrecError):
     """There is no room to store what was given; nothing of it was stored."""
 
 
-class Busy(HybridrecError):
+class Busy(LibraryError):
     """Too many wait for the same thing already; try again in a moment.
 
     Attributes:
@@ -77,3 +77,7 @@ class Busy(HybridrecError):
     """
 
     retry_after_seconds = 2
+
+
+class ConnectionLost(LibraryError):
+    """The database hung up before anything was stored; trying once more may help."""

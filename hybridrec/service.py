@@ -31,6 +31,7 @@ from hybridrec.storage.kept_files import sha256_of
 from hybridrec.storage.library import Library
 from hybridrec.storage.listens import ListensAdded
 from hybridrec.storage.plays import PlaysAdded, UserSummary
+from hybridrec.storage.turns import SERVING
 
 if TYPE_CHECKING:
     from hybridrec.audio.tags import Tags
@@ -75,6 +76,7 @@ class RecommendationService:
 
     def __init__(self, library: Library, limits: AudioLimits | None = None) -> None:
         self.library = library
+        library.limit_writers(SERVING)
         self._takeover = Takeover(library)
         self._limits = limits or AudioLimits(max_hearing_seconds=UPLOAD_SECONDS)
         self._hearing = threading.Lock()

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 
 from hybridrec.errors import LibraryError, NotFound
 from hybridrec.storage import changes, schema
-from hybridrec.storage.database import Database, upsert
+from hybridrec.storage.database import Database, once_more, upsert
 from hybridrec.storage.embeddings import put_ears
 
 Kind = Literal["encoder", "model", "tuning"]
@@ -52,6 +52,7 @@ class ArtefactStore:
 
     _database: Database
 
+    @once_more
     def save_artefact(self, kind: Kind, payload: bytes, fingerprint: str, summary: Mapping[str, Any]) -> int:
         """Store a new version and make it current in the same transaction.
 
@@ -78,6 +79,7 @@ class ArtefactStore:
             _switch(connection, kind, version, fingerprint)
         return version
 
+    @once_more
     def use_artefact(self, kind: Kind, version: int) -> None:
         """Make an earlier or later version current.
 
@@ -87,6 +89,7 @@ class ArtefactStore:
         with self._database.write() as connection:
             _switch(connection, kind, version, _get(connection, kind, version).fingerprint)
 
+    @once_more
     def forget_artefacts(self, kind: Kind, keep: int) -> int:
         """Delete all but the newest versions of a kind; the current one stays, however old.
 
@@ -105,18 +108,21 @@ class ArtefactStore:
             gone = delete(schema.artefacts).where(table.kind == kind, table.version.not_in(stay))
             return connection.execute(gone).rowcount
 
+    @once_more
     def current(self, kind: Kind) -> Artefact | None:
         """The current version of a kind, or None before the first."""
         with self._database.read() as connection:
             row = connection.execute(_current(kind)).first()
         return None if row is None else _artefact(row)
 
+    @once_more
     def artefacts(self, kind: Kind) -> list[Artefact]:
         """All versions of a kind, oldest first."""
         query = select(schema.artefacts).where(schema.artefacts.c.kind == kind)
         with self._database.read() as connection:
             return [_artefact(row) for row in connection.execute(query.order_by(schema.artefacts.c.version))]
 
+    @once_more
     def artefact_bytes(self, kind: Kind, version: int | None = None) -> bytes:
         """The payload of a version, or of the current one, checked against its SHA-256.
 

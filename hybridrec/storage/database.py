@@ -6,6 +6,11 @@ writer are visible before the next draws its own, and two writers never
 deadlock over the order of their rows. Readers see one snapshot and wait for
 nobody (WAL on SQLite, REPEATABLE READ on PostgreSQL).
 
+Only a bounded number of writers wait, for a bounded time (`turns.py`). A
+connection that the server has closed is noticed at the latest at its first
+statement; what was asked is then tried once more (`once_more`), unless it may
+have been stored already.
+
 A transaction is acknowledged when `write()` is left. SQLite runs with
 synchronous=FULL: the log is on the disk by then, and neither kill -9 nor a
 power cut takes it back. PostgreSQL's default (synchronous_commit=on) promises
@@ -17,11 +22,14 @@ As only one writes at a time, gather first, then write.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import logging
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from sqlalchemy import (
     ARRAY,
@@ -44,18 +52,18 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError, StatementError
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, OperationalError, StatementError
 
-from hybridrec.errors import HybridrecError, InvalidInput, LibraryError, NotReady
+from hybridrec.errors import Busy, Conflict, ConnectionLost, HybridrecError, InvalidInput, LibraryError, NotReady
 from hybridrec.storage.disk import is_full, storage_full
 from hybridrec.storage.schema import checked_id
+from hybridrec.storage.turns import Turns, WriteLimits
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
 
-BUSY_SECONDS = 60
 _PRAGMAS = (
-    f"busy_timeout={BUSY_SECONDS * 1000}",
+    "busy_timeout=60000",  # of a reader, in milliseconds, while the log is brought in order; a writer sets its own
     "journal_mode=WAL",
     "synchronous=FULL",
     "foreign_keys=ON",
@@ -65,7 +73,27 @@ _PRAGMAS = (
 _WRITE = "hybridrec_write"
 _WRITERS_LOCK = 0x68796272  # "hybr": the advisory lock that makes writers take turns
 
+_POSTGRESQL_LOCK_TIMEOUT = "55P03"
+_POSTGRESQL_LIMITS = "54"  # the class of states that name a limit of the program, such as the size of an index row
+
 T = TypeVar("T")
+P = ParamSpec("P")
+
+
+def once_more(method: Callable[P, T]) -> Callable[P, T]:
+    """Let a method try once more where the database hung up before anything was stored.
+
+    Its arguments must bear to be used twice: no iterators.
+    """
+
+    @wraps(method)
+    def tried(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(*args, **kwargs)
+        except ConnectionLost:
+            return method(*args, **kwargs)
+
+    return tried
 
 
 class Database:
@@ -73,6 +101,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.turns = Turns(WriteLimits())
 
     @classmethod
     def in_file(cls, path: Path) -> Database:
@@ -125,27 +154,49 @@ class Database:
         """One transaction: all of it is stored when the block is left, or nothing if it raises.
 
         Raises:
-            LibraryError: if the database cannot be reached, is damaged, full or busy for a minute.
+            Busy: if others write for too long, or too many wait.
+            StorageFull: if there is no room.
+            LibraryError: if the database cannot be reached or is damaged.
         """
-        with self._plain_words(), self.engine.connect() as plain, plain.execution_options(**{_WRITE: True}).begin():
-            if self.engine.dialect.name == "postgresql":
-                plain.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
-            yield plain
+        done = False
+        with self.turns.take() as seconds, self._plain_words(lambda: not done), self.engine.connect() as plain:
+            milliseconds = max(1, int(1000 * seconds))
+            with plain.execution_options(**{_WRITE: milliseconds}).begin():
+                if self.engine.dialect.name == "postgresql":
+                    plain.exec_driver_sql(f"SET LOCAL lock_timeout = {milliseconds}")
+                    plain.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
+                yield plain
+                done = True  # from here on it may be stored, even where the acknowledgement is lost
 
     @contextmanager
-    def _plain_words(self) -> Iterator[None]:
+    def _plain_words(self, is_repeatable: Callable[[], bool] = lambda: True) -> Iterator[None]:
         try:
             yield
         except StatementError as error:
             if isinstance(error.orig, HybridrecError):  # raised while the values were bound
                 raise error.orig from None
+            if isinstance(error, IntegrityError):
+                reason = str(error.orig).partition("\n")[0]
+                raise Conflict("this contradicts what is stored", got=reason, fix="look it up first") from error
             if not (isinstance(error, OperationalError) or type(error) is DatabaseError):
                 raise
-            reason = str(error.orig).partition("\n")[0]
-            if is_full(error.orig):
-                raise storage_full(reason) from error
-            fix = "check the disk, the rights and that nothing else holds it, or restore a backup"
-            raise LibraryError(f"the library at {self.location} cannot be used", got=reason, fix=fix) from error
+            raise self._said(error, is_repeatable()) from error
+
+    def _said(self, error: DatabaseError, repeatable: bool) -> HybridrecError:
+        """What the database's error means."""
+        reason = str(error.orig).partition("\n")[0]
+        if is_full(error.orig):
+            return storage_full(reason)
+        state = getattr(error.orig, "sqlstate", None) or ""
+        if state.startswith(_POSTGRESQL_LIMITS):
+            logging.getLogger(__name__).warning("the database holds no such value: %s", reason)
+            return InvalidInput("a value is too long for the database", got=reason, fix="shorten it")
+        what = f"the library at {self.location} cannot be used"
+        if getattr(error.orig, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY or state == _POSTGRESQL_LOCK_TIMEOUT:
+            return Busy(what, got=reason, fix="another program writes to it; try again in a moment")
+        fix = "check the disk, the rights and that nothing else holds it, or restore a backup"
+        kind = ConnectionLost if error.connection_invalidated and repeatable else LibraryError
+        return kind(what, got=reason, fix=fix)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
@@ -155,8 +206,10 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITE, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    milliseconds = connection.get_execution_options().get(_WRITE)
+    if milliseconds is not None:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={milliseconds}")
+    connection.exec_driver_sql("BEGIN" if milliseconds is None else "BEGIN IMMEDIATE")
 
 
 def upsert(

@@ -14,7 +14,7 @@ from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.tracks import Track
 from hybridrec.errors import FingerprintMismatch, InvalidInput
 from hybridrec.storage import changes, schema
-from hybridrec.storage.database import Database, among, batches, upsert
+from hybridrec.storage.database import Database, among, batches, once_more, upsert
 from hybridrec.storage.listens import join_listens
 from hybridrec.storage.paths import StoredPaths
 from hybridrec.storage.track_rows import put_tracks, track_keys
@@ -72,11 +72,15 @@ class EmbeddingStore:
             FingerprintMismatch: if a vector has another dimension than its fingerprint's.
             InvalidInput: for a vector that is not finite, or an id that cannot be stored.
         """
-        waiting = list(batches(heard))
+        self._put_heard(list(batches(heard)))
+
+    @once_more
+    def _put_heard(self, waiting: Sequence[Sequence[HeardTrack]]) -> None:
         with self._database.write() as connection:
             for batch in waiting:
                 put_heard_rows(connection, batch, self._paths)
 
+    @once_more
     def file_stamps(self) -> dict[str, FileStamp]:
         """The stamps of all heard files, by absolute path."""
         stamps, tracks = schema.file_stamps.c, schema.tracks.c
@@ -86,6 +90,7 @@ class EmbeddingStore:
         stamps_by_path = ((self._paths.path(path), stamp) for path, *stamp in rows)
         return {path: FileStamp(*stamp) for path, stamp in stamps_by_path if path is not None}
 
+    @once_more
     def put_embeddings(self, embeddings: Embeddings) -> None:
         """Store vectors; those of the same track and fingerprint are replaced, unknown tracks are created.
 
@@ -98,6 +103,7 @@ class EmbeddingStore:
                 ids = [embeddings.ids[row] for row in rows]
                 _put_vectors(connection, embeddings.fingerprint, ids, embeddings.vectors[rows[0] : rows[-1] + 1])
 
+    @once_more
     def embeddings(self, fingerprint: str, ids: Collection[str] | None = None) -> Embeddings:
         """Vectors of a fingerprint, `(n, d)` float32, in the tracks' order of arrival; (0, d) if none.
 
@@ -120,6 +126,7 @@ class EmbeddingStore:
         vectors = flat.astype(np.float32).reshape(len(rows), dimension)
         return Embeddings(fingerprint, tuple(id_ for id_, _ in rows), vectors)
 
+    @once_more
     def fingerprints(self) -> dict[str, int]:
         """How many embeddings there are of each fingerprint."""
         query = select(schema.fingerprints.c.fingerprint, func.count(schema.embeddings.c.track_key))
@@ -128,11 +135,13 @@ class EmbeddingStore:
             rows = connection.execute(query.group_by(schema.fingerprints.c.fingerprint)).all()
         return {fingerprint: count for fingerprint, count in rows}
 
+    @once_more
     def ears(self) -> str | None:
         """The fingerprint whose embeddings the library goes by, or None before the first."""
         with self._database.read() as connection:
             return get_ears(connection)
 
+    @once_more
     def set_ears(self, fingerprint: str) -> None:
         """Go by the embeddings of this fingerprint from now on."""
         with self._database.write() as connection:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Table, func, select
 from hybridrec.data.ids import IdMap
 from hybridrec.data.play_table import PlayTable
 from hybridrec.storage import schema
-from hybridrec.storage.database import Database, among
+from hybridrec.storage.database import Database, among, once_more
 from hybridrec.storage.plays import EFFECTIVE_WEIGHT
 
 
@@ -44,6 +44,7 @@ class InteractionStore:
 
     _database: Database
 
+    @once_more
     def interactions(self) -> Interactions:
         """The plays of all users and tracks of the library, each in order of arrival."""
         plays = schema.plays.c
@@ -62,6 +63,7 @@ class InteractionStore:
         )
         return Interactions(user_ids, track_ids, table)
 
+    @once_more
     def support(self, track_ids: Collection[str] | None = None) -> dict[str, int]:
         """How many distinct users have played each track; skips do not count.
 

@@ -13,7 +13,7 @@ from hybridrec.storage import migrations, schema
 from hybridrec.storage.artefacts import ArtefactStore
 from hybridrec.storage.catalogue import Catalogue
 from hybridrec.storage.changes import ChangeFeed
-from hybridrec.storage.database import Database
+from hybridrec.storage.database import Database, once_more
 from hybridrec.storage.embeddings import EmbeddingStore
 from hybridrec.storage.interactions import InteractionStore
 from hybridrec.storage.listens import ListenStore
@@ -22,6 +22,7 @@ from hybridrec.storage.places import PlaceStore
 from hybridrec.storage.play_samples import PlaySamples
 from hybridrec.storage.plays import PlayStore
 from hybridrec.storage.tokens import TokenStore
+from hybridrec.storage.turns import WriteLimits
 
 DATABASE_NAME = "library.sqlite3"
 FILES_NAME = "files"
@@ -102,11 +103,17 @@ class Library(
         """Where the library is, without a password."""
         return self._database.location
 
+    def limit_writers(self, limits: WriteLimits) -> None:
+        """Set how many writers of this process may wait, and how long; readers never wait for writers."""
+        self._database.turns.limits = limits
+
+    @once_more
     def born(self) -> float:
         """When the library was made, UTC in seconds since 1970: tells two libraries apart."""
         with self._database.read() as connection:
             return float(connection.scalar(select(func.min(schema.migrations.c.applied_at))))
 
+    @once_more
     def status(self) -> dict[str, Any]:
         """Where the library is and how much is in it, ready for JSON."""
         with self._database.read() as connection:

@@ -17,6 +17,7 @@ from hybridrec.storage.database import (
     batches,
     insert_new,
     insert_returning,
+    once_more,
 )
 from hybridrec.storage.matching import Candidates, Known, first_of_each_key, known_tracks, match
 from hybridrec.storage.plays import store_plays
@@ -62,6 +63,10 @@ class ListenStore:
         told = list(listens)
         for listen in told:
             listen.check()
+        return self._add_listens(told)
+
+    @once_more
+    def _add_listens(self, told: Sequence[Listen]) -> ListensAdded:
         for _ in range(_TRIES):
             with self._database.read() as connection:
                 seq, found = changes.newest(connection), match(connection, told)
@@ -71,6 +76,7 @@ class ListenStore:
         with self._database.write() as connection:
             return _store(connection, match(connection, told), len(told))
 
+    @once_more
     def waiting_listens(self) -> int:
         """How many listens wait for their track."""
         with self._database.read() as connection:

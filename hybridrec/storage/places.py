@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from hybridrec.errors import InvalidInput, NotFound
 from hybridrec.storage import schema
-from hybridrec.storage.database import Database, insert_new
+from hybridrec.storage.database import Database, insert_new, once_more
 from hybridrec.storage.paths import MAX_PATH_BYTES, StoredPaths, is_plain_name
 
 
@@ -20,6 +20,7 @@ class PlaceStore:
     _database: Database
     _paths: StoredPaths
 
+    @once_more
     def add_music_folder(self, folder: Path) -> None:
         """Let the audio of tracks below a folder be read: the operator ingests it, or names it.
 
@@ -29,12 +30,14 @@ class PlaceStore:
         with self._database.write() as connection:
             put_music_folders(connection, [folder])
 
+    @once_more
     def music_folders(self) -> list[Path]:
         """The folders of music, in order of their names."""
         with self._database.read() as connection:
             paths = connection.scalars(select(schema.music_folders.c.path))
             return sorted(Path(os.fsdecode(path)) for path in paths)
 
+    @once_more
     def audio_file(self, id_: str) -> Path:
         """The audio of a track: a kept file, or one below a folder of music.
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Float, and_, delete, func, insert, or_, selec
 from hybridrec.data.plays import Play
 from hybridrec.errors import NotFound
 from hybridrec.storage import changes, schema
-from hybridrec.storage.database import Database, among, batches, insert_new, upsert
+from hybridrec.storage.database import Database, among, batches, insert_new, once_more, upsert
 from hybridrec.storage.track_rows import track_keys
 
 EFFECTIVE_WEIGHT = func.coalesce(schema.plays.c.weight, schema.plays.c.fraction, 1.0, type_=Float)
@@ -53,11 +53,15 @@ class PlayStore:
         Raises:
             InvalidInput: for an id that cannot be stored; nothing is then.
         """
-        waiting = list(batches(plays, 10_000))
+        return self._add_plays(list(batches(plays, 10_000)))
+
+    @once_more
+    def _add_plays(self, waiting: Sequence[Sequence[Play]]) -> PlaysAdded:
         with self._database.write() as connection:
             added = sum(store_plays(connection, batch) for batch in waiting)
         return PlaysAdded(added=added, repeated=sum(map(len, waiting)) - added)
 
+    @once_more
     def user_plays(self, user: str, after: Play | None = None, limit: int = 100) -> list[Play]:
         """A user's plays, newest first, those without a time last; empty for an unknown user.
 
@@ -80,6 +84,7 @@ class PlayStore:
             for track, moment, fraction, weight in rows
         ]
 
+    @once_more
     def user_weights(self, user: str) -> dict[str, float]:
         """The summed signed weights of a user's plays by track id; empty for an unknown user."""
         query = select(schema.tracks.c.id, func.sum(EFFECTIVE_WEIGHT))
@@ -87,6 +92,7 @@ class PlayStore:
         with self._database.read() as connection:
             return {id_: float(weight) for id_, weight in connection.execute(query.group_by(schema.tracks.c.id))}
 
+    @once_more
     def find_users(self, query: str = "", after: str | None = None, limit: int = 50) -> list[UserSummary]:
         """Users whose id contains `query`, whatever the case of its letters A to Z, ordered by id.
 
@@ -105,6 +111,7 @@ class PlayStore:
         with self._database.read() as connection:
             return [UserSummary(id_, plays) for id_, plays in connection.execute(statement)]
 
+    @once_more
     def delete_user(self, user: str) -> None:
         """Forget a user, all her plays and the listens that wait for their track.
 

@@ -14,7 +14,7 @@ from sqlalchemy import func, insert, select, update
 from hybridrec.data.plays import MAX_ID_CHARACTERS
 from hybridrec.errors import Conflict, InvalidInput, NotFound
 from hybridrec.storage import schema
-from hybridrec.storage.database import Database
+from hybridrec.storage.database import Database, once_more
 
 Role = Literal["read", "write", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -81,6 +81,7 @@ class TokenStore:
             connection.execute(insert(schema.tokens), row | {"created_at": time.time()})
         return token
 
+    @once_more
     def token(self, given: str) -> Token | None:
         """The token that was given, or None if there is none such or it was revoked."""
         digest = _digest(given[:_MAX_SECRET_CHARACTERS])
@@ -90,17 +91,20 @@ class TokenStore:
         holds = row is not None and hmac.compare_digest(row.digest, digest) and row.revoked_at is None
         return _token(row) if row is not None and holds else None
 
+    @once_more
     def tokens(self) -> list[Token]:
         """All tokens, in the order they were made, the revoked among them."""
         with self._database.read() as connection:
             return [_token(row) for row in connection.execute(select(*_COLUMNS).order_by(schema.tokens.c.key))]
 
+    @once_more
     def has_tokens(self) -> bool:
         """Whether any token holds."""
         query = select(func.count()).select_from(schema.tokens).where(schema.tokens.c.revoked_at.is_(None))
         with self._database.read() as connection:
             return bool(connection.scalar(query))
 
+    @once_more
     def revoke_token(self, name: str) -> None:
         """Let a token hold no longer, from the next request on.
 

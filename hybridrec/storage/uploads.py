@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, select
 from hybridrec.data.tracks import Track
 from hybridrec.errors import Conflict
 from hybridrec.storage import schema
-from hybridrec.storage.database import Database, batches
+from hybridrec.storage.database import Database, batches, once_more
 from hybridrec.storage.embeddings import HeardTrack, put_heard_rows
 from hybridrec.storage.kept_files import kept_place, put_in_place, waiting_copy
 from hybridrec.storage.paths import StoredPaths
@@ -25,6 +25,7 @@ class UploadStore:
     _paths: StoredPaths
     files: Path
 
+    @once_more
     def add_upload(self, path: Path, heard: HeardTrack) -> tuple[Track, bool]:
         """Keep a copy of a file and store its track, both or neither.
 
@@ -77,6 +78,7 @@ class UploadStore:
                         file.unlink()
                         yield file, size
 
+    @once_more
     def kept_files(self) -> list[str]:
         """The files of tracks that the library keeps itself, relative to its folder `files`."""
         with self._database.read() as connection:

@@ -6,6 +6,10 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +19,9 @@ from sqlalchemy import text
 from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
-from hybridrec.errors import InvalidInput, LibraryError
-from hybridrec.storage import database
+from hybridrec.errors import Busy, InvalidInput, LibraryError
 from hybridrec.storage.library import Library
+from hybridrec.storage.turns import SERVING, WriteLimits
 
 
 def test_what_was_stored_is_there_after_opening_again(location: str, tmp_path: Path) -> None:
@@ -83,15 +87,58 @@ def test_damage_is_said_when_it_is_met(tmp_path: Path) -> None:
         library.find_tracks("y")
 
 
-def test_a_library_that_somebody_keeps_busy_can_be_read_but_says_why_it_cannot_be_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(database, "_PRAGMAS", ("busy_timeout=1", "journal_mode=WAL"))
+def test_a_library_that_somebody_keeps_busy_can_be_read_but_says_why_it_cannot_be_written(tmp_path: Path) -> None:
     with Library.open(tmp_path, create=True) as library, sqlite3.connect(tmp_path / "library.sqlite3") as somebody:
+        library.limit_writers(WriteLimits(wait_seconds=0.01))
         somebody.execute("BEGIN IMMEDIATE")
         assert library.track_ids() == []
-        with pytest.raises(LibraryError, match="cannot be used; got 'database is locked'"):
+        with pytest.raises(Busy, match="cannot be used; got 'database is locked'; another program writes to it"):
             library.put_tracks([Track("t")])
+
+
+@contextmanager
+def held_by_somebody(location: str) -> Iterator[None]:
+    """Another program writes to a library and is not done."""
+    with Library.open(location) as somebody, somebody._database.write():
+        yield
+
+
+def test_only_so_many_writers_wait_and_readers_do_not(location: str, tmp_path: Path) -> None:
+    refused: list[Busy] = []
+    done: list[int] = []
+
+    def write(n: int) -> None:
+        try:
+            library.add_plays([Play("u", "t", float(n))])
+            done.append(n)
+        except Busy as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(16)]
+    with Library.open(location, create=True, files=tmp_path / "files") as library:
+        library.limit_writers(WriteLimits(SERVING.max_waiting, wait_seconds=60.0))
+        with held_by_somebody(location):
+            for thread in threads:
+                thread.start()
+            until = time.monotonic() + 30
+            while len(refused) < 16 - 1 - SERVING.max_waiting and time.monotonic() < until:
+                assert library.track_ids() == []
+                time.sleep(0.001)
+            assert len(refused) == 16 - 1 - SERVING.max_waiting
+        for thread in threads:
+            thread.join(60)
+        assert len(done) == 1 + SERVING.max_waiting
+        assert library.user_weights("u") == {"t": float(len(done))}
+    assert "too many wait to write" in str(refused[0])
+
+
+def test_a_writer_whose_turn_does_not_come_is_told_to_try_again(location: str, tmp_path: Path) -> None:
+    with Library.open(location, create=True, files=tmp_path / "files") as library:
+        library.limit_writers(WriteLimits(wait_seconds=0.05))
+        with held_by_somebody(location), pytest.raises(Busy, match="another program writes to it") as error:
+            library.put_tracks([Track("t")])
+        assert error.value.retry_after_seconds > 0
+        library.put_tracks([Track("t")])
 
 
 def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:

@@ -8,15 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, event, insert, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
-from hybridrec.errors import HybridrecError, LibraryError, NotReady
+from hybridrec.errors import ConnectionLost, HybridrecError, InvalidInput, LibraryError, NotReady
 from hybridrec.service import RecommendationService
+from hybridrec.storage import schema
 from hybridrec.storage.library import Library
+
+psycopg = pytest.importorskip("psycopg")
 
 
 def test_a_library_goes_on_after_the_server_has_dropped_its_connections(postgresql_url: str, tmp_path: Path) -> None:
@@ -75,3 +78,68 @@ def test_what_is_acknowledged_while_connections_are_cut_is_known_without_a_resta
             answer = {hit.track.id for hit in service.recommend("anyone", 100).hits}
             assert answer >= stored
             assert len(stored) > 5
+
+
+@pytest.fixture
+def library(postgresql_url: str, tmp_path: Path) -> Iterator[Library]:
+    with Library.open(postgresql_url, create=True, files=tmp_path / "files") as opened:
+        yield opened
+
+
+def hang_up_at(library: Library, at: str, times: int = 1) -> list[str]:
+    """Let the server close the connection when a statement that begins so is about to be sent."""
+    hung: list[str] = []
+
+    def hang_up(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith(at) and len(hung) < times:
+            hung.append(statement)
+            pid = connection.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
+            with psycopg.connect(host=library.engine.url.query["host"], user="hybridrec", dbname="postgres") as other:
+                other.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
+
+    event.listen(library.engine, "before_cursor_execute", hang_up)
+    return hung
+
+
+@pytest.mark.parametrize("at", ["SET LOCAL", "SELECT pg_advisory", "SELECT users", "INSERT INTO plays"])
+def test_plays_are_stored_once_though_the_server_hangs_up(library: Library, at: str) -> None:
+    hung = hang_up_at(library, at)
+    assert library.add_plays(Play("u", "t", float(n)) for n in range(3)).added == 3
+    assert (len(hung), library.user_weights("u")) == (1, {"t": 3.0})
+
+
+def test_reads_are_tried_once_more_and_not_for_ever(library: Library) -> None:
+    library.put_tracks([Track("t")])
+    hung = hang_up_at(library, "SELECT tracks")
+    assert library.track("t") == Track("t")
+    assert len(hung) == 1
+    hang_up_at(library, "SELECT tracks", times=2)
+    with pytest.raises(ConnectionLost, match="cannot be used"):
+        library.track("t")
+    assert library.track("t") == Track("t")
+
+
+def test_what_may_have_been_stored_is_not_stored_again(library: Library) -> None:
+    calls: list[int] = []
+
+    def lost(connection: Connection) -> None:
+        calls.append(1)
+        pid = connection.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
+        with psycopg.connect(host=library.engine.url.query["host"], user="hybridrec", dbname="postgres") as other:
+            other.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
+
+    event.listen(library.engine, "commit", lost)
+    with pytest.raises(LibraryError, match="cannot be used") as error:
+        library.add_plays([Play("u", "t", 1.0)])
+    assert (len(calls), isinstance(error.value, ConnectionLost)) == (1, False)
+    event.remove(library.engine, "commit", lost)
+    assert library.add_plays([Play("u", "t", 1.0)]).added == 1
+
+
+def test_a_value_beyond_a_limit_of_the_database_is_said_and_logged(
+    library: Library, caplog: pytest.LogCaptureFixture
+) -> None:
+    long = "".join(chr(0x4E00 + n * 7 % 20_000) for n in range(3000))
+    with pytest.raises(InvalidInput, match="too long for the database"), library._database.write() as connection:
+        connection.execute(insert(schema.settings), {"name": long, "value": ""})
+    assert "the database holds no such value" in caplog.text
