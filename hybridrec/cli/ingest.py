@@ -95,9 +95,11 @@ def _ingest_history(file: Path, library: str, history: HistoryFormat, user: str 
     if as_json:
         print_json(report)
         return
+    echo_all(report.bad)
     click.echo(
         f"{report.rows} rows: {report.added} plays added, {report.waiting} wait for their track,"
         f" {report.repeated} repeated, {report.left_out} left out"
+        + (f", {report.n_bad} too long" if report.n_bad else "")
     )
 
 

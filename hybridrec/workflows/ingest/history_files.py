@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import csv
-import json
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, TextIO, get_args
+from typing import Any, Literal, get_args
 
 from hybridrec.data.listens import Listen
 from hybridrec.errors import InvalidInput, NotFound
 from hybridrec.storage.database import batches
 from hybridrec.storage.library import Library
+from hybridrec.workflows.ingest.documents import bounded_lines, json_entries
+from hybridrec.workflows.ingest.plays import MAX_BAD_ROWS_KEPT, BadRow
 
 HistoryFormat = Literal["listenbrainz", "lastfm", "spotify"]
 HISTORY_FORMATS: tuple[HistoryFormat, ...] = get_args(HistoryFormat)
 
 LEAST_SPOTIFY_SECONDS = 30.0
 """Spotify lists every skip; what was heard for less is none of its streams, and none of ours."""
+
+_Read = Listen | BadRow | None
 
 _BATCH_LISTENS = 10_000
 _LASTFM_TIMES = ("%d %b %Y, %H:%M", "%d %b %Y %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M")
@@ -51,6 +53,8 @@ class HistoryReport:
         waiting: new ones that are kept until their track comes.
         repeated: those that had been told before.
         left_out: entries that are no listens: podcasts, skips, rows without a time.
+        n_bad: entries that cannot be stored, for a text is too long.
+        bad: the first 100 of these.
     """
 
     rows: int
@@ -58,6 +62,8 @@ class HistoryReport:
     waiting: int
     repeated: int
     left_out: int
+    n_bad: int = 0
+    bad: tuple[BadRow, ...] = ()
 
 
 def ingest_history(library: Library, path: Path, kind: HistoryFormat, user: str) -> HistoryReport:
@@ -75,38 +81,25 @@ def ingest_history(library: Library, path: Path, kind: HistoryFormat, user: str)
     """
     if not path.is_file():
         raise NotFound("no such file", got=str(path), fix="check its path")
-    rows = added = waiting = repeated = listens = 0
+    rows = added = waiting = repeated = listens = n_bad = 0
+    bad: list[BadRow] = []
     for batch in batches(_entries(path, kind, user), _BATCH_LISTENS):
-        known = [listen for listen in batch if listen is not None]
+        known = [entry for entry in batch if isinstance(entry, Listen)]
+        refused = [entry for entry in batch if isinstance(entry, BadRow)]
+        n_bad, bad = n_bad + len(refused), [*bad, *refused][:MAX_BAD_ROWS_KEPT]
         result = library.add_listens(known)
         rows, listens = rows + len(batch), listens + len(known)
         added, waiting, repeated = added + result.added, waiting + result.waiting, repeated + result.repeated
-    return HistoryReport(rows, added, waiting, repeated, rows - listens)
+    left_out = rows - listens - n_bad
+    return HistoryReport(rows, added, waiting, repeated, left_out, n_bad, tuple(bad))
 
 
-def _entries(path: Path, kind: HistoryFormat, user: str) -> Iterator[Listen | None]:
-    """A listen for each entry, or None for one that is none."""
-    if kind == "lastfm":
-        with path.open(encoding="utf-8-sig", newline="") as text:
-            yield from (_of_lastfm(row, user) for row in _lastfm_rows(text))
-        return
-    reader = {"listenbrainz": _of_listenbrainz, "spotify": _of_spotify}[kind]
-    for document in _texts(path):
-        yield from (_read(reader, entry, user) for entry in _json_entries(document, path.name))
-
-
-def _texts(path: Path) -> Iterator[str]:
-    """The JSON documents of a file, or of all JSON files in an archive."""
-    try:
-        if not zipfile.is_zipfile(path):
-            yield path.read_text(encoding="utf-8-sig")
-            return
-        with zipfile.ZipFile(path) as archive:
-            for name in sorted(archive.namelist()):
-                if _is_history(name):
-                    yield archive.read(name).decode("utf-8-sig")
-    except (UnicodeError, zipfile.BadZipFile) as error:
-        raise InvalidInput("the file cannot be read", got=path.name, fix="export it again") from error
+def _entries(path: Path, kind: HistoryFormat, user: str) -> Iterator[_Read]:
+    """A listen for each entry, or None for one that is none, or why it cannot be stored."""
+    reader = {"listenbrainz": _of_listenbrainz, "lastfm": _of_lastfm, "spotify": _of_spotify}[kind]
+    entries = _lastfm_rows(path) if kind == "lastfm" else json_entries(path, _is_history)
+    for number, entry in enumerate(entries, start=1):
+        yield _read(reader, number, entry, user)
 
 
 def _is_history(name: str) -> bool:
@@ -116,22 +109,17 @@ def _is_history(name: str) -> bool:
     return plain.endswith((".json", ".jsonl")) and not any(word in plain for word in aside)
 
 
-def _json_entries(text: str, name: str) -> Iterable[Any]:
-    """The entries of a JSON array or of JSON lines."""
+def _read(reader: Callable[[Any, str], Listen | None], number: int, entry: Any, user: str) -> _Read:
     try:
-        if text.lstrip().startswith("["):
-            found = json.loads(text)
-            return found if isinstance(found, list) else []
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput("the history is not JSON", got=f"{name}: {error}", fix="export it again") from error
-
-
-def _read(reader: Callable[[Any, str], Listen | None], entry: Any, user: str) -> Listen | None:
-    try:
-        return reader(entry, user)
+        listen = reader(entry, user)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return None
+    try:
+        if listen is not None:
+            listen.check()
+        return listen
+    except InvalidInput as error:
+        return BadRow(number, "row", error.got, error.what)
 
 
 def _of_listenbrainz(entry: Mapping[str, Any], user: str) -> Listen | None:
@@ -152,10 +140,22 @@ def _of_spotify(entry: Mapping[str, Any], user: str) -> Listen | None:
     return _listen(user, moment, *names, heard_seconds=seconds)
 
 
-def _lastfm_rows(text: TextIO) -> Iterator[dict[str, str]]:
-    first = text.readline()
-    text.seek(0)
-    cells: Iterator[list[str]] = csv.reader(text, delimiter=max(",;\t", key=first.count))
+def _lastfm_rows(path: Path) -> Iterator[dict[str, str]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as text:
+            first = next(bounded_lines(text, path.name), "")
+            text.seek(0)
+            delimiter = max(",;\t", key=first.count)
+            yield from _named(csv.reader(bounded_lines(text, path.name), delimiter=delimiter))
+    except UnicodeError:
+        fix = "convert it first, for instance: iconv -f latin1 -t utf-8"
+        raise InvalidInput("the file is not UTF-8 text", got=path.name, fix=fix) from None
+    except csv.Error as error:
+        raise InvalidInput("the file cannot be read", got=f"{path.name}: {error}", fix="export it again") from error
+
+
+def _named(cells: Iterator[list[str]]) -> Iterator[dict[str, str]]:
+    """The cells of each row by what they mean."""
     head = next(cells, [])
     names = [_LASTFM_COLUMNS.get(name.partition("#")[0].strip().lower(), "") for name in head]
     if not {"artist", "title", "time"} <= set(names):  # without a header, as lastfm-to-csv writes it

@@ -14,6 +14,7 @@ import pyarrow
 import pyarrow.parquet
 
 from hybridrec.errors import InvalidInput, NotFound
+from hybridrec.workflows.ingest.documents import bounded_lines
 
 COLUMNS = {
     "user": "user",
@@ -85,9 +86,11 @@ class PlayFile:
 
     def _delimited(self) -> Iterator[Row]:
         with self.path.open(encoding=_encoding(self.path), newline="") as text:
-            first = text.readline()
+            first = next(bounded_lines(text, self.path.name), "")
             text.seek(0)
-            cells = csv.reader(text, delimiter=max(_DELIMITERS, key=first.count), skipinitialspace=True)
+            cells = csv.reader(
+                bounded_lines(text, self.path.name), delimiter=max(_DELIMITERS, key=first.count), skipinitialspace=True
+            )
             fields = self._fields(self.columns or next(cells, []))
             before = cells.line_num
             try:
@@ -107,7 +110,7 @@ class PlayFile:
 
     def _json_lines(self) -> Iterator[Row]:
         with self.path.open(encoding=_encoding(self.path)) as text:
-            for line, content in enumerate(text, start=1):
+            for line, content in enumerate(bounded_lines(text, self.path.name), start=1):
                 if not content.strip():
                     continue
                 if line == 1 and content.lstrip().startswith("["):
