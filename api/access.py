@@ -11,6 +11,7 @@ from typing import Any
 from flask import Flask, g, request
 from werkzeug.exceptions import HTTPException, TooManyRequests
 
+from hybridrec.service import RecommendationService
 from hybridrec.storage.tokens import Role, Token
 
 from .context import service, settings
@@ -71,7 +72,7 @@ def guard(app: Flask, pace: Pace) -> None:
 
     @app.before_request
     def admit() -> None:
-        token = _token()
+        token = token_in(service(), request.headers.get("Authorization", ""))
         g.caller = Caller(token.name if token else "anonymous", request.remote_addr or "", token)
         if request.endpoint not in HEALTH:
             _slow_down(pace, g.caller)
@@ -113,9 +114,10 @@ def require(role: Role | None) -> None:
     raise _Unauthorized("this needs an access token")
 
 
-def _token() -> Token | None:
-    scheme, _, given = request.headers.get("Authorization", "").strip().partition(" ")
-    return service().library.token(given.strip()) if scheme.lower() in _SCHEMES and given else None
+def token_in(service: RecommendationService, authorization: str) -> Token | None:
+    """The token that an Authorization header holds, where there is one that holds."""
+    scheme, _, given = authorization.strip().partition(" ")
+    return service.library.token(given.strip()) if scheme.lower() in _SCHEMES and given else None
 
 
 def _slow_down(pace: Pace, who: Caller) -> None:

@@ -7,25 +7,28 @@ import gc
 import ipaddress
 import os
 import shutil
-import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
-from gunicorn.arbiter import Arbiter
 
-from hybridrec.errors import HybridrecError, InvalidInput
+from hybridrec.errors import InvalidInput
 from hybridrec.storage.library import Library
 
+from .connections.worker import BufferingWorker
 from .logs import logging_settings
+from .opening import OpeningApplication
 from .pace import Pace
-from .settings import MULTIPROCESS_DIRECTORY, REQUESTS_PER_MINUTE, ApiSettings
+from .scratch import forget_worker, give_worker_files, make_scratch
+from .settings import REQUESTS_PER_MINUTE, ApiSettings
 
 if TYPE_CHECKING:
-    from flask import Flask
+    from _typeshed.wsgi import WSGIApplication
+
+    from hybridrec.service import RecommendationService
 
 AUDIT_NAME = "audit.jsonl"
+_MEMORY = "/dev/shm"  # noqa: S108 (no file of a known name; where gunicorn's signs of life need no disk)
 _MAX_REQUEST_LINE_CHARACTERS = 8190  # an id of 512 characters, each up to 12 when encoded, and its query
 
 
@@ -48,7 +51,7 @@ def serve(
             token, and each caller is held to `REQUESTS_PER_MINUTE` unless the settings say otherwise.
         port: TCP port; 0 takes a free one.
         workers: processes.
-        threads: threads of each process.
+        threads: how many requests each process answers at a time.
         settings: limits.
         log_requests: whether each request is logged; None: where tokens are asked for. Writes always are,
             in the file `audit.jsonl` of the library's directory.
@@ -68,12 +71,11 @@ def serve(
     options = {
         "bind": _address(host, port),
         "workers": workers,
-        "threads": threads,
         "logconfig_dict": logging_settings(audit_log, log_requests),
         "certfile": certificate and str(certificate),
         "keyfile": key and str(key),
     }
-    _Server(library, settings, options, _scratch()).run()
+    _Server(library, settings, options, make_scratch(), threads).run()
 
 
 def for_address(settings: ApiSettings, host: str, has_tokens: bool) -> ApiSettings:
@@ -102,17 +104,6 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _scratch() -> Path:
-    """A folder for the temporary files of all processes, where the workers also add their figures up, in files.
-
-    Must come before prometheus_client is imported.
-    """
-    scratch = Path(tempfile.mkdtemp(prefix="hybridrec-"))
-    os.environ[MULTIPROCESS_DIRECTORY] = str(scratch / "metrics")
-    (scratch / "metrics").mkdir()
-    return scratch
-
-
 def _address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
@@ -120,19 +111,26 @@ def _address(host: str, port: int) -> str:
 class _Server(BaseApplication):  # type: ignore[misc]
     """gunicorn with our settings; each worker opens the library for itself, after the fork."""
 
-    def __init__(self, library: str | Path, settings: ApiSettings, options: dict[str, Any], scratch: Path) -> None:
+    def __init__(
+        self, library: str | Path, settings: ApiSettings, options: dict[str, Any], scratch: Path, threads: int
+    ) -> None:
         self.scratch = scratch
+        self.threads = threads
+        self.limits = settings.connections
+        self.service: RecommendationService | None = None
         self._library = library
         self._settings = settings
+        self._opening: OpeningApplication | None = None
         self._pace = Pace(settings.requests_per_minute)  # made before the fork, and so of all workers together
         self._options = options | {
-            "worker_class": "gthread",
+            "worker_class": BufferingWorker,
+            "worker_tmp_dir": _MEMORY if os.access(_MEMORY, os.W_OK) else None,
             "loglevel": "warning",
             "forwarded_allow_ips": "",  # gunicorn would believe what a client on loopback says of itself
             "limit_request_line": _MAX_REQUEST_LINE_CHARACTERS,
             "control_socket_disable": True,
             "on_starting": _import_application,
-            "post_fork": _give_folder,
+            "post_fork": _give_files,
             "post_worker_init": _say_ready,
             "worker_exit": _close_service,
             "child_exit": _forget_worker,
@@ -141,25 +139,40 @@ class _Server(BaseApplication):  # type: ignore[misc]
         super().__init__()
 
     def load_config(self) -> None:
-        """Hand our options to gunicorn, which calls this; older releases lack some of them."""
-        for name in self._options.keys() & self.cfg.settings.keys():
-            self.cfg.set(name, self._options[name])
+        """Hand our options to gunicorn, which calls this."""
+        for name, value in self._options.items():
+            self.cfg.set(name, value)
 
-    def load(self) -> Flask:
-        """Make the application, in the worker that will serve it; what is wrong with the library stops the server."""
+    def load(self) -> OpeningApplication:
+        """Make the application, in the worker that will serve it; it opens the library as soon as that can be."""
         from threadpoolctl import threadpool_limits
 
+        threadpool_limits(1, "blas")  # requests and workers are parallel already
+        self._opening = OpeningApplication(self._application)
+        return self._opening
+
+    def body_limit(self, environ: dict[str, Any]) -> int:
+        """See `body_limits`; nothing is worth taking in while there is no library."""
+        from .body_limits import body_limit
+
+        return 0 if self.service is None else body_limit(self.service, self._settings, environ)
+
+    def close(self) -> None:
+        """Close the library in the worker that ends."""
+        if self._opening is not None:
+            self._opening.close()
+        if self.service is not None:
+            self.service.close()
+
+    def _application(self) -> WSGIApplication:
         from hybridrec.service import RecommendationService
 
         from .app import create_app
 
-        try:
-            self.service = RecommendationService(Library.open(self._library))
-        except HybridrecError as error:
-            print(f"Error: {error}", file=sys.stderr, flush=True)
-            sys.exit(Arbiter.APP_LOAD_ERROR)
-        threadpool_limits(1, "blas")  # requests and workers are parallel already
-        return create_app(self.service, settings=self._settings, pace=self._pace)
+        service = RecommendationService(Library.open(self._library))
+        application = create_app(service, settings=self._settings, pace=self._pace)
+        self.service = service
+        return application
 
 
 def _import_application(_arbiter: Any) -> None:
@@ -167,7 +180,8 @@ def _import_application(_arbiter: Any) -> None:
 
     What is imported stays; frozen, no worker looks through it for garbage, which would copy it.
     """
-    import hybridrec.api.app  # noqa: F401
+    import hybridrec.api.app
+    import hybridrec.api.body_limits  # noqa: F401
 
     gc.freeze()
 
@@ -180,29 +194,16 @@ def _say_ready(worker: Any) -> None:
 
 
 def _close_service(_arbiter: Any, worker: Any) -> None:
-    service = getattr(worker.app, "service", None)
-    if service is not None:
-        service.close()
+    worker.app.close()
 
 
-def _give_folder(_arbiter: Any, worker: Any) -> None:
-    """Keep a worker's temporary files, and those of the process that hears for it, where `_forget_worker` looks."""
-    own = _folder(worker)
-    own.mkdir()
-    os.environ["TMPDIR"] = tempfile.tempdir = str(own)
+def _give_files(_arbiter: Any, worker: Any) -> None:
+    give_worker_files(worker.app.scratch, worker.pid)
 
 
 def _forget_worker(_arbiter: Any, worker: Any) -> None:
-    """A worker that is gone, however it ended, leaves no files and has nothing under way; what it counted stays."""
-    shutil.rmtree(_folder(worker), ignore_errors=True)
-    for path in Path(os.environ[MULTIPROCESS_DIRECTORY]).glob(f"gauge_live*_{worker.pid}.db"):
-        path.unlink()
+    forget_worker(worker.app.scratch, worker.pid)
 
 
 def _forget_all(arbiter: Any) -> None:
     shutil.rmtree(arbiter.app.scratch, ignore_errors=True)
-
-
-def _folder(worker: Any) -> Path:
-    folder: Path = worker.app.scratch / str(worker.pid)
-    return folder

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hybridrec.errors import InvalidInput
+
+from .connections.limits import ConnectionLimits
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 REQUESTS_PER_MINUTE = 600
@@ -27,6 +29,7 @@ class ApiSettings:
         proxies: how many proxies stand in front, one behind the other. So many entries of the
             X-Forwarded-For, -Proto and -Host headers are believed; 0 believes none, for anybody can
             send such headers.
+        connections: deadlines and bounds of the connections.
     """
 
     upload_limit_bytes: int = 100_000_000
@@ -35,6 +38,7 @@ class ApiSettings:
     require_tokens: bool = False
     requests_per_minute: int | None = None
     proxies: int = 0
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
 
     def __post_init__(self) -> None:
         for name in ("upload_limit_bytes", "body_limit_bytes", "requests_per_minute"):

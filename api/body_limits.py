@@ -1,0 +1,38 @@
+"""How much of a body is taken in before anybody looks at the request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hybridrec.errors import LibraryError
+from hybridrec.service import RecommendationService
+
+from .access import token_in
+from .listenbrainz import MAX_BODY_BYTES, listenbrainz
+from .settings import ApiSettings
+
+
+def body_limit(service: RecommendationService, settings: ApiSettings, environ: dict[str, Any]) -> int:
+    """The most bytes that are held for whoever sends them; nothing is held for strangers.
+
+    Single calls take less, and refuse what is longer themselves.
+
+    Args:
+        service: knows the tokens.
+        settings: of the application.
+        environ: the request, as WSGI has it.
+    """
+    if settings.require_tokens and not _is_known(service, environ.get("HTTP_AUTHORIZATION", "")):
+        return 0
+    kind = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        return settings.upload_limit_bytes
+    is_listens = environ.get("PATH_INFO", "").startswith(f"{listenbrainz.url_prefix}/")
+    return MAX_BODY_BYTES if is_listens else settings.body_limit_bytes
+
+
+def _is_known(service: RecommendationService, authorization: str) -> bool:
+    try:
+        return token_in(service, authorization) is not None
+    except LibraryError:  # the application will say so
+        return False

@@ -1,0 +1,1 @@
+"""How requests come in: whole, before a thread is taken; a slow client costs a socket and no thread."""

@@ -1,0 +1,104 @@
+"""Bodies of requests, taken in whole: small ones in memory, others in a file without a name."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from tempfile import SpooledTemporaryFile
+from typing import Any
+
+from .limits import ConnectionLimits
+
+IN_MEMORY_BYTES = 2**18
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+
+class BodyRefused(Exception):
+    """A body that is not taken in.
+
+    Args:
+        status: of HTTP.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class ClientGone(Exception):
+    """Whoever sent it is no longer there."""
+
+
+class Body:
+    """What has come of one body.
+
+    Attributes:
+        file: its bytes; read it from the beginning.
+        size: how many these are, and more than the limit where it was cut off.
+        is_whole: whether all has come.
+    """
+
+    def __init__(self) -> None:
+        self.file = SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 (closed by `Bodies.release`)
+        self.size = 0
+        self.is_whole = False
+
+
+class Bodies:
+    """Takes bodies in, all together no more than a worker may hold.
+
+    Args:
+        limits: see `ConnectionLimits`.
+    """
+
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self._limits = limits
+        self._held_bytes = 0
+        self._writer = ThreadPoolExecutor(1, "bodies")  # a slow disk must hold up neither the loop nor the requests
+
+    async def take(self, body: Body, receive: Receive, limit_bytes: int) -> None:
+        """Receive a body until it ends, or is longer than its limit.
+
+        Raises:
+            BodyRefused: 408 where it is too slow, 503 where there are too many, 507 where the disk is full.
+            ClientGone: if the client is.
+        """
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while not body.is_whole and body.size <= limit_bytes:
+            seconds = self._limits.body_seconds + body.size / self._limits.body_bytes_per_second
+            try:
+                async with asyncio.timeout_at(began + seconds):
+                    message = await receive()
+            except TimeoutError:
+                raise BodyRefused(408) from None
+            if message["type"] != "http.request":
+                raise ClientGone
+            await self._keep(body, message.get("body", b""))
+            body.is_whole = not message.get("more_body", False)
+        body.file.seek(0)
+
+    def release(self, body: Body) -> None:
+        """Forget a body; doing so again does nothing."""
+        self._held_bytes -= body.size
+        body.size = 0
+        body.file.close()
+
+    async def _keep(self, body: Body, chunk: bytes) -> None:
+        body.size += len(chunk)
+        self._held_bytes += len(chunk)
+        if self._held_bytes > self._limits.held_bytes:
+            raise BodyRefused(503)
+        try:
+            if body.size <= IN_MEMORY_BYTES:
+                body.file.write(chunk)
+            else:
+                await asyncio.get_running_loop().run_in_executor(self._writer, body.file.write, chunk)
+        except OSError as error:
+            if error.errno in FULL:
+                raise BodyRefused(507) from error
+            raise

@@ -1,0 +1,80 @@
+"""gunicorn's HTTP protocol, with deadlines for those who send and for those who take."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING, Any
+
+from gunicorn.asgi.protocol import ASGIProtocol
+
+if TYPE_CHECKING:
+    from .worker import BufferingWorker
+
+LINGER_SECONDS = 5.0
+
+
+class DeadlineProtocol(ASGIProtocol):  # type: ignore[misc]
+    """One connection.
+
+    Args:
+        worker: that it belongs to.
+        client: its socket, by which the worker keeps account of it.
+    """
+
+    def __init__(self, worker: BufferingWorker, client: socket.socket) -> None:
+        super().__init__(worker)
+        self._client = client
+        self._header: asyncio.TimerHandle | None = None
+        self._sending: asyncio.TimerHandle | None = None
+        self._closing: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Wait for a header, but not for ever."""
+        super().connection_made(transport)
+        seconds = self.worker.limits.header_seconds
+        self._header = self.worker.loop.call_later(seconds, self._header_is_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget all deadlines."""
+        super().connection_lost(exc)
+        for timer in (self._header, self._sending, self._closing):
+            if timer is not None:
+                timer.cancel()
+        self.worker.connections.left(self._client)
+
+    def pause_writing(self) -> None:
+        """A client that does not take its answer gets the time for it, and no more."""
+        super().pause_writing()
+        self._sending = self.worker.loop.call_later(self.worker.limits.send_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It has taken some."""
+        super().resume_writing()
+        if self._sending is not None:
+            self._sending.cancel()
+
+    def _on_headers_complete(self) -> bool:
+        if self._header is not None:
+            self._header.cancel()
+        self.worker.connections.works(self._client)
+        return bool(super()._on_headers_complete())
+
+    def _arm_keepalive_timer(self) -> None:
+        super()._arm_keepalive_timer()
+        self.worker.connections.waits(self._client)
+
+    def _is_websocket_upgrade(self, _request: object) -> bool:
+        return False
+
+    def _close_transport(self) -> None:
+        """Close when all is sent; what is not taken by then is dropped."""
+        is_open = not self._closed
+        super()._close_transport()
+        if is_open and self.transport is not None:
+            self._closing = self.worker.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+    def _header_is_late(self) -> None:
+        self._send_error_response(408, "the header of the request did not come in time\n")
+        self._close_transport()
+        self._request_ready.set()

@@ -1,0 +1,67 @@
+"""A worker serves before its library can be opened: it says that it is not ready, and goes on by itself."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from werkzeug.wrappers import Response
+
+from hybridrec.errors import HybridrecError
+
+from .problems import problem
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+RETRY_SECONDS = 1.0
+_log = logging.getLogger("hybridrec")
+
+
+class OpeningApplication:
+    """The application of a library, or one that answers 503 until the library can be opened.
+
+    Args:
+        make: opens the library and makes the application; may raise `HybridrecError`.
+    """
+
+    def __init__(self, make: Callable[[], WSGIApplication]) -> None:
+        self._make = make
+        self._application: WSGIApplication | None = None
+        self._ended = threading.Event()
+        if not self._opens():
+            threading.Thread(target=self._keep_trying, name="opening", daemon=True).start()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        return (self._application or _not_ready)(environ, start_response)
+
+    def close(self) -> None:
+        """Try no more."""
+        self._ended.set()
+
+    def _opens(self) -> bool:
+        try:
+            self._application = self._make()
+        except HybridrecError as error:
+            _log.error("the library cannot be opened, trying again: %s", error)
+            return False
+        return True
+
+    def _keep_trying(self) -> None:
+        while not self._ended.wait(RETRY_SECONDS):
+            if self._opens():
+                return
+
+
+def _not_ready(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    path = environ.get("PATH_INFO", "")
+    if path == "/healthz":
+        return Response('{"status": "ok"}\n', mimetype="application/json")(environ, start_response)
+    kind, extra = ("not-ready", {"ready": False}) if path == "/readyz" else ("unavailable", {})
+    fix = "look into the server's log, or try again"
+    answer = problem(kind, 503, "the library cannot be used now", fix=fix, extra=extra)
+    answer.headers["Retry-After"] = "5"
+    return answer(environ, start_response)
