@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,9 @@ PUBLIC = HEALTH | {
 }
 """What needs no token: health, what a browser must load before it can ask for one, and the question whether a token
 holds. None shows the library."""
+
+_OF_ALL_USERS = frozenset({"users.list_users"})
+"""What tells of everybody, and so takes the role admin."""
 
 _READING_POSTS = frozenset({"similar.similar_to_audio"})
 _READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -67,6 +71,12 @@ class _Insufficient(_Unauthorized):
     fix = "use a token of a higher role; an operator makes one with `hybridrec token create`"
 
 
+class _OfAnother(_Insufficient):
+    """She may, but not with what belongs to others."""
+
+    fix = "ask for the user of your token alone; an operator makes others with `hybridrec token create --user`"
+
+
 def guard(app: Flask, pace: Pace) -> None:
     """Let only those in who may do what they ask for, no faster than they may."""
 
@@ -77,7 +87,9 @@ def guard(app: Flask, pace: Pace) -> None:
         if request.endpoint not in HEALTH:
             _slow_down(pace, g.caller)
         if settings().require_tokens:
-            require(role_for(request.endpoint, request.method))
+            role = role_for(request.endpoint, request.method)
+            require(role)
+            _require_own(role)
 
 
 def caller() -> Caller:
@@ -96,6 +108,8 @@ def role_for(endpoint: str | None, method: str) -> Role | None:
     """The role that a call needs, or None for what is public; a call that nobody thought of needs one, too."""
     if endpoint in PUBLIC:
         return None
+    if endpoint in _OF_ALL_USERS:
+        return "admin"
     if method in _READING_METHODS or endpoint in _READING_POSTS:
         return "read"
     return "admin" if method == "DELETE" else "write"
@@ -112,6 +126,22 @@ def require(role: Role | None) -> None:
     if "Authorization" in request.headers:
         raise _Unauthorized("the token is not known here, or was revoked", error="invalid_token")
     raise _Unauthorized("this needs an access token")
+
+
+def require_users(users: Iterable[str]) -> None:
+    """Refuse a caller whose token serves one person what concerns another: 403."""
+    token = caller().token
+    if settings().require_tokens and token is not None and not all(map(token.serves, users)):
+        raise _OfAnother(f"this token serves the user {token.person} alone", error="insufficient_scope")
+
+
+def _require_own(role: Role | None) -> None:
+    """An address that names a user is of that user; what takes an admin and names none concerns everybody."""
+    user, token = (request.view_args or {}).get("user"), caller().token
+    if user is not None:
+        require_users([user])
+    elif role == "admin" and token is not None and token.person is not None:
+        raise _OfAnother(f"this token serves the user {token.person} alone", error="insufficient_scope")
 
 
 def token_in(service: RecommendationService, authorization: str) -> Token | None:

@@ -39,7 +39,8 @@ _TOKEN = {
     "type": "http",
     "scheme": "bearer",
     "description": "Needed wherever others than this machine can reach the service. Roles: read asks, write adds, "
-    "admin deletes; each may what those before it may.",
+    "admin deletes and lists the users; each may what those before it may. A token made for one user opens what is "
+    "known of that user, and of nobody else.",
 }
 
 

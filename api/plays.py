@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask_openapi3 import APIBlueprint, Tag
 
+from .access import require_users
 from .answer_schemas import PlaysAddedOut
 from .context import service
 from .logs import note
@@ -22,7 +23,9 @@ def add_plays(query: NoQuery, body: PlaysBody) -> dict[str, object]:
     """Add 1 to 1000 plays; the next recommendation already knows them.
 
     A play that was told before is not counted again, so a request may be repeated without harm.
+    A token of one user adds plays of that user alone.
     """
+    require_users({play.user for play in body.plays})
     result = service().add_plays([play.to_play() for play in body.plays])
     note(added=result.added, repeated=result.repeated)
     return PlaysAddedOut(added=result.added, repeated=result.repeated).model_dump()

@@ -19,7 +19,7 @@ users = APIBlueprint(
 
 @users.get("/users", responses={200: UsersOut, **documented()})
 def list_users(query: SearchQuery) -> dict[str, object]:
-    """List users, paged by cursor."""
+    """List users, paged by cursor; takes the role admin where tokens are asked for."""
     found = service().find_users(query.q, query.after, query.limit + 1)
     page = [UserOut.of(user) for user in found[: query.limit]]
     return UsersOut(users=page, next=page[-1].id if len(found) > query.limit else None).model_dump()

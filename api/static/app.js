@@ -162,7 +162,7 @@ async function keep(event) {
 // --- beginning -------------------------------------------------------------------------------
 
 const describeTrack = (track) => ({ name: nameOf(track), more: byOf(track) });
-const describeUser = (user) => ({ name: user.id, more: plays(user.plays) });
+const describeUser = (user) => ({ name: user.id, more: user.plays === undefined ? "" : plays(user.plays) });
 
 new Combobox(get("track-search"), {
   find: async (words, signal) => (await findTracks(words, 8, signal)).tracks,

@@ -21,13 +21,17 @@ def token() -> None:
 @click.argument("name")
 @with_library
 @click.option("--role", type=click.Choice(ROLES), required=True, help="read asks, write also adds, admin also deletes.")
-@click.option("--user", default=None, show_default="NAME", help="Whose listens a scrobbler sends with it.")
+@click.option("--user", default=None, show_default="everybody", help="The only user whom it serves.")
 @as_json_option
 def create(name: str, library: str, role: Role, user: str | None, as_json: bool) -> None:
-    """Make a token for NAME and print it, this once."""
+    """Make a token for NAME and print it, this once.
+
+    With --user it opens the plays, the recommendations and the listens of that user, and of nobody else; the
+    role says what it may do with them.
+    """
     with Library.open(library, create=True) as opened:
         secret = opened.create_token(name, role, user)
-    print_json({"name": name, "role": role, "token": secret}) if as_json else click.echo(secret)
+    print_json({"name": name, "role": role, "user": user, "token": secret}) if as_json else click.echo(secret)
 
 
 @token.command("list")
@@ -42,7 +46,8 @@ def list_(library: str, as_json: bool) -> None:
         return
     for one in tokens:
         held = "holds" if one.revoked_at is None else f"revoked {_day(one.revoked_at)}"
-        click.echo(f"{one.name:20} {one.role:5}  made {_day(one.created_at)}  {held}")
+        whom = one.person or "everybody"
+        click.echo(f"{one.name:20} {one.role:5}  for {whom:20}  made {_day(one.created_at)}  {held}")
 
 
 @token.command()

@@ -188,6 +188,13 @@ MIGRATIONS: tuple[Migration, ...] = (
         ),
         name_all_files,
     ),
+    Migration(
+        "tokens that serve one person: those that were made for a user of another name than their own",
+        (
+            "ALTER TABLE tokens ADD COLUMN person {id}",
+            "UPDATE tokens SET person = listener WHERE listener <> name",
+        ),
+    ),
 )
 
 

@@ -208,6 +208,7 @@ tokens = Table(
     Column("digest", Text, nullable=False, unique=True),
     Column("created_at", Double, nullable=False),
     Column("revoked_at", Double),
+    Column("person", Id),
 )
 
 track_names = Table(

@@ -22,7 +22,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 _SECRET_BYTES = 32
 _MAX_SECRET_CHARACTERS = 200
-_COLUMNS = [schema.tokens.c[name] for name in ("name", "role", "listener", "created_at", "revoked_at")]
+_COLUMNS = [schema.tokens.c[name] for name in ("name", "role", "listener", "person", "created_at", "revoked_at")]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Token:
         name: who holds it, as the operator calls her.
         role: what it allows.
         listener: the user whose listens come with it.
+        person: the only user whom it serves; None: it serves all, as far as its role allows.
         created_at, revoked_at: UTC, in seconds since 1970; `revoked_at` is None while it holds.
     """
 
@@ -41,10 +42,15 @@ class Token:
     listener: str
     created_at: float
     revoked_at: float | None = None
+    person: str | None = None
 
     def allows(self, role: Role) -> bool:
         """Whether it allows what this role may do."""
         return ROLES.index(self.role) >= ROLES.index(role)
+
+    def serves(self, user: str) -> bool:
+        """Whether it opens what is known of a user."""
+        return self.person is None or self.person == user
 
 
 class TokenStore:
@@ -56,13 +62,14 @@ class TokenStore:
 
     _database: Database
 
-    def create_token(self, name: str, role: Role, listener: str | None = None) -> str:
+    def create_token(self, name: str, role: Role, person: str | None = None) -> str:
         """Make a token and return it; it cannot be shown again.
 
         Args:
             name: who holds it; free again when a token of that name is revoked.
             role: what it allows.
-            listener: the user whose listens come with it; None: of the same name.
+            person: the only user whom it serves, and whose listens come with it; None: it serves all, and
+                its listens are of the user that is called as it is.
 
         Raises:
             Conflict: if a token of that name holds.
@@ -71,7 +78,7 @@ class TokenStore:
         if not 1 <= len(name) <= MAX_ID_CHARACTERS:
             raise InvalidInput(f"a token's name must have 1 to {MAX_ID_CHARACTERS} characters", got=name[:40])
         token = secrets.token_urlsafe(_SECRET_BYTES)
-        row = {"name": name, "role": role, "listener": listener or name, "digest": _digest(token)}
+        row = {"name": name, "role": role, "listener": person or name, "person": person, "digest": _digest(token)}
         with self._database.write() as connection:
             holds = select(schema.tokens.c.key).where(
                 schema.tokens.c.name == name, schema.tokens.c.revoked_at.is_(None)
@@ -122,4 +129,4 @@ def _digest(token: str) -> str:
 
 
 def _token(row: Any) -> Token:
-    return Token(row.name, cast(Role, row.role), row.listener, row.created_at, row.revoked_at)
+    return Token(row.name, cast(Role, row.role), row.listener, row.created_at, row.revoked_at, row.person)

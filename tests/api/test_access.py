@@ -40,16 +40,16 @@ def guarded(service: RecommendationService, connect: Callable[..., FlaskClient])
     return Guarded(connect(service, ApiSettings(require_tokens=True)), service, tokens)
 
 
-def operations(client: FlaskClient) -> Iterator[tuple[str, str]]:
+def operations(client: FlaskClient, user: str = "calm-00") -> Iterator[tuple[str, str]]:
     """Every method and address of the OpenAPI document and, lest one be missing there, of the application."""
     found = {
-        (method.upper(), re.sub(r"\{.*?\}", "calm-00", route))
+        (method.upper(), re.sub(r"\{.*?\}", "calm-00", route.replace("{user}", user)))
         for route, methods in client.get("/openapi.json").json["paths"].items()
         for method in methods
     }
     for rule in client.application.url_map.iter_rules():
         if rule.endpoint not in PUBLIC:
-            address = re.sub(r"<.*?>", "calm-00", rule.rule)
+            address = re.sub(r"<.*?>", "calm-00", rule.rule.replace("<id:user>", user))
             found |= {(method, address) for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}}
     yield from sorted(found - {("GET", "/healthz"), ("GET", "/readyz")})
 
@@ -58,7 +58,8 @@ def contents(service: RecommendationService) -> dict[str, list[Any]]:
     """All that the library holds."""
     with service.library.engine.connect() as connection:
         names = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'")).scalars().all()
-        return {name: connection.execute(text(f"SELECT * FROM {name} ORDER BY 1, 2")).all() for name in names}
+        rows = {name: connection.execute(text(f"SELECT * FROM {name}")).all() for name in names}
+    return {name: sorted(rows[name], key=repr) for name in names}
 
 
 def test_every_route_refuses_who_has_no_token_that_holds(guarded: Guarded) -> None:
@@ -90,7 +91,7 @@ def test_no_route_lets_an_insufficient_token_through(guarded: Guarded) -> None:
                     theirs.add((method, address))
                     assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
     assert writing | deleting <= refused["read"]
-    assert refused["write"] == set()
+    assert refused["write"] == {("GET", "/v1/users")}
     assert contents(guarded.service) == before
     for method, address in deleting:
         assert guarded.ask(method, address, guarded.tokens["write"]).status_code == 403
@@ -109,13 +110,13 @@ def test_a_read_token_asks_and_a_write_token_adds(guarded: Guarded) -> None:
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "Token", "TOKEN"])
 def test_the_scheme_may_be_written_in_any_case(guarded: Guarded, scheme: str) -> None:
     headers = {"Authorization": f"{scheme} {guarded.tokens['read']}"}
-    assert guarded.client.get("/v1/users", headers=headers).status_code == 200
+    assert guarded.client.get("/v1/tracks", headers=headers).status_code == 200
 
 
 def test_a_revoked_token_ends_with_the_next_request(guarded: Guarded) -> None:
-    assert guarded.ask("GET", "/v1/users", guarded.tokens["read"]).status_code == 200
+    assert guarded.ask("GET", "/v1/tracks", guarded.tokens["read"]).status_code == 200
     guarded.service.library.revoke_token("read token")
-    assert guarded.ask("GET", "/v1/users", guarded.tokens["read"]).status_code == 401
+    assert guarded.ask("GET", "/v1/tracks", guarded.tokens["read"]).status_code == 401
 
 
 def test_what_is_public_shows_nothing_of_the_library(guarded: Guarded) -> None:
@@ -130,7 +131,7 @@ def test_what_is_public_shows_nothing_of_the_library(guarded: Guarded) -> None:
 
 def test_where_a_token_is_asked_for_any_name_of_the_host_will_do(guarded: Guarded) -> None:
     headers = {"Authorization": f"Bearer {guarded.tokens['read']}", "Host": "music.example"}
-    assert guarded.client.get("/v1/users", headers=headers).status_code == 200
+    assert guarded.client.get("/v1/tracks", headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("endpoint", ["a.view", None])
@@ -139,6 +140,68 @@ def test_where_a_token_is_asked_for_any_name_of_the_host_will_do(guarded: Guarde
 )
 def test_a_route_that_nobody_thought_of_is_not_open(endpoint: str | None, method: str, role: Role) -> None:
     assert role_for(endpoint, method) == role
+
+
+# --- persons ---------------------------------------------------------------------------------
+
+USERS = {"own": "user-00", "other": "user-01", "nobody": "no one's"}
+OF_EVERYBODY = {("GET", "/v1/users"), ("DELETE", "/v1/tracks/calm-00")}
+
+
+def hers(guarded: Guarded, role: Role) -> str:
+    """A token of a role that serves one user alone."""
+    return guarded.service.library.create_token(f"hers to {role}", role, USERS["own"])
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("whose", USERS)
+def test_a_token_of_a_person_opens_what_is_hers_and_no_more(guarded: Guarded, role: Role, whose: str) -> None:
+    before, token = contents(guarded.service), hers(guarded, role)
+    walked = set()
+    for method, address in operations(guarded.client, USERS[whose].replace(" ", "%20")):
+        of_user = address.startswith("/v1/users/")
+        if method == "DELETE" and of_user and (role, whose) == ("admin", "own"):
+            continue  # a test of its own
+        needed = role_for("similar.similar_to_audio" if address == "/v1/similar" else "", method) or "read"
+        forbidden = (
+            ROLES.index(role) < ROLES.index(needed) or (of_user and whose != "own") or (method, address) in OF_EVERYBODY
+        )
+        answer = guarded.ask(method, address, token)
+        assert (answer.status_code == 403) == forbidden, (method, address, answer.text)
+        walked.add((of_user, forbidden))
+    assert (True, whose != "own") in walked
+    before["tokens"] = contents(guarded.service)["tokens"]
+    assert contents(guarded.service) == before
+
+
+@pytest.mark.parametrize("whose", USERS)
+@pytest.mark.parametrize("role", ROLES)
+def test_a_token_of_a_person_adds_plays_of_hers_alone(guarded: Guarded, role: Role, whose: str) -> None:
+    token, plays = hers(guarded, role), [{"user": USERS["own"], "track": "calm-00"}]
+    plays.append({"user": USERS[whose], "track": "calm-01"})
+    answer = guarded.ask("POST", "/v1/plays", token, json={"plays": plays})
+    assert answer.status_code == (200 if role != "read" and whose == "own" else 403)
+    if role != "read" and whose != "own":
+        assert answer.get_json(force=True)["detail"] == "this token serves the user user-00 alone"
+    assert ("calm-01" in guarded.service.library.user_weights(USERS[whose])) == (answer.status_code == 200)
+
+
+def test_a_token_of_a_person_tells_her_listens(guarded: Guarded) -> None:
+    token = hers(guarded, "write")
+    listen = {"artist_name": "calm band", "track_name": "calm song 19"}
+    sent = {"listen_type": "single", "payload": [{"listened_at": 1_700_000_000, "track_metadata": listen}]}
+    assert guarded.ask("POST", "/1/submit-listens", token, json=sent).status_code == 200
+    assert "calm-19" in guarded.service.library.user_weights(USERS["own"])
+    answer = guarded.ask("GET", "/1/validate-token", token)
+    assert (answer.json["valid"], answer.json["user_name"]) == (True, USERS["own"])
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_token_of_nobody_opens_all_that_its_role_allows(guarded: Guarded, role: Role) -> None:
+    for user in USERS.values():
+        for part in ("plays", "recommendations"):
+            assert guarded.ask("GET", f"/v1/users/{user}/{part}", guarded.tokens[role]).status_code == 200
+    assert guarded.ask("GET", "/v1/users", guarded.tokens[role]).status_code == (200 if role == "admin" else 403)
 
 
 # --- pace ------------------------------------------------------------------------------------
@@ -150,11 +213,11 @@ def test_a_caller_who_asks_too_fast_is_told_how_long_to_wait(
     token = service.library.create_token("fast", "read")
     client = connect(service, ApiSettings(require_tokens=True, requests_per_minute=30))
     mine = {"Authorization": f"Bearer {token}"}
-    assert [client.get("/v1/users", headers=mine).status_code for _ in range(6)] == [200] * 5 + [429]
-    answer = client.get("/v1/users", headers=mine)
+    assert [client.get("/v1/tracks", headers=mine).status_code for _ in range(6)] == [200] * 5 + [429]
+    answer = client.get("/v1/tracks", headers=mine)
     assert answer.get_json(force=True)["type"] == "/problems/too-many-requests"
     assert 1 <= int(answer.headers["Retry-After"]) <= 2
-    assert client.get("/v1/users").status_code == 401
+    assert client.get("/v1/tracks").status_code == 401
     assert client.get("/healthz").status_code == 200
 
 

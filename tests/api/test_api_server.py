@@ -56,8 +56,8 @@ def test_an_address_that_others_reach_asks_for_tokens_and_keeps_a_log(fitted_lib
     with running(tmp_path / "library", options="--host 0.0.0.0") as (process, address):
         for refused in ({}, {"Authorization": "Bearer wrong"}):
             with pytest.raises(urllib.error.HTTPError, match="401"):
-                ask(f"{address}v1/users", **refused)
-        assert ask(f"{address}v1/users?limit=1", Authorization=f"Bearer {token}", X_Request_ID="mine-1")["users"]
+                ask(f"{address}v1/tracks", **refused)
+        assert ask(f"{address}v1/tracks?limit=1", Authorization=f"Bearer {token}", X_Request_ID="mine-1")["tracks"]
         body = json.dumps({"plays": [{"user": "ada", "track": "calm-00"}]}).encode()
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         with urllib.request.urlopen(urllib.request.Request(f"{address}v1/plays", body, headers), timeout=60) as answer:
@@ -85,8 +85,8 @@ def test_a_proxy_s_server_on_loopback_may_ask_for_tokens(fitted_library: Library
     token = fitted_library.create_token("ann", "read")
     with running(tmp_path / "library", options="--tokens --no-log-requests") as (_, address):
         with pytest.raises(urllib.error.HTTPError, match="401"):
-            ask(f"{address}v1/users")
-        assert ask(f"{address}v1/users", Authorization=f"Token {token}", Host="music.example")["users"]
+            ask(f"{address}v1/tracks")
+        assert ask(f"{address}v1/tracks", Authorization=f"Token {token}", Host="music.example")["tracks"]
 
 
 def figure(address: str, name: str) -> float:

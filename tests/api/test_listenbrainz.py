@@ -42,7 +42,7 @@ def body(*listens: dict[str, Any], kind: str = "single") -> dict[str, Any]:
 
 @pytest.fixture
 def token(service: RecommendationService) -> str:
-    return service.library.create_token("phone", "write", listener="ann")
+    return service.library.create_token("phone", "write", person="ann")
 
 
 @pytest.fixture

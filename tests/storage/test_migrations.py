@@ -142,3 +142,18 @@ def test_a_library_of_a_newer_release_is_refused_untouched(location: str, tmp_pa
         connection.execute(text("INSERT INTO hybridrec_migrations VALUES (999, 'from the future', 0)"))
     with pytest.raises(LibraryError, match=r"written by a newer hybridrec; got 'schema 999.*update hybridrec"):
         Library.open(location, create=True, files=tmp_path)
+
+
+def test_tokens_of_schema_5_that_were_made_for_a_user_serve_that_user_alone(
+    location: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _empty_of_schema(5, location, tmp_path / "files", monkeypatch)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(migrations, "MIGRATIONS", MIGRATIONS[:5])
+        with Library.open(location, files=tmp_path / "files") as library, library.engine.begin() as connection:
+            for name, listener in (("phone", "ann"), ("ben", "ben")):
+                row = {"name": name, "listener": listener, "digest": name}
+                columns = "INSERT INTO tokens (name, role, listener, digest, created_at)"
+                connection.execute(text(f"{columns} VALUES (:name, 'write', :listener, :digest, 1)"), row)
+    with Library.open(location, files=tmp_path / "files") as library:
+        assert [(token.listener, token.person) for token in library.tokens()] == [("ann", "ann"), ("ben", None)]

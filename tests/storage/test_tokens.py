@@ -29,11 +29,19 @@ def test_a_role_allows_what_the_lower_ones_allow(library: Library) -> None:
 
 
 def test_the_library_keeps_no_token(library: Library) -> None:
-    secret = library.create_token("ann", "read", listener="ann@example")
+    secret = library.create_token("ann", "read", person="ann@example")
     with library.engine.connect() as connection:
         kept = str(connection.execute(text("SELECT * FROM tokens")).all())
     assert "ann@example" in kept
     assert secret not in kept
+
+
+def test_a_token_serves_one_person_or_everybody(library: Library) -> None:
+    hers, all_ = (library.token(library.create_token(name, "write", who)) for name, who in (("a", "ann"), ("b", None)))
+    assert hers is not None
+    assert all_ is not None
+    assert (hers.listener, hers.serves("ann"), hers.serves("a"), hers.serves("ben")) == ("ann", True, False, False)
+    assert (all_.listener, all_.serves("ann"), all_.serves("b")) == ("b", True, True)
 
 
 def test_a_revoked_token_holds_no_longer_and_its_name_is_free(library: Library) -> None:
