@@ -161,7 +161,7 @@ def _slow_down(pace: Pace, who: Caller) -> None:
 def _network(address: str) -> str:
     """An IPv4 address, or the /64 of an IPv6 one: one household has as many of those as it likes."""
     try:
-        known = ipaddress.ip_address(address)
+        known = ipaddress.ip_address(address.partition("%")[0])  # a proxy may name the interface, too
     except ValueError:
         return address
-    return address if known.version == 4 else str(ipaddress.ip_network(f"{address}/64", strict=False))
+    return address if known.version == 4 else str(ipaddress.ip_network((known, 64), strict=False))

@@ -28,7 +28,7 @@ listenbrainz = APIBlueprint(
     abp_tags=[Tag(name="listenbrainz", description="What scrobblers tell, as they tell it to ListenBrainz.")],
 )
 _HEADERS = frozenset({"WWW-Authenticate", "Retry-After", "Allow"})
-_REFUSALS = TOO_LONG | dict.fromkeys((400, 401, 403, 413, 429, 500, 503, 507), RefusedOut)
+_REFUSALS = TOO_LONG | dict.fromkeys((400, 401, 403, 408, 413, 429, 500, 503, 507), RefusedOut)
 
 
 @listenbrainz.before_request

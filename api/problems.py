@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import reprlib
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -25,10 +27,16 @@ from hybridrec.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
+MOST_ERRORS = 20
 _MAX_GOT_CHARACTERS = 200
-_OF_EVERY_CALL = (400, 401, 403, 422, 429, 500, 503)
+_REPR = reprlib.Repr()
+_REPR.maxlevel, _REPR.maxdict, _REPR.maxlist, _REPR.maxstring = 3, 10, 10, _MAX_GOT_CHARACTERS
+_OF_EVERY_CALL = (400, 401, 403, 408, 422, 429, 500, 503, 507)
 TOO_LONG: dict[str | int, Any] = {414: {"description": "the address is too long; answered as text"}}
 """What the server says before the application is asked: eight kilobytes are the most, which long ids may exceed."""
+
+FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
+FREE_SPACE = "nothing was stored; ask the operator to free some, then send it again"
 
 _BODY_HEADERS = frozenset({"content-type", "content-length"})
 
@@ -71,7 +79,9 @@ class Problem(BaseModel):
     detail: str = Field(description="what was wrong this time", examples=["there is no such track"])
     got: str | None = Field(None, description="the offending value, shortened", examples=["song-17"])
     fix: str | None = Field(None, description="what to do about it", examples=["search for it with GET /v1/tracks?q="])
-    errors: list[FieldError] | None = Field(None, description="the fields that were refused")
+    errors: list[FieldError] | None = Field(
+        None, description=f"the fields that were refused, {MOST_ERRORS} at most; `detail` counts them"
+    )
 
 
 def documented(*statuses: int) -> dict[str | int, Any]:
@@ -95,13 +105,15 @@ def refuse_fields(error: ValidationError) -> Response:
     """The answer to a request whose fields do not fit their schema."""
     errors = [
         FieldError(
-            field=".".join(str(part) for part in found["loc"]) or "body",
+            field=_shown(".".join(str(part) for part in found["loc"]) or "body"),
             got=_shown(found["input"]),
             fix=found["msg"].removeprefix("Value error, "),
         )
-        for found in error.errors(include_url=False, include_context=False)
+        for found in error.errors(include_url=False, include_context=False)[:MOST_ERRORS]
     ]
-    detail = f"{len(errors)} field{'s' * (len(errors) > 1)} of the request cannot be used"
+    count = error.error_count()
+    rest = f"; the first {MOST_ERRORS} are listed" if count > MOST_ERRORS else ""
+    detail = f"{count} field{'s' * (count > 1)} of the request cannot be used{rest}"
     return problem("invalid-input", 422, detail, fix=f"{errors[0].field}: {errors[0].fix}", errors=errors)
 
 
@@ -109,6 +121,7 @@ def answer_errors(app: Flask) -> None:
     """Let an application answer every error with a problem document."""
     app.register_error_handler(HybridrecError, _from_hybridrec)
     app.register_error_handler(HTTPException, _from_http)
+    app.register_error_handler(OSError, _from_system)
     app.register_error_handler(Exception, _from_bug)
 
 
@@ -143,7 +156,7 @@ def _from_http(error: HTTPException) -> Response:
     detail = error.description or error.name
     if status == 404:
         detail = "there is nothing at this address"
-    elif status == 413:
+    elif status == 413 and fix is None and error.description == type(error).description:
         detail, fix = "the request is too large", f"send at most {request.max_content_length} bytes in one request"
     answer = problem(kind, status, detail, fix=fix)
     answer.headers.extend((name, value) for name, value in error.get_headers() if name.lower() not in _BODY_HEADERS)
@@ -152,11 +165,19 @@ def _from_http(error: HTTPException) -> Response:
     return answer
 
 
+def _from_system(error: OSError) -> Response:
+    """A full disk is the operator's to mend; anything else is our fault."""
+    if error.errno not in FULL_DISK:
+        return _from_bug(error)
+    current_app.logger.error("%s %s failed: the disk is full: %s", request.method, request.path, error)
+    return problem("insufficient-storage", 507, "there is no space left on the server", fix=FREE_SPACE)
+
+
 def _from_bug(error: Exception) -> Response:
     current_app.logger.error("%s %s failed", request.method, request.path, exc_info=error)
     return problem("internal", 500, "the server failed to answer this", fix="look into its log, or try again")
 
 
 def _shown(value: object) -> str:
-    text = value if isinstance(value, str) else repr(value)
+    text = value if isinstance(value, str) else _REPR.repr(value)
     return text if len(text) <= _MAX_GOT_CHARACTERS else f"{text[: _MAX_GOT_CHARACTERS - 1]}…"

@@ -19,6 +19,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 from werkzeug.datastructures import FileStorage as SentFile
 
 from hybridrec.audio.kinds import HEARD_KINDS
@@ -29,6 +30,7 @@ MAX_RESULTS = 100
 MAX_PAGE = 200
 MAX_PLAYS = 1000
 MAX_NAMED = 100
+MAX_UNKNOWN = 20
 _NO_NUL = r"^[^\x00]*$"
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_CHARACTERS, pattern=_NO_NUL)]
@@ -66,6 +68,16 @@ class _Request(BaseModel):
     """Requests refuse what they do not know: a misspelt field is an error, not a silent default."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_many_unknown(cls, data: Any) -> Any:
+        """One error for all unknown fields where these are many: each of its own would cost more than the request."""
+        if isinstance(data, dict) and len(data) > len(cls.model_fields) + MAX_UNKNOWN:
+            unknown = len(data.keys() - cls.model_fields.keys())
+            if unknown > MAX_UNKNOWN:
+                raise PydanticCustomError("unknown_fields", "{count} fields are not known here", {"count": unknown})
+        return data
 
     @classmethod
     def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:

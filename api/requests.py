@@ -12,26 +12,42 @@ from flask import Request, abort, request
 from flask.json.provider import DefaultJSONProvider
 from pydantic_core import from_json
 from werkzeug.datastructures import FileStorage
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from hybridrec.errors import AudioError
 
 from .context import settings
 
+MOST_JSON_VALUES = 300_000
+"""Of one document: three hundred for each of a thousand listens."""
+
+MOST_FORM_PARTS = 20
+MOST_FILES = 1
+
 
 class StrictJson(DefaultJSONProvider):
-    """JSON that refuses NaN, lone surrogates and absurd nesting, each with a 400."""
+    """JSON that refuses NaN, lone surrogates and absurd nesting, each with a 400, and too many values with a 413."""
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
         """Read a JSON document.
 
         Raises:
             ValueError: if it is none.
+            RequestEntityTooLarge: if it has more values than any call takes, before they are read.
         """
+        comma = "," if isinstance(s, str) else b","
+        if s.count(comma) > MOST_JSON_VALUES:  # type: ignore[arg-type]
+            error = RequestEntityTooLarge(f"a JSON document may have at most {MOST_JSON_VALUES} values")
+            error.fix = "send less in one request"  # type: ignore[attr-defined]
+            raise error
         return from_json(s, allow_inf_nan=False)
 
 
 class UploadRequest(Request):
-    """A request whose files are written to disk once, under a name that the client cannot choose."""
+    """A request whose file is written to disk once, under a name that the client cannot choose."""
+
+    max_form_parts = MOST_FORM_PARTS
+    _files = 0
 
     def _get_file_stream(
         self,
@@ -40,6 +56,9 @@ class UploadRequest(Request):
         filename: str | None = None,
         content_length: int | None = None,
     ) -> IO[bytes]:
+        self._files += 1
+        if self._files > MOST_FILES:
+            raise RequestEntityTooLarge(f"a form may have at most {MOST_FILES} file")
         return tempfile.NamedTemporaryFile(prefix="hybridrec-upload-")
 
     def on_json_loading_failed(self, e: ValueError | None) -> Any:

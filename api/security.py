@@ -43,7 +43,13 @@ def _refuse_other_names() -> None:
 def _refuse_other_sites() -> None:
     """Needless where writing takes a token, which no other site has; and a proxy may know the host by another name."""
     origin = None if settings().require_tokens else request.headers.get("Origin")
-    if request.method not in _SAFE_METHODS and origin and urlsplit(origin).netloc != request.host:
+    if request.method in _SAFE_METHODS or not origin:
+        return
+    try:
+        site = urlsplit(origin).netloc
+    except ValueError:
+        abort(400, "the Origin header names no site")
+    if site != request.host:
         abort(403, "a page of another site may not write here")
 
 

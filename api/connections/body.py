@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
+from hybridrec.api.problems import FULL_DISK
+
 from .limits import ConnectionLimits
 
 IN_MEMORY_BYTES = 2**18
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
@@ -99,6 +99,6 @@ class Bodies:
             else:
                 await asyncio.get_running_loop().run_in_executor(self._writer, body.file.write, chunk)
         except OSError as error:
-            if error.errno in FULL:
+            if error.errno in FULL_DISK:
                 raise BodyRefused(507) from error
             raise

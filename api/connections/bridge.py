@@ -22,6 +22,7 @@ from .limits import BodyLimit, ConnectionLimits
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+    from flask import Response
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -117,7 +118,7 @@ class WsgiBridge:
         except BodyRefused as refused:
             self._bodies.release(body)
             kind, detail, fix = _REFUSALS[refused.status]
-            answer = problem(kind, refused.status, detail, fix=fix)
+            answer: Response = problem(kind, refused.status, detail, fix=fix)
             if refused.status == HTTPStatus.SERVICE_UNAVAILABLE:
                 answer.headers["Retry-After"] = "10"
             return answer
