@@ -170,7 +170,7 @@ def _from_system(error: OSError) -> Response:
     if error.errno not in FULL_DISK:
         return _from_bug(error)
     current_app.logger.error("%s %s failed: the disk is full: %s", request.method, request.path, error)
-    return problem("insufficient-storage", 507, "there is no space left on the server", fix=FREE_SPACE)
+    return problem("storage-full", 507, "there is no space left on the server", fix=FREE_SPACE)
 
 
 def _from_bug(error: Exception) -> Response:

@@ -32,7 +32,7 @@ DRAIN_SECONDS = 5.0
 _REFUSALS = {
     408: ("request-timeout", "the body did not come in time", "send it faster, or in smaller requests"),
     503: ("unavailable", "too much is being sent to this server now", "try again in a while"),
-    507: ("insufficient-storage", "there is no space left for the body", "ask the operator to free some"),
+    507: ("storage-full", "there is no space left for the body", "ask the operator to free some"),
 }
 
 
