@@ -245,7 +245,7 @@ class RecommendationService:
         Raises:
             NotFound: if the library knows no such user.
         """
-        self.library.delete_user(user)
+        self.library.forget_user(user)
 
     # --- looking up ------------------------------------------------------------------
 

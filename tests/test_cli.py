@@ -48,7 +48,7 @@ def test_the_doors_are_those_that_are_promised() -> None:
     assert doors == {
         *("demo", "ingest audio", "ingest plays", "ingest embeddings", "train-encoder", "fit", "tune"),
         *("evaluate audio", "evaluate plays", "map", "recommend", "similar", "serve", "status"),
-        *("token create", "token list", "token revoke", "backup", "restore", "clean-up"),
+        *("token create", "token list", "token revoke", "backup", "restore", "clean-up", "move-files"),
     }
 
 

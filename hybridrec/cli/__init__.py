@@ -12,7 +12,7 @@ from hybridrec.cli.models import fit, tune
 from hybridrec.cli.serve import demo, serve
 from hybridrec.cli.shared import HonestGroup
 from hybridrec.cli.tokens import token
-from hybridrec.cli.upkeep import backup, clean_up, restore
+from hybridrec.cli.upkeep import backup, clean_up, move_files, restore
 
 
 @click.group(cls=HonestGroup, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -36,6 +36,7 @@ for _command in (
     backup,
     restore,
     clean_up,
+    move_files,
     demo,
 ):
     main.add_command(_command)

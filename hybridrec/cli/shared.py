@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from hybridrec.errors import HybridrecError, InvalidInput, NotFound
+from hybridrec.storage.files_place import FILES_VARIABLE
 
 if TYPE_CHECKING:
     from hybridrec.serving.answers import Answer
@@ -36,15 +38,30 @@ class HonestGroup(click.Group):
 
 
 def with_library(command: Command) -> Command:
-    """Give a command the option --library, which the environment may answer."""
-    option = click.option(
+    """Give a command the options --library and --files, which the environment may answer."""
+    library = click.option(
         "--library",
         envvar="HYBRIDREC_LIBRARY",
         default=DEFAULT_LIBRARY,
         show_envvar=True,
         help="Directory, or postgresql:// URL, of the library.",
     )
-    return option(command)
+    files = click.option(
+        "--files",
+        envvar=FILES_VARIABLE,
+        type=click.Path(file_okay=False, path_type=Path),
+        show_envvar=True,
+        expose_value=False,
+        callback=_say_files,
+        help="Where a library in a database keeps its uploads; said once, it is remembered.",
+    )
+    return library(files(command))
+
+
+def _say_files(_context: click.Context, _option: click.Parameter, files: Path | None) -> None:
+    """Say it to all that opens the library: this process, and those that it starts."""
+    if files is not None:
+        os.environ[FILES_VARIABLE] = str(files.absolute())
 
 
 def as_json_option(command: Command) -> Command:

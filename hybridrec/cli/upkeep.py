@@ -52,6 +52,17 @@ def clean_up(library: str, keep: int, as_json: bool) -> None:
     click.echo(f"deleted {done.models} models, {done.encoders} encoders, {done.files} files ({megabytes:.1f} MB)")
 
 
+@click.command("move-files")
+@click.argument("place", type=DIRECTORY)
+@with_library
+def move_files(place: Path, library: str) -> None:
+    """Say that the uploads of a library in a database were moved to PLACE."""
+    if "://" not in library:
+        raise InvalidInput("a library in a directory keeps its uploads there", got=library, fix="move the directory")
+    with Library.open(library, files=place, files_moved=True) as opened:
+        click.echo(f"the library keeps its uploads in {opened.files}")
+
+
 def _report(copied: Copied, done: str, as_json: bool) -> None:
     if as_json:
         print_json(copied)

@@ -25,7 +25,7 @@ import json
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import wraps
 from itertools import islice
 from pathlib import Path
@@ -67,6 +67,7 @@ _PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
     "foreign_keys=ON",
+    "secure_delete=ON",  # what is deleted, such as a person's plays, does not stay in free pages
     "wal_autocheckpoint=8192",  # pages of 4 KiB: a batch of plays touches many, and must not copy them back each time
     "cache_size=-32768",  # KiB
 )
@@ -167,6 +168,17 @@ class Database:
                     plain.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
                 yield plain
                 done = True  # from here on it may be stored, even where the acknowledgement is lost
+
+    def empty_log(self) -> None:
+        """Bring SQLite's log into the database and cut it off, so that nothing deleted is left in it.
+
+        Readers and writers under way may prevent that; a later checkpoint overwrites it then.
+        """
+        if self.engine.dialect.name == "sqlite":
+            with closing(self.engine.raw_connection()) as connection:
+                connection.cursor().execute("PRAGMA busy_timeout=1000").close()
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+                connection.cursor().execute(f"PRAGMA {_PRAGMAS[0]}").close()
 
     @contextmanager
     def _plain_words(self, is_repeatable: Callable[[], bool] = lambda: True) -> Iterator[None]:

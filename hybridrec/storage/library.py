@@ -15,6 +15,7 @@ from hybridrec.storage.catalogue import Catalogue
 from hybridrec.storage.changes import ChangeFeed
 from hybridrec.storage.database import Database, once_more
 from hybridrec.storage.embeddings import EmbeddingStore
+from hybridrec.storage.files_place import place_of_files
 from hybridrec.storage.interactions import InteractionStore
 from hybridrec.storage.listens import ListenStore
 from hybridrec.storage.paths import StoredPaths
@@ -26,7 +27,6 @@ from hybridrec.storage.turns import WriteLimits
 
 DATABASE_NAME = "library.sqlite3"
 FILES_NAME = "files"
-FILES_BESIDE_URL = Path("hybridrec-files")
 
 
 class Library(
@@ -54,29 +54,42 @@ class Library(
 
     def __init__(self, database: Database, files: Path) -> None:
         self._database = database
-        self.files = files.absolute()
         self.opened_at: str | Path = ""
+        self._use_files(files)
+
+    def _use_files(self, files: Path) -> None:
+        self.files = files.absolute()
         self._paths = StoredPaths(self.files)
 
     @classmethod
-    def open(cls, location: str | Path, *, create: bool = False, files: Path | None = None) -> Library:
+    def open(
+        cls,
+        location: str | Path,
+        *,
+        create: bool = False,
+        files: Path | None = None,
+        files_moved: bool = False,
+    ) -> Library:
         """Open a library, and bring an older one up to date.
 
         Args:
             location: a directory, or a URL `postgresql://name:password@host/database`.
             create: make the library if there is none.
-            files: where uploads are kept; by default `files` in the directory, or
-                `./hybridrec-files` for a URL.
+            files: where uploads are kept; by default `files` in the directory. Of a library in a database
+                it is said once, here or by the environment's HYBRIDREC_FILES, and remembered.
+            files_moved: whether a library in a database is to remember another place.
 
         Raises:
             LibraryError: if it is missing, damaged, no library, or newer than this program.
-            InvalidInput: for a URL of an unknown kind.
+            InvalidInput: for a URL of an unknown kind, or if the place of the files is unknown or another.
         """
         database, beside = _database(location, create)
-        library = cls(database, files or beside)
+        library = cls(database, files or beside or Path())
         library.opened_at = location
         try:
             library._bring_up_to_date(create)
+            if beside is None:
+                library._use_files(place_of_files(database, files, files_moved))
             library.files.mkdir(parents=True, exist_ok=True)
         except BaseException:
             library.close()
@@ -146,10 +159,10 @@ def _count(table: Table) -> Any:
     return select(func.count()).select_from(table)
 
 
-def _database(location: str | Path, create: bool) -> tuple[Database, Path]:
-    """The database at a location and the folder for files that goes with it."""
+def _database(location: str | Path, create: bool) -> tuple[Database, Path | None]:
+    """The database at a location and the folder for files beside it, which a URL has not."""
     if "://" in str(location):
-        return Database.at_url(str(location)), FILES_BESIDE_URL
+        return Database.at_url(str(location)), None
     directory = Path(location).absolute()
     path = directory / DATABASE_NAME
     if not path.is_file() and not create:

@@ -12,6 +12,7 @@ from hybridrec.data.plays import Play
 from hybridrec.errors import NotFound
 from hybridrec.storage import changes, schema
 from hybridrec.storage.database import Database, among, batches, insert_new, once_more, upsert
+from hybridrec.storage.tokens import forget_holder
 from hybridrec.storage.track_rows import track_keys
 
 EFFECTIVE_WEIGHT = func.coalesce(schema.plays.c.weight, schema.plays.c.fraction, 1.0, type_=Float)
@@ -111,24 +112,36 @@ class PlayStore:
         with self._database.read() as connection:
             return [UserSummary(id_, plays) for id_, plays in connection.execute(statement)]
 
-    @once_more
-    def delete_user(self, user: str) -> None:
-        """Forget a user, all her plays and the listens that wait for their track.
+    def forget_user(self, user: str) -> None:
+        """Forget a person: her plays, the listens that wait for their track, and who held her tokens.
+
+        Her tokens are revoked and renamed. On SQLite nothing of it stays in the database's file or
+        its log; PostgreSQL overwrites it when it vacuums. Models keep her factors until the next fit,
+        and backups what they hold.
 
         Raises:
-            NotFound: if no such user is known.
+            NotFound: if nothing is known of such a user.
         """
+        self._forget_user(user)
+        self._database.empty_log()
+
+    @once_more
+    def _forget_user(self, user: str) -> None:
         with self._database.write() as connection:
             waiting = connection.execute(delete(schema.listens).where(schema.listens.c.user == user)).rowcount
+            tokens = forget_holder(connection, user)
             key = connection.scalar(select(schema.users.c.key).where(schema.users.c.id == user))
-            if key is None and waiting:
-                return
-            if key is None:
+            if key is not None:
+                _forget_plays(connection, key)
+            elif not waiting and not tokens:
                 raise NotFound("unknown user", got=user, fix="check the spelling of the id")
-            heard = select(schema.plays.c.track_key).where(schema.plays.c.user_key == key)
-            ids = connection.scalars(select(schema.tracks.c.id).where(schema.tracks.c.key.in_(heard))).all()
-            connection.execute(delete(schema.users).where(schema.users.c.key == key))
-            changes.record(connection, changes.PLAYS, ids)
+
+
+def _forget_plays(connection: Connection, key: int) -> None:
+    heard = select(schema.plays.c.track_key).where(schema.plays.c.user_key == key)
+    ids = connection.scalars(select(schema.tracks.c.id).where(schema.tracks.c.key.in_(heard))).all()
+    connection.execute(delete(schema.users).where(schema.users.c.key == key))
+    changes.record(connection, changes.PLAYS, ids)
 
 
 def store_plays(connection: Connection, plays: Sequence[Play]) -> int:

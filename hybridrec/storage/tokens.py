@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from hybridrec.data.plays import MAX_ID_CHARACTERS
 from hybridrec.errors import Conflict, InvalidInput, NotFound
@@ -122,6 +122,19 @@ class TokenStore:
         with self._database.write() as connection:
             if connection.execute(update(schema.tokens).where(holds).values(revoked_at=time.time())).rowcount == 0:
                 raise NotFound("no token of that name holds", got=name, fix="see `hybridrec token list`")
+
+
+def forget_holder(connection: Connection, user: str) -> int:
+    """Revoke the tokens of a person and rename them, within a transaction; returns how many there were."""
+    tokens = schema.tokens.c
+    query = select(tokens.key, tokens.revoked_at).where((tokens.name == user) | (tokens.listener == user))
+    rows = connection.execute(query).all()
+    for row in rows:
+        nobody = f"forgotten-{secrets.token_hex(8)}"
+        revoked_at = time.time() if row.revoked_at is None else row.revoked_at
+        changed = {"name": nobody, "listener": nobody, "revoked_at": revoked_at}
+        connection.execute(update(schema.tokens).where(tokens.key == row.key).values(changed))
+    return len(rows)
 
 
 def _digest(token: str) -> str:

@@ -24,8 +24,8 @@ class WriteLimits:
     wait_seconds: float = 60.0
 
 
-SERVING = WriteLimits(max_waiting=3, wait_seconds=10.0)
-"""Of a server: four of its threads may wait to write, the others answer."""
+SERVING = WriteLimits(max_waiting=5, wait_seconds=10.0)
+"""Of a server with eight threads: six of them may be busy with writing, the others answer."""
 
 
 class Turns:

@@ -164,7 +164,7 @@ def status(address: str) -> int:
 def test_a_backup_is_taken_and_brought_back_under_a_running_server(fitted_library: Library, tmp_path: Path) -> None:
     with running(tmp_path / "library", workers=2) as (_, address):
         back_up(fitted_library, tmp_path / "backup")
-        fitted_library.delete_user("user-00")
+        fitted_library.forget_user("user-00")
         fitted_library.delete_track("calm-00")
         assert all(ask(f"{address}v1/users/user-00/recommendations")["basis"] == "popularity" for _ in range(6))
         restore(tmp_path / "backup", tmp_path / "library", replace=True)

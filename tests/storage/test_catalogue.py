@@ -58,7 +58,7 @@ def test_ids_that_no_database_holds_are_refused_everywhere(library: Library, id_
         lambda: library.track(id_),
         lambda: library.delete_track(id_),
         lambda: library.user_weights(id_),
-        lambda: library.delete_user(id_),
+        lambda: library.forget_user(id_),
         lambda: library.support([id_]),
         lambda: library.find_tracks(after=id_),
     ):

@@ -41,7 +41,7 @@ def test_each_kind_of_change_is_told(library: Library) -> None:
     assert news(library, lambda: library.use_artefact("model", 1)) == (set(), set(), True, False)
     assert news(library, lambda: library.save_artefact("encoder", b"", "ears", {})) == (set(), set(), False, True)
     assert news(library, lambda: library.set_ears("external:x")) == (set(), set(), False, True)
-    assert news(library, lambda: library.delete_user("u")) == (set(), {"a", "new"}, False, False)
+    assert news(library, lambda: library.forget_user("u")) == (set(), {"a", "new"}, False, False)
     assert news(library, lambda: library.delete_track("a")) == ({"a"}, set(), False, False)
 
 

@@ -170,7 +170,8 @@ def test_a_server_that_is_away_is_said_without_the_password() -> None:
 
 def test_several_processes_may_create_the_same_library_at_once(location: str, tmp_path: Path) -> None:
     code = "import sys; from hybridrec.storage.library import Library; Library.open(sys.argv[1], create=True).close()"
-    children = [subprocess.Popen([sys.executable, "-c", code, location], cwd=tmp_path) for _ in range(3)]
+    environment = os.environ | {"HYBRIDREC_FILES": str(tmp_path)}
+    children = [subprocess.Popen([sys.executable, "-c", code, location], env=environment) for _ in range(3)]
     assert [child.wait() for child in children] == [0, 0, 0]
     Library.open(location, files=tmp_path).close()
 

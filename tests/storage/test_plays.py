@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from hybridrec.data.interactions import support_of
+from hybridrec.data.listens import Listen
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
 from hybridrec.errors import InvalidInput, NotFound
@@ -66,12 +68,12 @@ def test_an_unknown_user_has_no_plays_but_cannot_be_forgotten(library: Library) 
     assert library.user_plays("nobody") == []
     assert library.user_weights("nobody") == {}
     with pytest.raises(NotFound, match="unknown user; got 'nobody'"):
-        library.delete_user("nobody")
+        library.forget_user("nobody")
 
 
 def test_forgetting_a_user_leaves_nothing_of_her_and_all_of_the_others(library: Library) -> None:
     library.add_plays([Play("u", "t"), Play("v", "t")])
-    library.delete_user("u")
+    library.forget_user("u")
     assert library.user_plays("u") == []
     assert library.find_users() == [UserSummary("v", 1)]
     assert library.support() == {"t": 1}
@@ -134,6 +136,36 @@ def test_any_plays_add_up_as_a_dictionary_would(library: Library, plays: list[Pl
         assert dict(zip(found.track_ids, support_of(found.matrix).tolist(), strict=True)) == support
 
     for user in library.find_users():
-        library.delete_user(user.id)
+        library.forget_user(user.id)
     for track in library.track_ids():
         library.delete_track(track)
+
+
+def test_a_person_who_is_forgotten_keeps_no_token(library: Library) -> None:
+    token = library.create_token("erika", "write")
+    device = library.create_token("phone", "write", listener="erika")
+    other = library.create_token("bob", "read")
+    library.add_plays([Play("erika", "t", 1.0)])
+    library.add_listens([Listen("erika", 5.0, "Nobody", "Nothing")])
+    library.forget_user("erika")
+    assert (library.token(token), library.token(device)) == (None, None)
+    assert library.token(other) is not None
+    assert not any("erika" in (token.name, token.listener) for token in library.tokens())
+    assert (library.waiting_listens(), library.user_plays("erika")) == (0, [])
+    with pytest.raises(NotFound, match="unknown user"):
+        library.forget_user("erika")
+    assert library.create_token("erika", "read") not in (token, device)
+
+
+def test_nothing_of_a_forgotten_person_stays_in_the_files_of_the_database(tmp_path: Path) -> None:
+    with Library.open(tmp_path / "library", create=True) as library:
+        name = "erika-mustermann-1964"
+        for n in range(300):
+            library.add_plays([Play(f"u{n}", f"t{n}", 1.0), Play(f"{name}", f"t{n}", 1.0)])
+            library.add_listens([Listen(name, float(n), "Nobody", f"Nothing {n}")])
+        library.create_token(name, "write")
+        files = [path for path in (tmp_path / "library").iterdir() if path.is_file()]
+        assert any(name.encode() in path.read_bytes() for path in files)
+        library.forget_user(name)
+        assert not any(name.encode() in path.read_bytes() for path in files if path.exists())
+        assert library.status()["users"] == 300

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import Connection, event, insert, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from hybridrec.cli import main
 from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
@@ -45,15 +47,41 @@ def test_a_missing_driver_is_said_with_the_command_that_brings_it(monkeypatch: p
         Library.open("postgresql://localhost/music")
 
 
-def test_uploads_are_kept_beside_the_program_unless_told_otherwise(
+def test_the_place_of_uploads_is_said_once_and_remembered(
     postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    with Library.open(postgresql_url, create=True) as library:
-        assert library.files == tmp_path / "hybridrec-files"
+    with pytest.raises(InvalidInput, match=r"where does this library keep its uploads.*give --files DIRECTORY or set"):
+        Library.open(postgresql_url, create=True)
+    with Library.open(postgresql_url, create=True, files=tmp_path / "files") as library:
         library.put_tracks([Track("t", path=str(library.files / "a.mp3"))])
-    with Library.open(postgresql_url, files=tmp_path / "moved") as library:
+    monkeypatch.chdir("/")
+    with Library.open(postgresql_url) as library:
+        assert (library.files, library.track("t").path) == (tmp_path / "files", str(tmp_path / "files" / "a.mp3"))
+    with pytest.raises(InvalidInput, match=r"keeps its uploads elsewhere; got '.*/moved'; give --files .*/files, or"):
+        Library.open(postgresql_url, files=tmp_path / "moved")
+    monkeypatch.setenv("HYBRIDREC_FILES", str(tmp_path / "moved"))
+    with pytest.raises(InvalidInput, match="keeps its uploads elsewhere"):
+        Library.open(postgresql_url)
+    with Library.open(postgresql_url, files=tmp_path / "moved", files_moved=True) as library:
         assert library.track("t").path == str(tmp_path / "moved" / "a.mp3")
+    with Library.open(postgresql_url) as library:
+        assert library.files == tmp_path / "moved"
+
+
+def test_the_commands_take_the_place_of_uploads(
+    postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HYBRIDREC_FILES", "")
+    (tmp_path / "moved").mkdir()
+    here = ["--library", postgresql_url]
+    answer = CliRunner().invoke(main, ["token", "create", "ann", *here, "--files", str(tmp_path / "files")])
+    assert (answer.exit_code, (tmp_path / "files").is_dir()) == (0, True)
+    answer = CliRunner().invoke(main, ["token", "list", *here, "--files", str(tmp_path / "moved")])
+    assert (answer.exit_code, "keeps its uploads elsewhere" in answer.stderr) == (2, True)
+    answer = CliRunner().invoke(main, ["move-files", str(tmp_path / "moved"), *here])
+    assert answer.stdout == f"the library keeps its uploads in {tmp_path / 'moved'}\n"
+    answer = CliRunner().invoke(main, ["token", "list", *here, "--files", str(tmp_path / "moved")])
+    assert answer.exit_code == 0
 
 
 def test_what_is_acknowledged_while_connections_are_cut_is_known_without_a_restart(

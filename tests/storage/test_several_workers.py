@@ -25,8 +25,8 @@ INDEXED_FROM = 1000
 
 @pytest.fixture(autouse=True)
 def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The files of a library in a database lie where the server is started."""
-    monkeypatch.chdir(tmp_path)
+    """Where the files of a library in a database lie."""
+    monkeypatch.setenv("HYBRIDREC_FILES", str(tmp_path / "files"))
 
 
 def test_what_one_worker_accepts_every_worker_knows_at_its_next_answer(location: str) -> None:

@@ -152,7 +152,7 @@ def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_killing_workers_loses_nothing_and_leaves_nothing_behind(
     location: str, scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYBRIDREC_FILES", str(tmp_path / "files"))
     with Library.open(location, create=True) as library:
         library.set_ears(ensure_ears_of(library))
     rng, helpers = random.Random(0), set[int]()
