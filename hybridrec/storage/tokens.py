@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 
 from hybridrec.data.plays import MAX_ID_CHARACTERS
 from hybridrec.errors import Conflict, InvalidInput, NotFound
@@ -127,12 +127,14 @@ class TokenStore:
 def forget_holder(connection: Connection, user: str) -> int:
     """Revoke the tokens of a person and rename them, within a transaction; returns how many there were."""
     tokens = schema.tokens.c
-    query = select(tokens.key, tokens.revoked_at).where((tokens.name == user) | (tokens.listener == user))
-    rows = connection.execute(query).all()
+    query = select(tokens.key, tokens.revoked_at, tokens.person)
+    hers = or_(*(column == user for column in (tokens.name, tokens.listener, tokens.person)))
+    rows = connection.execute(query.where(hers)).all()
     for row in rows:
         nobody = f"forgotten-{secrets.token_hex(8)}"
         revoked_at = time.time() if row.revoked_at is None else row.revoked_at
-        changed = {"name": nobody, "listener": nobody, "revoked_at": revoked_at}
+        person = None if row.person is None else nobody
+        changed = {"name": nobody, "listener": nobody, "person": person, "revoked_at": revoked_at}
         connection.execute(update(schema.tokens).where(tokens.key == row.key).values(changed))
     return len(rows)
 

@@ -143,14 +143,14 @@ def test_any_plays_add_up_as_a_dictionary_would(library: Library, plays: list[Pl
 
 def test_a_person_who_is_forgotten_keeps_no_token(library: Library) -> None:
     token = library.create_token("erika", "write")
-    device = library.create_token("phone", "write", listener="erika")
+    device = library.create_token("phone", "write", person="erika")
     other = library.create_token("bob", "read")
     library.add_plays([Play("erika", "t", 1.0)])
     library.add_listens([Listen("erika", 5.0, "Nobody", "Nothing")])
     library.forget_user("erika")
     assert (library.token(token), library.token(device)) == (None, None)
     assert library.token(other) is not None
-    assert not any("erika" in (token.name, token.listener) for token in library.tokens())
+    assert not any("erika" in (token.name, token.listener, token.person) for token in library.tokens())
     assert (library.waiting_listens(), library.user_plays("erika")) == (0, [])
     with pytest.raises(NotFound, match="unknown user"):
         library.forget_user("erika")

@@ -74,7 +74,9 @@ def test_the_commands_take_the_place_of_uploads(
     monkeypatch.setenv("HYBRIDREC_FILES", "")
     (tmp_path / "moved").mkdir()
     here = ["--library", postgresql_url]
-    answer = CliRunner().invoke(main, ["token", "create", "ann", *here, "--files", str(tmp_path / "files")])
+    answer = CliRunner().invoke(
+        main, ["token", "create", "ann", "--role", "read", *here, "--files", str(tmp_path / "files")]
+    )
     assert (answer.exit_code, (tmp_path / "files").is_dir()) == (0, True)
     answer = CliRunner().invoke(main, ["token", "list", *here, "--files", str(tmp_path / "moved")])
     assert (answer.exit_code, "keeps its uploads elsewhere" in answer.stderr) == (2, True)
