@@ -11,6 +11,7 @@ import hybridrec
 from hybridrec.service import RecommendationService
 
 from .access import guard
+from .audit import refuse_unlogged
 from .context import give_context
 from .docs import docs_of
 from .health import health
@@ -62,6 +63,7 @@ def create_app(
     measure(app, service)
     secure(app)
     guard(app, pace or Pace(settings.requests_per_minute))
+    refuse_unlogged(app)
     for views in (recommendations, similar, tracks, plays, users, listenbrainz, health):
         app.register_api(views)
     app.register_blueprint(page)

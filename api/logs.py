@@ -13,10 +13,10 @@ from typing import Any
 
 from flask import Flask, Response, g, has_request_context, request
 
+from .audit import AUDIT, AuditFile, caller_name, is_write, path, subject
+
 REQUESTS = logging.getLogger("hybridrec.requests")
-AUDIT = logging.getLogger("hybridrec.audit")
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class JsonLines(logging.Formatter):
@@ -53,7 +53,7 @@ def logging_settings(audit_log: Path, log_requests: bool) -> dict[str, Any]:
         "handlers": {
             "stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"},
             "audit": {
-                "class": "logging.handlers.WatchedFileHandler",
+                "()": AuditFile,
                 "formatter": "json",
                 "filename": str(audit_log),
                 "delay": True,
@@ -97,14 +97,14 @@ def _end(answer: Response) -> Response:
     who = g.get("caller")
     fields = {
         "method": request.method,
-        "path": request.path,
+        "path": path(),
         "route": request.url_rule.rule if request.url_rule else None,
         "status": answer.status_code,
         "milliseconds": round(1000 * seconds_taken(), 2),
-        "caller": who and who.name,
+        "caller": who and caller_name(who.name),
         "address": request.remote_addr,
     }
     REQUESTS.info("request", extra={"fields": fields})
-    if request.method not in _READING and answer.status_code < 400 and request.endpoint != "similar.similar_to_audio":
-        AUDIT.info("write", extra={"fields": fields | {"subject": request.view_args} | g.facts})
+    if is_write() and answer.status_code < 400:
+        AUDIT.info("write", extra={"fields": fields | {"subject": subject()} | g.facts})
     return answer

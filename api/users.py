@@ -36,6 +36,12 @@ def list_plays(path: UserPath, query: UserPlaysQuery) -> dict[str, object]:
 
 @users.delete("/users/<id:user>", responses={204: None, **documented(403, 404)})
 def forget_user(path: UserPath, query: NoQuery) -> tuple[str, int]:
-    """Forget a user and all that is known of her."""
+    """Forget a user: the plays, the listens that wait for their track, and all tokens of that person, which end.
+
+    Recommendations know nothing of her from the next request on; the factors of the model, which hold no name,
+    are without her plays from the next fit on. What remains: backups that were made before, lines of
+    the audit log and of the server's log from before, and, on PostgreSQL, deleted rows until its next vacuum. The
+    audit log says of this call who made it and the SHA-256 of the id.
+    """
     service().delete_user(path.user)
     return "", 204

@@ -126,3 +126,20 @@ def test_an_unknown_track_is_asked_wrongly_in_one_line(place: Path) -> None:
     assert len(answer.output.splitlines()) == 1
     assert answer.output.startswith("hybridrec: ")
     assert "no-such-track" in answer.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "warned"),
+    [
+        (["--library", "postgresql://ann:secret@127.0.0.1:1/x"], {}, True),
+        (["--library", "postgresql://ann@127.0.0.1:1/x"], {}, False),
+        ([], {"HYBRIDREC_LIBRARY": "postgresql://ann:secret@127.0.0.1:1/x"}, False),
+    ],
+)
+def test_a_password_on_the_command_line_is_warned_of(
+    arguments: list[str], environment: dict[str, str], warned: bool
+) -> None:
+    pytest.importorskip("psycopg")
+    answer = CliRunner().invoke(main, ["status", *arguments], env=environment)
+    assert ("can see the password in --library" in answer.stderr) == warned
+    assert "secret" not in answer.output

@@ -44,6 +44,7 @@ def with_library(command: Command) -> Command:
         envvar="HYBRIDREC_LIBRARY",
         default=DEFAULT_LIBRARY,
         show_envvar=True,
+        callback=_warn_of_password,
         help="Directory, or postgresql:// URL, of the library.",
     )
     files = click.option(
@@ -62,6 +63,16 @@ def _say_files(_context: click.Context, _option: click.Parameter, files: Path | 
     """Say it to all that opens the library: this process, and those that it starts."""
     if files is not None:
         os.environ[FILES_VARIABLE] = str(files.absolute())
+
+
+def _warn_of_password(context: click.Context, option: click.Parameter, library: str) -> str:
+    """Everybody on the machine can read a command line; the environment and libpq's password file they cannot."""
+    given = context.get_parameter_source(option.name or "")
+    has_password = "://" in library and ":" in library.partition("://")[2].rpartition("@")[0]
+    if has_password and given is click.core.ParameterSource.COMMANDLINE:
+        fix = "give the URL in HYBRIDREC_LIBRARY, or the password in ~/.pgpass"
+        click.echo(f"warning: all users of this machine can see the password in --library; {fix}", err=True)
+    return library
 
 
 def as_json_option(command: Command) -> Command:

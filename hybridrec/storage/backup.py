@@ -16,7 +16,7 @@ from hybridrec.storage.disk import full_disk_is_said, is_full, storage_full, syn
 from hybridrec.storage.foreign import check_database
 from hybridrec.storage.kept_files import waiting_copy
 from hybridrec.storage.library import DATABASE_NAME, FILES_NAME, Library
-from hybridrec.storage.paths import is_plain_file, is_plain_name
+from hybridrec.storage.paths import is_plain_file, is_plain_name, make_private
 from hybridrec.storage.places import put_music_folders
 from hybridrec.storage.scratch import scratch_folder
 
@@ -123,6 +123,7 @@ def _require_sqlite(library: Library) -> None:
 
 def _copy_database(source: Path, target: Path, what: str = "the database cannot be copied") -> None:
     """One snapshot in one step: the write-ahead log lets no writer wait, and none make it start over."""
+    make_private(target)
     try:
         with closing(sqlite3.connect(source, timeout=60)) as one, closing(sqlite3.connect(target, timeout=60)) as other:
             one.backup(other)

@@ -18,7 +18,7 @@ from hybridrec.storage.embeddings import EmbeddingStore
 from hybridrec.storage.files_place import place_of_files
 from hybridrec.storage.interactions import InteractionStore
 from hybridrec.storage.listens import ListenStore
-from hybridrec.storage.paths import StoredPaths
+from hybridrec.storage.paths import StoredPaths, make_private
 from hybridrec.storage.places import PlaceStore
 from hybridrec.storage.play_samples import PlaySamples
 from hybridrec.storage.plays import PlayStore
@@ -173,6 +173,8 @@ def _database(location: str | Path, create: bool) -> tuple[Database, Path | None
         raise LibraryError(
             "the library's directory cannot be made", got=str(directory), fix="choose a place you may write to"
         ) from error
+    if create:
+        make_private(path)
     return Database.in_file(path), directory / FILES_NAME
 
 

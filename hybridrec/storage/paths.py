@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 MAX_PATH_BYTES = 2000
@@ -66,3 +67,9 @@ def is_plain_file(path: Path, below: Path) -> bool:
         return plain and path.resolve() == below.resolve() / path.relative_to(below)
     except OSError:
         return False
+
+
+def make_private(path: Path) -> None:
+    """Make an empty file that its owner alone may read, if there is none; where it cannot be made, nothing happens."""
+    with suppress(OSError):  # whoever opens it says so
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
