@@ -151,11 +151,15 @@ def token_in(service: RecommendationService, authorization: str) -> Token | None
 
 
 def _slow_down(pace: Pace, who: Caller) -> None:
-    key = f"token {who.name}" if who.token else f"address {_network(who.address)}"
     cost = _UPLOAD_COST if request.mimetype == "multipart/form-data" else 1
-    seconds = pace.wait_seconds(key, cost, time.monotonic())
+    seconds = pace.wait_seconds(counted_by(who), cost, time.monotonic())
     if seconds:
         raise TooManyRequests("these are more requests than one caller may send", retry_after=math.ceil(seconds))
+
+
+def counted_by(who: Caller) -> str:
+    """What the requests of one caller are counted by: her token, or the network that she asks from."""
+    return f"token {who.name}" if who.token else f"address {_network(who.address)}"
 
 
 def _network(address: str) -> str:

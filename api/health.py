@@ -35,11 +35,10 @@ def metrics(query: NoQuery) -> Response:
 def readyz(query: NoQuery) -> Response:
     """Say whether recommendations can be served; to those who may know, also from what, and if not, why."""
     try:
-        state = service().readiness()
+        state = service().readiness() if may_know() else {"ready": service().is_ready(), "why": ""}
     except LibraryError as error:
         current_app.logger.error("not ready: %s", error)
         return problem("not-ready", 503, "the library cannot be used now", extra={"ready": False})
-    shown = state if may_know() else {"ready": state["ready"], "why": ""}
     if not state["ready"]:
-        return problem("not-ready", 503, str(shown["why"]) or "nothing can be recommended yet", extra=shown)
-    return jsonify(ReadyOut.model_validate(shown).model_dump(exclude_unset=True))
+        return problem("not-ready", 503, str(state["why"]) or "nothing can be recommended yet", extra=state)
+    return jsonify(ReadyOut.model_validate(state).model_dump(exclude_unset=True))

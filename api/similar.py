@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask_openapi3 import APIBlueprint, Tag
 
+from .access import caller, counted_by
 from .answer_schemas import SimilarOut
 from .context import service
 from .metrics import counted
@@ -31,5 +32,5 @@ def similar_to_track(path: TrackPath, query: SimilarQuery) -> dict[str, object]:
 def similar_to_audio(query: SimilarToAudioQuery, form: AudioForm) -> dict[str, object]:
     """Find tracks like an audio file, which is not kept."""
     with uploaded(form.audio) as path:
-        answer = service().similar_to_audio(path, query.n, wishes=query.wishes)
+        answer = service().similar_to_audio(path, query.n, wishes=query.wishes, caller=counted_by(caller()))
     return SimilarOut.of(None, counted(answer), query.explain).model_dump()

@@ -10,6 +10,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from hybridrec.audio.kinds import kind_of
 from hybridrec.service import TrackDetails
 
+from .access import caller, counted_by
 from .answer_schemas import AddedTrackOut, KnownTrackOut, TrackOut, TracksOut
 from .context import service
 from .logs import note
@@ -57,7 +58,7 @@ def add_track(query: NoQuery, form: TrackForm) -> tuple[dict[str, object], int, 
         genre=form.genre,
     )
     with uploaded(form.audio) as path:
-        track, created = service().add_track(path, details)
+        track, created = service().add_track(path, details, caller=counted_by(caller()))
     note(track=track.id, created=created)
     place = url_for("tracks.get_track", track=track.id)
     return (

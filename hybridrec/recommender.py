@@ -7,7 +7,7 @@ Anything that takes a model of `implicit` takes this one. Audio arrives by
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import IO, Self
 
 import numpy as np
@@ -25,7 +25,7 @@ from hybridrec.data.interactions import support_of
 from hybridrec.errors import InvalidInput, NotReady
 from hybridrec.fitted import Fitted, Rows, assemble, empty_tracks, learn_sound
 from hybridrec.fitted_file import Part, from_arrays, read_settings, to_arrays
-from hybridrec.index.exact import UNRANKED, best
+from hybridrec.index.exact import UNRANKED, best, itself_first
 from hybridrec.queries import Queries, SeedQueries, UserQueries
 from hybridrec.ranking import Indexes, Ranking, chosen_rows, rank, refuse_both
 
@@ -284,7 +284,14 @@ class HybridRecommender(RecommenderBase):
             placed = np.atleast_2d(self.recalculate_item(itemid, item_users))
             seeds = dataclasses.replace(seeds, directions=unit_length(placed))
         queries = SeedQueries(seeds, self.audio_share(audio_weight), self.fitted.calibration)
-        return _shaped(self.rank(queries, N, exclude=filter_items, items=items), itemid)
+
+        def like(place: int, seed: int) -> Ranking:
+            query = queries.take(slice(place, place + 1))
+            rows, scores = self.rank(query, N, exclude=filter_items, items=items)
+            own = query.parts(self.tracks, np.array([seed])).scores[0, 0]
+            return itself_first(rows[0], scores[0], seed, float(own), _may_come(seed, items, filter_items))
+
+        return _one_by_one(like, itemid)
 
     def similar_users(
         self,
@@ -297,11 +304,18 @@ class HybridRecommender(RecommenderBase):
         refuse_both(users, filter_users)
         directions = unit_length(self.user_factors)
         chosen = np.arange(len(directions)) if users is None else chosen_rows(users, len(directions))
-        likeness = np.atleast_2d(directions[userid]) @ directions[chosen].T
-        if filter_users is not None:
-            likeness[:, np.isin(chosen, filter_users)] = UNRANKED
-        places, scores = best(likeness, N)
-        return _shaped((chosen[places].astype(np.int32), scores), userid)
+        among = directions[chosen].T
+
+        def like(_place: int, user: int) -> Ranking:
+            likeness = directions[user] @ among
+            if filter_users is not None:
+                likeness[np.isin(chosen, filter_users)] = UNRANKED
+            places, scores = best(likeness[None, :], N)
+            own = float(directions[user] @ directions[user])
+            rows = chosen[places[0]].astype(np.int32)
+            return itself_first(rows, scores[0], user, own, _may_come(user, users, filter_users))
+
+        return _one_by_one(like, userid)
 
     def index_tracks(self) -> Indexes:
         """Index the items, so that answers from a large catalogue need not score them all.
@@ -367,6 +381,18 @@ class HybridRecommender(RecommenderBase):
 
 def _shaped(found: Ranking, asked: Ids) -> Ranking:
     return (found[0][0], found[1][0]) if np.isscalar(asked) else found
+
+
+def _one_by_one(like: Callable[[int, int], Ranking], asked: Ids) -> Ranking:
+    """What each is like, asked alone: a product of many at once is rounded otherwise, and equals change places."""
+    found = [like(place, one) for place, one in enumerate(np.atleast_1d(asked).tolist())]
+    if not found:
+        return np.zeros((0, 0), dtype=np.int32), np.zeros((0, 0), dtype=np.float32)
+    return _shaped((np.stack([rows for rows, _ in found]), np.stack([scores for _, scores in found])), asked)
+
+
+def _may_come(row: int, chosen: Sequence[int] | Rows | None, left_out: Sequence[int] | Rows | None) -> bool:
+    return (chosen is None or row in chosen) and (left_out is None or row not in left_out)
 
 
 def _checked_rows(asked: Ids, matrix: sp.csr_matrix | None) -> sp.csr_matrix:

@@ -22,7 +22,9 @@ from hybridrec.errors import Conflict
 from hybridrec.index.exact import UNRANKED
 from hybridrec.queries import Queries, SeedQueries, UserQueries
 from hybridrec.ranking import Rows
+from hybridrec.serving.admission import Admission
 from hybridrec.serving.answers import Answer, Basis, Hit, Wishes
+from hybridrec.serving.counts import KeptCounts
 from hybridrec.serving.live_model import LiveModel
 from hybridrec.serving.selection import Selection
 from hybridrec.serving.takeover import Takeover
@@ -79,6 +81,8 @@ class RecommendationService:
         library.limit_writers(SERVING)
         self._takeover = Takeover(library)
         self._limits = limits or AudioLimits(max_hearing_seconds=UPLOAD_SECONDS)
+        self._counts = KeptCounts(library)
+        self._admission = Admission()
         self._hearing = threading.Lock()
         self._pool: tuple[HearingPool, str] | None = None
 
@@ -157,14 +161,23 @@ class RecommendationService:
             seed = live.rows([track])
             return self._similar(live, live.model.tracks.sides(seed), n, audio_weight, seed, wishes)
 
-    def similar_to_audio(self, path: Path, n: int = 10, *, wishes: Wishes = ANYTHING) -> Answer:
+    def similar_to_audio(
+        self, path: Path, n: int = 10, *, wishes: Wishes = ANYTHING, caller: str | None = None
+    ) -> Answer:
         """What sounds like a file, which is not kept.
+
+        Args:
+            path: the file.
+            n: how many tracks at most.
+            wishes: which tracks may come.
+            caller: who asks; one caller cannot fill the queue of those who wait.
 
         Raises:
             AudioError: if the file cannot be heard.
+            Busy: if too many wait for the same.
             NotReady: if the library's vectors were made elsewhere, so that no encoder goes with them.
         """
-        _, heard, _ = self._hear(path)
+        _, heard, _ = self._hear(path, caller=caller)
         with self._caught_up() as live:
             return self._similar(live, _unplayed(heard.embedding, live), n, None, _NO_ROWS, wishes)
 
@@ -188,12 +201,13 @@ class RecommendationService:
 
     # --- writing ---------------------------------------------------------------------
 
-    def add_track(self, path: Path, details: TrackDetails) -> tuple[Track, bool]:
+    def add_track(self, path: Path, details: TrackDetails, *, caller: str | None = None) -> tuple[Track, bool]:
         """Hear a file, keep it and add its track; the next recommendation may return it.
 
         Args:
             path: the file; it is copied, not moved.
             details: what the uploader says of it.
+            caller: who uploads; one caller cannot fill the queue of those who wait.
 
         Returns:
             The track, and whether it is new: the same audio is never added twice.
@@ -203,6 +217,7 @@ class RecommendationService:
             NotReady: if the library's vectors were made elsewhere, so that no encoder goes with them.
             Conflict: if the id is taken by other audio.
             StorageFull: if there is no room; nothing is stored then.
+            Busy: if too many wait for the same.
         """
         content_hash = sha256_of(path)
         known = self.library.track_by_hash(content_hash)
@@ -211,7 +226,7 @@ class RecommendationService:
         id_ = details.id or content_hash[:16]
         if self._is_taken(id_):
             raise Conflict("the id belongs to a track with other audio", got=id_, fix="choose another id")
-        file, heard, fingerprint = self._hear(path, details.filename)
+        file, heard, fingerprint = self._hear(path, details.filename, caller)
         track = _described(id_, details, file.tags, heard.duration_seconds, content_hash)
         return self.library.add_upload(path, HeardTrack(track, None, fingerprint, heard.embedding))
 
@@ -281,43 +296,45 @@ class RecommendationService:
         """A user's plays, newest first."""
         return self.library.user_plays(user, limit=limit)
 
+    def is_ready(self) -> bool:
+        """Whether recommendations can be given; nothing is counted.
+
+        Raises:
+            LibraryError: if the library cannot be read.
+        """
+        return self._takeover.current().totals.scorable > 0
+
     def readiness(self) -> dict[str, object]:
         """Whether recommendations can be given, what they go by, and why not."""
-        with self._caught_up() as live:
-            tracks = live.model.tracks
-            scorable = int(tracks.scorable.sum())
-            status = self.library.status()
-            return {
-                "ready": scorable > 0,
-                "why": "" if scorable else "no track has audio or plays yet: run `hybridrec ingest audio`",
-                "tracks": status["tracks"],
-                "embedded": int(tracks.has_audio.sum()),
-                "users": status["users"],
-                "plays": status["plays"],
-                "model_version": live.state.version,
-                "fingerprint": live.state.fingerprint,
-            }
+        live = self._takeover.current()
+        totals, counts = live.totals, self._counts.at(live.known_up_to)
+        return {
+            "ready": totals.scorable > 0,
+            "why": "" if totals.scorable else "no track has audio or plays yet: run `hybridrec ingest audio`",
+            "tracks": counts["tracks"],
+            "embedded": totals.embedded,
+            "users": counts["users"],
+            "plays": counts["plays"],
+            "model_version": live.state.version,
+            "fingerprint": live.state.fingerprint,
+        }
 
     def figures(self) -> dict[str, tuple[float, str]]:
         """What an operator watches: each figure with what it means."""
-        with self._caught_up() as live:
-            tracks, version = live.model.tracks, live.state.version
-            indexed, heard = int(tracks.scorable.sum()), int(tracks.has_audio.sum())
-            cold = int((tracks.scorable & (tracks.support == 0)).sum())
-            indexes = live.model.fitted.indexes
-        status = self.library.status()
+        live = self._takeover.current()
+        totals, counts = live.totals, self._counts.at(live.known_up_to)
+        indexes = live.model.fitted.indexes
+        cold_share = totals.cold / totals.scorable if totals.scorable else 0.0
+        fresh = 0 if indexes is None else len(indexes.fresh)
         return {
-            "library_tracks": (status["tracks"], "Tracks of the library"),
-            "library_users": (status["users"], "Users of the library"),
-            "library_plays": (status["plays"], "Plays of the library"),
-            "index_tracks": (indexed, "Tracks that can be recommended"),
-            "index_heard_tracks": (heard, "Tracks that can be recommended by their sound"),
-            "index_fresh_tracks": (
-                0 if indexes is None else len(indexes.fresh),
-                "Tracks beside the index, scored one by one",
-            ),
-            "cold_share": (cold / indexed if indexed else 0.0, "Share of the indexed tracks that nobody has played"),
-            "model_version": (version or 0, "Version of the model in use; 0 before the first fit"),
+            "library_tracks": (counts["tracks"], "Tracks of the library"),
+            "library_users": (counts["users"], "Users of the library"),
+            "library_plays": (counts["plays"], "Plays of the library"),
+            "index_tracks": (totals.scorable, "Tracks that can be recommended"),
+            "index_heard_tracks": (totals.embedded, "Tracks that can be recommended by their sound"),
+            "index_fresh_tracks": (fresh, "Tracks beside the index, scored one by one"),
+            "cold_share": (cold_share, "Share of the indexed tracks that nobody has played"),
+            "model_version": (live.state.version or 0, "Version of the model in use; 0 before the first fit"),
         }
 
     # --- inside ----------------------------------------------------------------------
@@ -329,9 +346,9 @@ class RecommendationService:
         with live.lock:
             yield live
 
-    def _hear(self, path: Path, called: str = "") -> tuple[HeardFile, Heard, str]:
+    def _hear(self, path: Path, called: str = "", caller: str | None = None) -> tuple[HeardFile, Heard, str]:
         """A file as a process of its own hears it, and the fingerprint of the ears it has."""
-        with self._hearing:
+        with self._admission.turn(caller), self._hearing:
             pool, fingerprint = self._hearing_pool()
             file, heard = pool.hear_one(path, called)
         return file, heard, fingerprint

@@ -64,7 +64,7 @@ def _store(library: Library, crowd: Crowd, model: HybridRecommender) -> None:
     for start in range(0, len(users), _BATCH):
         pairs = zip(users[start : start + _BATCH].tolist(), tracks[start : start + _BATCH].tolist(), strict=True)
         library.add_plays([Play(f"user-{user}", ids[track], played_at=1e9 + track) for user, track in pairs])
-    save_model(library, model, IdMap(ids), {})
+    save_model(library, model, IdMap(ids), {}, EARS)
 
 
 def _served(place: Path, users: list[str], own_ms: float) -> dict[str, Any]:

@@ -305,3 +305,45 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "newer.npz", **arrays)
     with pytest.raises(LibraryError, match="newer than this program; got 3; upgrade hybridrec"):
         HybridRecommender.load(str(tmp_path / "newer.npz"))
+
+
+@pytest.fixture(params=["behaviour only", "with audio"])
+def default(request: pytest.FixtureRequest) -> Model:
+    """With the settings that it has by itself, which make equal what is played alike."""
+    model = HybridRecommender(random_state=23)
+    audio = embeddings() if request.param == "with audio" else None
+    model.fit(checkerboard(), show_progress=False, item_embeddings=audio)
+    return model
+
+
+@pytest.mark.parametrize("question", ["similar_items", "similar_users"])
+def test_what_is_most_like_a_thing_is_itself_and_then_its_kind(default: Model, question: str) -> None:
+    for one in range(N):
+        rows, scores = getattr(default, question)(one, N=10)
+        assert rows[0] == one
+        assert set(rows % 2) == {one % 2}
+        assert len(set(rows.tolist())) == 10
+        assert (np.diff(scores) <= 1e-5).all()
+        assert getattr(default, question)(one, N=1)[0].tolist() == [one]
+
+
+@pytest.mark.parametrize("question", ["similar_items", "similar_users"])
+def test_many_are_answered_as_each_alone(default: Model, question: str) -> None:
+    asked = np.arange(N)[::-1]
+    rows, scores = getattr(default, question)(asked, N=10)
+    assert rows.shape == scores.shape == (N, 10)
+    for place, one in enumerate(asked.tolist()):
+        alone, alone_scores = getattr(default, question)(one, N=10)
+        np.testing.assert_array_equal(rows[place], alone)
+        np.testing.assert_array_equal(scores[place], alone_scores)
+
+
+@pytest.mark.parametrize(
+    ("question", "leave_out"), [("similar_items", "filter_items"), ("similar_users", "filter_users")]
+)
+def test_a_thing_that_is_left_out_does_not_come_for_being_itself(default: Model, question: str, leave_out: str) -> None:
+    for one in (0, 7):
+        rows, _ = getattr(default, question)(one, N=10, **{leave_out: [one]})
+        assert one not in rows
+        some = getattr(default, question)(one, N=3, **{question.removeprefix("similar_"): [2, 3, 4, 5]})[0]
+        assert one not in some

@@ -201,3 +201,25 @@ def test_new_ears_are_taken_over_as_they_hear_and_behaviour_answers_meanwhile(fi
     service.recommend(CALM_USER)
     assert service.settle()
     assert "calm-18" in ids(service.recommend(CALM_USER, 12))
+
+
+def test_a_model_bears_the_fingerprint_that_it_was_fitted_to_though_the_ears_change_meanwhile(
+    heard_library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Library.embeddings
+
+    def changing(self: Library, *arguments: str) -> Embeddings:
+        found = real(self, *arguments)
+        self.set_ears("external:newer")
+        return found
+
+    before = heard_library.ears()
+    monkeypatch.setattr(Library, "embeddings", changing)
+    fit(heard_library)
+    monkeypatch.undo()
+    model = heard_library.current("model")
+    assert model is not None
+    assert model.fingerprint == before
+    assert heard_library.ears() == "external:newer"
+    with RecommendationService(heard_library) as service:
+        assert service.recommend(CALM_USER, 10).fingerprint == "external:newer"

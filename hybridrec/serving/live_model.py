@@ -81,6 +81,7 @@ class LiveModel:
 
     Attributes:
         lock: held by whoever reads rows that must belong together, and by whoever changes them.
+        known_up_to: the number of the feed up to which requests know the newest tracks.
         totals: kept, so that nobody waits for a count.
     """
 
@@ -88,7 +89,7 @@ class LiveModel:
         self._library = library
         self.state = state
         self.lock = threading.RLock()
-        self._given_at = self._known_up_to = state.seq
+        self._given_at = self.known_up_to = state.seq
         self._one_request = threading.Lock()
         self._known_by_requests: set[str] = set()
         self._unrefreshed: dict[str, None] = {}
@@ -149,12 +150,12 @@ class LiveModel:
         Raises:
             LibraryError: if the library cannot be read; the next call does what is left.
         """
-        if self._library.seq() == self._known_up_to:
-            return self._known_up_to != self.state.seq
+        if self._library.seq() == self.known_up_to:
+            return self.known_up_to != self.state.seq
         with self._one_request:
             newest = self._library.seq()
-            self._take_in(self._library.newest_tracks(self._known_up_to, KNOWN_AT_ONCE), by_request=True)
-            self._known_up_to = max(self._known_up_to, newest)
+            self._take_in(self._library.newest_tracks(self.known_up_to, KNOWN_AT_ONCE), by_request=True)
+            self.known_up_to = max(self.known_up_to, newest)
         return True
 
     def is_superseded(self) -> bool:

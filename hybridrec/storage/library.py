@@ -127,17 +127,22 @@ class Library(
             return float(connection.scalar(select(func.min(schema.migrations.c.applied_at))))
 
     @once_more
+    def counts(self) -> dict[str, int]:
+        """How many `tracks`, `users` and `plays` there are; large tables take a while."""
+        with self._database.read() as connection:
+            tables = (schema.tracks, schema.users, schema.plays)
+            return {table.name: int(connection.scalar(_count(table)) or 0) for table in tables}
+
+    @once_more
     def status(self) -> dict[str, Any]:
         """Where the library is and how much is in it, ready for JSON."""
         with self._database.read() as connection:
-            tables = (schema.tracks, schema.users, schema.plays)
-            counts = {table.name: connection.scalar(_count(table)) for table in tables}
             number = migrations.applied(connection)
         current = {kind: self.current(kind) for kind in ("encoder", "model", "tuning")}
         return {
             "library": self.location,
             "schema": number,
-            **counts,
+            **self.counts(),
             "waiting_listens": self.waiting_listens(),
             "embeddings": self.fingerprints(),
             "ears": self.ears(),

@@ -92,7 +92,7 @@ def fit(
     tuning = None if stored is None else stored.version
     summary = {**counts, "tuning": tuning, "seed": seed, "blend": model.blend.to_dict()}
     summary["collaborative"] = model.fitted.collaborative.to_dict()
-    version = save_model(library, model, known.track_ids, summary)
+    version = save_model(library, model, known.track_ids, summary, ears)
     recall = None if indexed is None else min(reach.recall for reach in indexed.users.reaches)
     other_ears = stored is not None and stored.fingerprint != (ears or "")
     seconds = time.monotonic() - begin
@@ -119,16 +119,24 @@ def align(embeddings: Embeddings, track_ids: IdMap) -> NDArray[np.float32]:
     return aligned
 
 
-def save_model(library: Library, model: HybridRecommender, track_ids: IdMap, summary: Mapping[str, Any]) -> int:
-    """Make a fitted model the library's current one, for the ears that it has; returns the version.
+def save_model(
+    library: Library,
+    model: HybridRecommender,
+    track_ids: IdMap,
+    summary: Mapping[str, Any],
+    fingerprint: str | None,
+) -> int:
+    """Make a fitted model the library's current one; returns the version.
 
     Args:
         library: that has its tracks, embeddings and plays.
         model: fitted.
         track_ids: of its rows.
         summary: settings and figures, ready for JSON.
+        fingerprint: of the encoder whose embeddings it was fitted to, which need not be the library's by
+            now; None: it was fitted without.
     """
-    return library.save_artefact("model", _to_bytes(model, track_ids), library.ears() or "", summary)
+    return library.save_artefact("model", _to_bytes(model, track_ids), fingerprint or "", summary)
 
 
 def load_model(library: Library) -> tuple[HybridRecommender, IdMap]:

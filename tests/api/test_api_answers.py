@@ -84,13 +84,18 @@ def test_a_play_counts_once_however_often_it_is_told(client: FlaskClient) -> Non
     assert client.post("/v1/plays", json=body).json == {"added": 0, "repeated": 1}
 
 
-def test_the_next_recommendation_knows_a_play(client: FlaskClient) -> None:
+def test_the_next_recommendation_knows_a_play_and_soon_its_track_has_support(
+    client: FlaskClient, service: RecommendationService
+) -> None:
     def seen() -> dict[str, object]:
         answer = client.get(f"/v1/users/{LOUD_USER}/recommendations?n=40&exclude_played=false").json
         return next(hit for hit in answer["recommendations"] if hit["track"]["id"] == "loud-18")
 
     before = seen()
     client.post("/v1/plays", json={"plays": [{"user": LOUD_USER, "track": "loud-18"}]})
+    recommended = client.get(f"/v1/users/{LOUD_USER}/recommendations?n=40").json["recommendations"]
+    assert "loud-18" not in [hit["track"]["id"] for hit in recommended]
+    assert service.settle()
     after = seen()
     assert (before["support"], before["audio_weight"]) == (0, 1.0)
     assert after["support"] == 1

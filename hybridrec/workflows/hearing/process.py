@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
 import resource
 import signal
-import threading
 from pathlib import Path
 
 import threadpoolctl
@@ -30,38 +28,26 @@ class _Worker:
     known: frozenset[str]
 
 
-def start(ears_bytes: bytes, limits: AudioLimits, known: frozenset[str]) -> None:
-    """Make this process ready to hear, within limits, and let it end with its parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+def load(ears_bytes: bytes, limits: AudioLimits, known: frozenset[str]) -> None:
+    """Make this process, and those that it forks, ready to hear within limits."""
     torch.set_num_threads(1)
     threadpoolctl.threadpool_limits(1)
     _Worker.ears = Ears.from_checkpoint(ears_bytes, limits)
     _Worker.limits, _Worker.known = limits, known
-    _silence_decoders()
-    _bound_memory(limits.max_memory_bytes)
 
 
-def _bound_memory(more_bytes: int) -> None:
-    """Let the process have so much more address space than it has now; what asks for more gets a MemoryError."""
+def bound_memory() -> None:
+    """Let the process have only so much more address space than now; what asks for more gets a MemoryError."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    most = pages * os.sysconf("SC_PAGE_SIZE") + more_bytes
+    most = pages * os.sysconf("SC_PAGE_SIZE") + _Worker.limits.max_memory_bytes
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
-def _silence_decoders() -> None:
+def silence_decoders() -> None:
     """Send standard error away: mpg123 writes there of frames that lack their past, as the first after a seek does."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     os.close(nowhere)
-
-
-def _leave_with_parent() -> None:
-    """End with the parent even where it was killed and could not say so."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def hear_file(path: Path, called: str) -> HeardFile:

@@ -1,0 +1,80 @@
+"""The program that embeds: it imports torch once, forks a process a socket, and replaces those that die.
+
+    python -P -m hybridrec.workflows.hearing.program FD...
+
+It is a program of its own, so that nothing of the one that starts it runs in
+it: neither its main script, which may lack a guard, nor its exit handlers.
+Each process serves one socket, one file at a time, until the other side is
+gone. The first socket brings the settings for all. The messages back are
+
+    {"ready": PID}                 a process can be asked
+    {"begun": N}                   it has read the request of that number
+    {"answer": N, ...}             what became of the file
+    {"died": true}                 the process died, and another follows
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from hybridrec.config import AudioLimits
+from hybridrec.workflows.hearing import process
+from hybridrec.workflows.hearing.frames import pack_file, receive, send, unpack_bytes
+
+
+def main(descriptors: list[int]) -> None:
+    """Serve each socket from a process of its own until all of them are closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
+    setup = receive(sockets[0])
+    if setup is None:
+        return
+    limits = AudioLimits.from_dict(setup["limits"])
+    process.load(unpack_bytes(setup["checkpoint"]), limits, frozenset(setup["known"]))
+    process.silence_decoders()
+    serving = {_fork(one, sockets): one for one in sockets}
+    while serving:
+        ended, status = os.wait()
+        one = serving.pop(ended)
+        if os.waitstatus_to_exitcode(status) == 0:
+            one.close()
+            continue
+        try:
+            send(one, {"died": True})
+        except OSError:  # nobody waits for it
+            continue
+        serving[_fork(one, sockets)] = one
+
+
+def _fork(own: socket.socket, sockets: list[socket.socket]) -> int:
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        for other in sockets:
+            if other is not own:
+                other.close()
+        _serve(own)
+        code = 0
+    except OSError:  # the other side is gone
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _serve(own: socket.socket) -> None:
+    process.bound_memory()
+    send(own, {"ready": os.getpid()})
+    while (request := receive(own)) is not None:
+        send(own, {"begun": request["number"]})
+        path = Path(os.fsdecode(unpack_bytes(request["path"])))
+        send(own, {"answer": request["number"], **pack_file(process.hear_file(path, request["called"]))})
+
+
+if __name__ == "__main__":
+    main([int(argument) for argument in sys.argv[1:]])

@@ -1,0 +1,74 @@
+"""Counts are kept: of a small library they are exact, of a large one somebody counts now and then."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from hybridrec.data.plays import Play
+from hybridrec.service import RecommendationService
+from hybridrec.serving import counts
+from hybridrec.storage.library import Library
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one with every counting."""
+    times: list[int] = []
+    real = Library.counts
+
+    def counting(self: Library) -> dict[str, int]:
+        times.append(1)
+        return real(self)
+
+    monkeypatch.setattr(Library, "counts", counting)
+    return times
+
+
+def test_a_small_library_is_counted_after_each_change_and_only_then(
+    fitted_library: Library, counted: list[int]
+) -> None:
+    with RecommendationService(fitted_library) as service:
+        counted.clear()  # as the files that it serves from were written, somebody may have counted
+        before = service.readiness()["plays"]
+        for _ in range(5):
+            assert service.readiness()["plays"] == before
+        assert len(counted) == 1
+        service.add_plays([Play("u", "calm-00")])
+        assert service.readiness()["plays"] == int(str(before)) + 1
+
+
+def test_a_large_library_is_not_counted_for_everybody_who_asks(
+    fitted_library: Library, counted: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "COUNTED_UP_TO_PLAYS", 10)
+    with RecommendationService(fitted_library) as service:
+        counted.clear()
+        for n in range(5):
+            service.add_plays([Play("u", "calm-00", played_at=1.0 + n)])
+            assert service.readiness()["ready"]
+            assert service.figures()["library_plays"][0] > 0
+        assert len(counted) == 1
+
+
+def test_whether_it_is_ready_is_known_without_counting(fitted_library: Library, counted: list[int]) -> None:
+    with RecommendationService(fitted_library) as service:
+        counted.clear()
+        assert service.is_ready()
+        assert counted == []
+
+
+def test_readiness_does_not_wait_for_an_answer_that_is_being_made(fitted_library: Library) -> None:
+    with RecommendationService(fitted_library) as service:
+        answered = threading.Event()
+
+        def ask() -> None:
+            assert service.readiness()["ready"]
+            assert service.is_ready()
+            assert service.figures()["index_tracks"][0] == 40
+            answered.set()
+
+        with service._takeover.current().lock:
+            threading.Thread(target=ask, daemon=True).start()
+            assert answered.wait(60)
