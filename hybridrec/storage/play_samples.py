@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, select
 
 from hybridrec.storage import schema
-from hybridrec.storage.database import Database, among, among_keys, once_more, once_more
+from hybridrec.storage.database import Database, among, among_keys, once_more
 from hybridrec.storage.plays import EFFECTIVE_WEIGHT
 
 _SCATTER, _PRIME = 48_271, 2_147_483_647  # Lehmer's generator, as C++ has it in minstd_rand
@@ -24,7 +24,6 @@ class PlaySamples:
 
     _database: Database
 
-    @once_more
     @once_more
     def listeners_of(self, tracks: Collection[str], most: int) -> list[tuple[str, int, float]]:
         """Users of some tracks, skips included: `(track id, user key, summed signed weight)`.
@@ -42,7 +41,6 @@ class PlaySamples:
             )
             return [(id_, key, float(weight)) for id_, key, weight in connection.execute(query)]
 
-    @once_more
     @once_more
     def tracks_of(self, user_keys: Collection[int], most: int) -> list[tuple[int, str, float]]:
         """Tracks of some users, skips included: `(user key, track id, summed signed weight)`.
