@@ -17,6 +17,7 @@ from hybridrec.audio.chunks import looped, regular_starts
 from hybridrec.audio.kinds import HEARD_KINDS, kind_of
 from hybridrec.audio.sources import FFmpegSource, Refused, SndfileSource, Source
 from hybridrec.audio.stages import StageClock
+from hybridrec.audio.tag_count import MOST_TEXTS, has_too_many_texts
 from hybridrec.config import AudioConfig, AudioLimits
 from hybridrec.errors import AudioError
 
@@ -139,10 +140,14 @@ def _readers(path: Path, limits: AudioLimits) -> Iterator[Callable[[], Source]]:
     try:
         with path.open("rb", buffering=0) as file:
             kind = kind_of(file)
+        too_many_texts = has_too_many_texts(path)
     except OSError as error:
         raise _unreadable(path, error) from error
     if kind is None:
         raise AudioError(f"{path.name}: not audio, whatever its name says", fix=f"give {HEARD_KINDS}")
+    if too_many_texts:
+        fix = "remove its tags, or write them anew"
+        raise AudioError(f"{path.name}: its tags hold more than {MOST_TEXTS} texts", fix=fix)
     if kind.for_libsndfile:
         yield lambda: SndfileSource(path, limits)
     yield lambda: FFmpegSource(path, kind.demuxer, limits)

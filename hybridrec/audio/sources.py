@@ -20,6 +20,12 @@ from hybridrec.errors import AudioError
 PREROLL_SECONDS = 0.1
 """Decoded before an excerpt and thrown away, because codecs lean on the frames before."""
 
+MOST_BROKEN_PACKETS = 5000
+"""A minute and more of common packets; with so many in a row that cannot be decoded, no more are tried."""
+
+MOST_PACKETS = 2_000_000
+"""Four hours have 1.4 million of the shortest packets of AAC, and as many of 10 ms of Opus."""
+
 
 class Refused(Exception):
     """A reader cannot make sense of a file; another one may."""
@@ -151,12 +157,18 @@ class FFmpegSource:
         return stream
 
     def _frames(self) -> Any:
-        """Decoded frames from here on; a packet that cannot be decoded is passed over."""
+        """Decoded frames from here on; a packet that cannot be decoded is passed over, but not too many of them."""
+        broken = 0
         for packet in self._container.demux(self._stream):
             try:
-                yield from packet.decode()
+                for frame in packet.decode():
+                    broken = 0
+                    yield frame
             except av.InvalidDataError:
-                continue
+                pass
+            broken += 1
+            if broken > MOST_BROKEN_PACKETS:
+                raise Refused(f"more than {MOST_BROKEN_PACKETS} packets in a row hold no sound")
 
     def _count(self, max_seconds: float) -> int:
         """Frames in the file, or a second beyond the limit where it is longer."""
@@ -165,7 +177,9 @@ class FFmpegSource:
         assert time_base is not None
         stop = self._origin + (max_seconds + 1) / time_base
         end = self._origin
-        for packet in self._container.demux(self._stream):
+        for number, packet in enumerate(self._container.demux(self._stream)):
+            if number > MOST_PACKETS:
+                raise Refused(f"it has more than {MOST_PACKETS} packets")
             if packet.pts is not None:
                 end = max(end, packet.pts + (packet.duration or 0))
             if end > stop:

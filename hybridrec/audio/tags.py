@@ -13,6 +13,8 @@ from typing import Any
 import mutagen
 from mutagen.id3 import UFID
 
+from hybridrec.audio.tag_count import has_too_many_texts
+
 MAX_TEXT_CHARACTERS = 300
 
 _MBID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -53,6 +55,8 @@ def read_tags(path: Path, called: str = "") -> Tags:
     """
     name = _clean(Path(called).stem or path.stem)
     try:
+        if has_too_many_texts(path):
+            return Tags(title=name)
         file = mutagen.File(path, easy=True)
         texts = {name: _text(file, keys) for name, keys in _NAMES.items()}
         length = getattr(getattr(file, "info", None), "length", None)

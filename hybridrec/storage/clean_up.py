@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from hybridrec.errors import InvalidInput
+from hybridrec.storage.in_use import folders_in_use
 from hybridrec.storage.library import Library
 
 SETTLED_SECONDS = 3600.0
@@ -32,6 +34,8 @@ class CleanedUp:
 def clean_up(library: Library, keep: int = 3, settled_seconds: float = SETTLED_SECONDS) -> CleanedUp:
     """Delete old versions of models and encoders, and the files of no track, while the library serves.
 
+    What a process is working with, such as the spectrograms of a training, is left alone.
+
     Args:
         library: what to clean.
         keep: versions of each kind that stay, beside the one in use.
@@ -44,8 +48,16 @@ def clean_up(library: Library, keep: int = 3, settled_seconds: float = SETTLED_S
         raise InvalidInput("keep must be 1 or more", got=keep)
     models, encoders = library.forget_artefacts("model", keep), library.forget_artefacts("encoder", keep)
     before = time.time() - settled_seconds
-    there = [path for path in library.files.rglob("*") if path.is_file() and path.stat().st_mtime < before]
+    held = folders_in_use(library.files)
+    there = [path for path in library.files.rglob("*") if _is_settled(path, before) and held.isdisjoint(path.parents)]
     named = {library.files / name for name in library.kept_files()}
     orphans = (os.fsencode(path.relative_to(library.files)) for path in there if path not in named)
     sizes = [size for _, size in library.remove_unused(orphans)]
     return CleanedUp(models, encoders, len(sizes), sum(sizes))
+
+
+def _is_settled(path: Path, before: float) -> bool:
+    try:
+        return path.is_file() and path.stat().st_mtime < before
+    except FileNotFoundError:  # whoever made it has deleted it meanwhile
+        return False

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import subprocess
+import sys
 import threading
 from functools import partial
 from pathlib import Path
@@ -156,3 +158,22 @@ def test_a_full_database_is_said_and_stores_nothing(tmp_path: Path) -> None:
         event.remove(library.engine, "connect", limit)
         library.engine.dispose()
         assert library.track_ids() == ["before"]
+
+
+def test_clean_up_leaves_what_a_live_process_holds_and_takes_it_when_that_has_ended(library: Library) -> None:
+    folder = library.files / "training"
+    holding = (
+        "import sys, pathlib; from hybridrec.storage.in_use import in_use\n"
+        "with in_use(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", holding, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        (folder / "spectrograms").mkdir()
+        (folder / "spectrograms" / "a.npy").write_bytes(b"spectrogram")
+        clean_up(library, settled_seconds=-1)
+        assert (folder / "spectrograms" / "a.npy").is_file()
+        process.kill()
+    clean_up(library, settled_seconds=-1)
+    assert not (folder / "spectrograms" / "a.npy").exists()

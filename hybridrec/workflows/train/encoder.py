@@ -20,6 +20,7 @@ from hybridrec.encoder.model import ChunkEncoder, new_encoder
 from hybridrec.encoder.spectrograms import SpectrogramPairs
 from hybridrec.encoder.texture_head import fit_texture_head
 from hybridrec.encoder.training import EpochReport, train
+from hybridrec.storage.in_use import in_use
 from hybridrec.workflows.train.music import Music, read_music, short_hash
 
 if TYPE_CHECKING:
@@ -179,7 +180,8 @@ def train_library_encoder(
     """
     training = TrainingConfig() if epochs is None else TrainingConfig(epochs=epochs)
     work_directory = library.files / "training"
-    with tqdm(total=training.epochs, desc="training", unit="epoch", disable=not progress) as bar:
+    bar = tqdm(total=training.epochs, desc="training", unit="epoch", disable=not progress)
+    with in_use(work_directory), bar:
 
         def show(report: EpochReport) -> None:
             bar.set_postfix(loss=f"{report.loss:.2f}", recall=f"{report.figures['recall_at_1']:.2f}")
