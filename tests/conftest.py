@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from hybridrec.data.embeddings import Embeddings, unit_length
 from hybridrec.data.plays import Play
@@ -15,6 +16,10 @@ from hybridrec.data.tracks import Track
 from hybridrec.service import RecommendationService
 from hybridrec.storage.library import Library
 from hybridrec.workflows.fit import fit
+
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

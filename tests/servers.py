@@ -38,7 +38,7 @@ def running(
             yield process, line.split()[-1]
         finally:
             process.terminate()
-            process.wait(timeout=60)
+            process.wait(timeout=600)
 
 
 def ask(address: str, **headers: str) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def ask(address: str, **headers: str) -> dict[str, Any]:
     request = urllib.request.Request(
         address, headers={name.replace("_", "-"): value for name, value in headers.items()}
     )
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=600) as answer:
         result: dict[str, Any] = json.load(answer)
     return result
 

@@ -25,7 +25,7 @@ def serving(library: Path) -> Iterator[tuple[subprocess.Popen[str], http.client.
     try:
         assert server.stdout is not None
         host = server.stdout.readline().split("http://")[1].strip(" /\n")
-        yield server, http.client.HTTPConnection(host, timeout=60)
+        yield server, http.client.HTTPConnection(host, timeout=600)
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()

@@ -131,7 +131,7 @@ def browser() -> Iterator[Browser]:
     """A headless Chromium, where the machine has one."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine; on Debian: apt install chromium")
-    expect.set_options(timeout=30_000)  # the first file that is heard waits for torch
+    expect.set_options(timeout=300_000)  # the first file that is heard waits for torch
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=f"{QUIET} {QUIETER}".split())
 

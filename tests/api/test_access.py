@@ -204,6 +204,19 @@ def test_a_token_of_nobody_opens_all_that_its_role_allows(guarded: Guarded, role
     assert guarded.ask("GET", "/v1/users", guarded.tokens[role]).status_code == (200 if role == "admin" else 403)
 
 
+def test_who_is_forgotten_holds_no_token_any_more_and_no_line_names_her(guarded: Guarded) -> None:
+    token, scrobbler = hers(guarded, "admin"), guarded.service.library.create_token("user-00", "write")
+    assert guarded.ask("DELETE", "/v1/users/user-00", token).status_code == 204
+    for gone in (token, scrobbler):
+        assert guarded.ask("GET", "/v1/users/user-00/plays", gone).status_code == 401
+    assert guarded.ask("GET", "/v1/users/user-00/plays", guarded.tokens["read"]).json["plays"] == []
+    answer = guarded.ask("GET", "/v1/users/user-00/recommendations", guarded.tokens["read"]).json
+    assert answer["basis"] == "popularity"
+    assert "user-00" not in str(contents(guarded.service))
+    database = guarded.service.library.files.parent
+    assert not any(b"user-00" in path.read_bytes() for path in database.glob("library.sqlite3*"))
+
+
 # --- pace ------------------------------------------------------------------------------------
 
 

@@ -130,7 +130,7 @@ class Asker:
         """One request."""
         token = self.servers.tokens.get(caller)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        answer = case.call(base_url=self.servers.addresses[caller], headers=headers, timeout=120)
+        answer = case.call(base_url=self.servers.addresses[caller], headers=headers, timeout=600)
         self.answered[caller, answer.status_code] += 1
         excluded = beyond_schema(case)
         if answer.status_code == 414:  # whether right or wrong, for it was not read

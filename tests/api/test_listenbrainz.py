@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -23,7 +23,8 @@ from hybridrec.data.tracks import Track
 from hybridrec.service import RecommendationService
 from hybridrec.storage.embeddings import HeardTrack
 
-NOW = int(time.time())
+NOW = 1_790_000_000
+"""The time of the server, however long it takes to come to a test."""
 MBID = "b1a9c0e9-d987-4042-ae91-78d6a3267d69"
 
 
@@ -38,6 +39,11 @@ def listen(**changed: Any) -> dict[str, Any]:
 
 def body(*listens: dict[str, Any], kind: str = "single") -> dict[str, Any]:
     return {"listen_type": kind, "payload": list(listens)}
+
+
+@pytest.fixture(autouse=True)
+def _server_s_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hybridrec.api.listenbrainz.time", SimpleNamespace(time=lambda: float(NOW)))
 
 
 @pytest.fixture

@@ -22,13 +22,13 @@ from hybridrec.api.opening import OpeningApplication
 from hybridrec.errors import LibraryError
 from hybridrec.storage.library import Library
 
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 600
 
 
 def status(address: str) -> int | None:
     """With what a GET is answered; None where nobody answers."""
     try:
-        with urllib.request.urlopen(address, timeout=60) as answer:
+        with urllib.request.urlopen(address, timeout=600) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -157,7 +157,7 @@ def test_a_full_temporary_folder_ends_no_worker(fitted_library: Library, tmp_pat
                 assert status(f"{address}healthz") == 200
         finally:
             server.terminate()
-            server.wait(timeout=60)
+            server.wait(timeout=600)
 
 
 def fill(file: int) -> None:

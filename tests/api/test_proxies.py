@@ -72,7 +72,7 @@ def test_what_stands_behind_a_proxy_asks_for_tokens() -> None:
 def headers_of(address: str, context: ssl.SSLContext | None = None, **headers: str) -> dict[str, str]:
     """The headers of an answer."""
     request = urllib.request.Request(address, headers=headers)
-    with urllib.request.urlopen(request, timeout=60, context=context) as answer:
+    with urllib.request.urlopen(request, timeout=600, context=context) as answer:
         return dict(answer.headers)
 
 

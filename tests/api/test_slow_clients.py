@@ -43,7 +43,7 @@ class Server:
 
     def connect(self) -> socket.socket:
         host, port = re.findall(r"//(.*):(\d+)/", self.address)[0]
-        return socket.create_connection((host, int(port)), timeout=60)
+        return socket.create_connection((host, int(port)), timeout=600)
 
     @property
     def worker(self) -> int:
@@ -63,7 +63,7 @@ def slow_server(library: Path, limits: dict[str, float], *tls: Path, files: int 
             yield Server(process, process.stdout.readline().split()[-1])
         finally:
             process.terminate()
-            process.wait(timeout=60)
+            process.wait(timeout=600)
 
 
 def head(rest: str, path: str = "v1/plays", method: str = "POST") -> bytes:

@@ -38,7 +38,7 @@ def test_what_one_worker_accepts_every_worker_knows_at_its_next_answer(location:
     with running(location, workers=2) as (server, address):
 
         def each(path: str) -> list[Any]:
-            answers = of_each_worker(server.pid, lambda: requests.get(f"{address}v1/{path}", timeout=60))
+            answers = of_each_worker(server.pid, lambda: requests.get(f"{address}v1/{path}", timeout=600))
             assert len(answers) == 2
             return [answer.json() if answer.ok else answer.status_code for answer in answers]
 
@@ -48,16 +48,16 @@ def test_what_one_worker_accepts_every_worker_knows_at_its_next_answer(location:
         assert each("tracks/low/similar") == [404, 404]
         for name, hertz in {"low": 110.0, "middle": 330.0, "high": 2000.0}.items():
             audio = {"audio": short_tone(hertz)}
-            sent = requests.post(f"{address}v1/tracks", data={"id": name}, files=audio, timeout=60)
+            sent = requests.post(f"{address}v1/tracks", data={"id": name}, files=audio, timeout=600)
             assert sent.status_code == 201
         assert ids("tracks/low/similar", "similar") == [{"middle", "high"}] * 2
 
         plays = {"plays": [{"user": "ada", "track": "low"}]}
-        assert requests.post(f"{address}v1/plays", json=plays, timeout=60).json() == {"added": 1, "repeated": 0}
+        assert requests.post(f"{address}v1/plays", json=plays, timeout=600).json() == {"added": 1, "repeated": 0}
         assert ids("users/ada/recommendations", "recommendations") == [{"middle", "high"}] * 2
         assert [answer["basis"] for answer in each("users/ada/recommendations")] == ["audio"] * 2
 
-        assert requests.delete(f"{address}v1/tracks/middle", timeout=60).status_code == 204
+        assert requests.delete(f"{address}v1/tracks/middle", timeout=600).status_code == 204
         assert ids("users/ada/recommendations", "recommendations") == [{"high"}] * 2
         assert each("tracks/middle/similar") == [404, 404]
 
@@ -93,7 +93,7 @@ def put_crowd(library: Library, tracks: int) -> None:
 
 def recommended(address: str, user: str) -> dict[str, Any]:
     """An answer on a connection of its own, which must be a full one."""
-    answer = requests.get(f"{address}v1/users/{user}/recommendations", timeout=60)
+    answer = requests.get(f"{address}v1/users/{user}/recommendations", timeout=600)
     assert answer.status_code == 200, answer.text
     content: dict[str, Any] = answer.json()
     assert len(content["recommendations"]) == 10

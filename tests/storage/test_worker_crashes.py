@@ -26,7 +26,7 @@ KILLS = int(os.environ.get("HYBRIDREC_KILLS", "3"))
 """How many workers are killed; 100 make a thorough run."""
 
 PLAYS_A_USER = 500
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 600
 
 
 class Load:
@@ -85,7 +85,7 @@ class Load:
         """Until it is acknowledged; a connection may break, but nothing may be refused."""
         while True:
             try:
-                answer = requests.post(f"{self._address}v1/{kind}", timeout=60, **what)
+                answer = requests.post(f"{self._address}v1/{kind}", timeout=600, **what)
             except requests.RequestException:
                 self.broken += 1
             else:
@@ -124,7 +124,7 @@ def state_of(process: int) -> str:
 
 def stored_plays(address: str, users: set[str]) -> list[tuple[str, str, float]]:
     """All plays of the users, as the API tells them."""
-    answers = {user: requests.get(f"{address}v1/users/{user}/plays?limit=1000", timeout=60).json() for user in users}
+    answers = {user: requests.get(f"{address}v1/users/{user}/plays?limit=1000", timeout=600).json() for user in users}
     return [(user, play["track"]["id"], play["played_at"]) for user in users for play in answers[user]["plays"]]
 
 
@@ -133,7 +133,7 @@ def stored_tracks(address: str) -> list[str]:
     found: list[str] = []
     after: dict[str, str] = {}
     while True:
-        answer = requests.get(f"{address}v1/tracks?q=upload&limit=200", params=after, timeout=60).json()
+        answer = requests.get(f"{address}v1/tracks?q=upload&limit=200", params=after, timeout=600).json()
         found += [track["id"] for track in answer["tracks"] if track["has_audio"]]
         if answer["next"] is None:
             return found
@@ -148,7 +148,7 @@ def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.timeout(300 + 20 * KILLS)
+@pytest.mark.timeout(1800 + 60 * KILLS)
 def test_killing_workers_loses_nothing_and_leaves_nothing_behind(
     location: str, scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
