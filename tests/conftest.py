@@ -17,7 +17,6 @@ from hybridrec.service import RecommendationService
 from hybridrec.storage.library import Library
 from hybridrec.workflows.fit import fit
 
-
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 

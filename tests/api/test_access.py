@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -294,7 +295,7 @@ def test_who_wrote_what_is_kept(guarded: Guarded, caplog: pytest.LogCaptureFixtu
             "caller": "admin token",
             "method": "DELETE",
             "route": "/v1/users/<id:user>",
-            "subject": {"user": "ada"},
+            "subject": {"user_sha256": hashlib.sha256(b"ada").hexdigest()},
             "added": None,
         },
     ]
