@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from hybridrec.errors import InvalidInput
 from hybridrec.storage.in_use import folders_in_use
 from hybridrec.storage.library import Library
+from hybridrec.storage.scratch import remove_unfinished
 
 SETTLED_SECONDS = 3600.0
 """A file younger than this may belong to an upload that is just being stored."""
@@ -32,7 +34,7 @@ class CleanedUp:
 
 
 def clean_up(library: Library, keep: int = 3, settled_seconds: float = SETTLED_SECONDS) -> CleanedUp:
-    """Delete old versions of models and encoders, and the files of no track, while the library serves.
+    """Delete old versions of models and encoders, the files of no track, and what killed runs have left.
 
     What a process is working with, such as the spectrograms of a training, is left alone.
 
@@ -50,6 +52,8 @@ def clean_up(library: Library, keep: int = 3, settled_seconds: float = SETTLED_S
     before = time.time() - settled_seconds
     held = folders_in_use(library.files)
     there = [path for path in library.files.rglob("*") if _is_settled(path, before) and held.isdisjoint(path.parents)]
+    remove_unfinished(library.files.parent)
+    _remove_old_scratch(library.files.parent, before)
     named = {library.files / name for name in library.kept_files()}
     orphans = (os.fsencode(path.relative_to(library.files)) for path in there if path not in named)
     sizes = [size for _, size in library.remove_unused(orphans)]
@@ -61,3 +65,10 @@ def _is_settled(path: Path, before: float) -> bool:
         return path.is_file() and path.stat().st_mtime < before
     except FileNotFoundError:  # whoever made it has deleted it meanwhile
         return False
+
+
+def _remove_old_scratch(parent: Path, before: float) -> None:
+    """Delete what restores of earlier releases have left when they were killed; those held no lock."""
+    for folder in parent.glob(".restore.*"):
+        if folder.is_dir() and not folder.is_symlink() and folder.stat().st_mtime < before:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -340,3 +340,15 @@ def test_files_of_no_track_go_when_they_have_settled(library: Library) -> None:
     done = clean_up(library)
     assert (done.files, done.file_bytes) == (2, 10)
     assert {path.name for path in library.files.iterdir()} == {"kept", "fresh"}
+
+
+def test_what_a_killed_restore_has_left_in_the_library_is_cleaned_up(original: Library) -> None:
+    dead = original.files.parent / ".hybridrec-unfinished-dead"
+    dead.mkdir()
+    (dead / "library.sqlite3").write_bytes(b"half")
+    older, live = original.files.parent / ".restore.older", original.files.parent / ".restore.live"
+    for folder in (older, live):
+        folder.mkdir()
+    os.utime(older, (0, 0))
+    clean_up(original)
+    assert [folder.exists() for folder in (dead, older, live)] == [False, False, True]
