@@ -12,6 +12,7 @@ import joblib
 import mutagen
 import numpy as np
 import soundfile
+from joblib.externals.loky import get_reusable_executor
 from tqdm import tqdm
 
 from hybridrec.errors import InvalidInput
@@ -118,8 +119,11 @@ def synthesise_catalogue(
     written = joblib.Parallel(n_jobs=workers, return_as="generator")(
         joblib.delayed(_write)(artist, track) for artist, track in absent
     )
-    for _ in tqdm(written, total=len(absent), unit="track", desc="synthesising", disable=not progress):
-        pass
+    try:
+        for _ in tqdm(written, total=len(absent), unit="track", desc="synthesising", disable=not progress):
+            pass
+    finally:
+        get_reusable_executor().shutdown(wait=True)  # else its processes live on without work
     return [track for _, track in planned]
 
 

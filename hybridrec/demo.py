@@ -102,14 +102,14 @@ def _fresh_upload(directory: Path, music: Path | None) -> Path | None:
 
 
 def _show_answers(library: Library, fresh: Path | None, say: Say, show: Show) -> None:
-    service = RecommendationService(library)
-    user = library.find_users(limit=1)[0].id
-    say(f"\nFor {user}:")
-    show(service.recommend(user, 5))
-    seed = library.find_tracks(limit=1)[0]
-    say(f"\nLike {seed.name} ({seed.id}):")
-    show(service.similar(seed.id, 5))
-    if fresh is not None:
-        track, _ = service.add_track(fresh, TrackDetails(filename=fresh.name))
-        say(f"\nLike the fresh upload {track.name} ({track.genre}), which nobody has played:")
-        show(service.similar(track.id, 5))
+    with RecommendationService(library) as service:
+        user = library.find_users(limit=1)[0].id
+        say(f"\nFor {user}:")
+        show(service.recommend(user, 5))
+        seed = library.find_tracks(limit=1)[0]
+        say(f"\nLike {seed.name} ({seed.id}):")
+        show(service.similar(seed.id, 5))
+        if fresh is not None:
+            track, _ = service.add_track(fresh, TrackDetails(filename=fresh.name))
+            say(f"\nLike the fresh upload {track.name} ({track.genre}), which nobody has played:")
+            show(service.similar(track.id, 5))

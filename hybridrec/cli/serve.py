@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import sys
 from pathlib import Path
 
 import click
@@ -81,6 +84,13 @@ def demo(music: Path | None, directory: Path, serving: bool, port: int) -> None:
 
     library = prepare_demo(directory, music=music, say=click.echo, show=print_answer)
     if serving:
-        from hybridrec.api.server import serve as run
+        _become_server(library, port)
 
-        run(library, "127.0.0.1", port)
+
+def _become_server(library: Path, port: int) -> None:
+    """End this program and serve in its place: forked workers would run its exit handlers again as they end."""
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    command = ["serve", "--library", str(library.absolute()), "--host", "127.0.0.1", "--port", str(port)]
+    os.execv(sys.executable, [sys.executable, "-m", "hybridrec", *command])  # noqa: S606 - none of it comes from outside

@@ -1,0 +1,39 @@
+"""The demo ends as it should, whatever it has done before."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import requests
+
+from hybridrec.storage.library import Library
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from hybridrec.cli.serve import _become_server
+from hybridrec.datasets.synthetic import synthesise_catalogue
+
+place = Path(sys.argv[1])
+synthesise_catalogue(place / "music", tracks=16, progress=False)
+_become_server(place / "library", 0)
+"""
+
+
+def test_a_demo_that_is_interrupted_ends_in_silence(tmp_path: Path) -> None:
+    Library.open(tmp_path / "library", create=True).close()
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as demo:
+        assert demo.stdout is not None
+        line = demo.stdout.readline()
+        assert line.startswith("hybridrec answers on http://127.0.0.1:")
+        assert requests.get(f"{line.split()[-1]}healthz", timeout=60).ok
+        os.killpg(demo.pid, signal.SIGINT)  # as a terminal sends it
+        said, complaints = demo.communicate(timeout=120)
+    assert (said, complaints) == ("", "")
