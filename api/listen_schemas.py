@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from hybridrec.data.listens import Listen
+from hybridrec.data.names import MAX_NAME_CHARACTERS
 from hybridrec.errors import InvalidInput
 
 EARLIEST = 1033410600
@@ -41,8 +42,12 @@ def _mbid(value: object) -> object:
         raise ValueError("a MusicBrainz id must be a UUID") from None
 
 
-Text = Annotated[str, StringConstraints(strict=True), AfterValidator(_no_nul)]
-Name = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1), AfterValidator(_no_nul)]
+Text = Annotated[str, StringConstraints(strict=True, max_length=MAX_NAME_CHARACTERS), AfterValidator(_no_nul)]
+Name = Annotated[
+    str,
+    StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=MAX_NAME_CHARACTERS),
+    AfterValidator(_no_nul),
+]
 Mbid = Annotated[str, BeforeValidator(_mbid), Field(json_schema_extra={"format": "uuid"})]
 Tag = Annotated[Text, StringConstraints(min_length=1, max_length=MAX_TAG_CHARACTERS)]
 Duration = Annotated[StrictInt, Field(gt=0, le=2_073_600_000)]

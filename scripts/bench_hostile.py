@@ -36,6 +36,7 @@ NEIGHBOUR_SECONDS = 30.0
 """How long the neighbour waits for an answer before it gives up."""
 
 QUIET_SECONDS = 0.5
+DESCRIPTORS = 1024  # the usual limit
 
 BUILD = """
 import sys
@@ -137,7 +138,7 @@ def serving(python: str) -> Iterator[Server]:
         library, counter = f"{scratch}/library", Path(scratch) / "statements"
         counter.write_bytes(bytes(8))
         subprocess.run([python, "-c", BUILD, library], check=True)
-        command = [python, "-c", SERVE, library, str(counter)]
+        command = ["sh", "-c", f'ulimit -n {DESCRIPTORS}; exec "$@"', "sh", python, "-c", SERVE, library, str(counter)]
         with counter.open("r+b") as file, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             try:
                 assert process.stdout is not None

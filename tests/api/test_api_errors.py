@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from pydantic_core import from_json
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
@@ -189,3 +192,89 @@ def test_a_page_of_another_site_cannot_write(client: FlaskClient) -> None:
     body = {"plays": [PLAY]}
     problem(client.post("/v1/plays", json=body, headers={"Origin": "https://other.example"}), 403, "forbidden")
     assert client.post("/v1/plays", json=body, headers={"Origin": "http://localhost"}).json["added"] == 1
+
+
+# --- what costs more to refuse than to send ----------------------------------------------------
+
+
+def test_of_many_wrong_fields_twenty_are_listed_and_all_counted(client: FlaskClient) -> None:
+    plays = [{"user": "ada", "track": 1, "extra": "x" * 1000} for _ in range(1000)]
+    answer = client.post("/v1/plays", json={"plays": plays})
+    document = problem(answer, 422, "invalid-input")
+    assert len(document["errors"]) == 20
+    assert document["detail"] == "2000 fields of the request cannot be used; the first 20 are listed"
+    assert len(answer.data) < 20_000
+
+
+@pytest.mark.parametrize("many", [1000, 250_000])
+def test_many_unknown_fields_are_one_error(client: FlaskClient, many: int) -> None:
+    answer = client.post("/v1/plays", json={f"k{n}": n for n in range(many)})
+    assert refused_field(answer)["fix"] == f"{many} fields are not known here"
+    assert len(answer.data) < 2000
+    answer = client.post("/v1/plays", json={"plays": [PLAY | {f"k{n}": n for n in range(many // 100)}] * 10})
+    assert len(problem(answer, 422, "invalid-input")["errors"]) <= 20
+    query = "&".join(f"k{n}=" for n in range(1000))
+    assert len(client.get(f"/v1/tracks?{query}").data) < 2000
+
+
+def test_a_value_is_shown_without_being_written_out(client: FlaskClient) -> None:
+    for value in (["x" * 100_000] * 50, {str(n): ["y"] * 100 for n in range(1000)}, "z" * 1_000_000):
+        errors = problem(client.post("/v1/plays", json={"plays": value}), 422, "invalid-input")["errors"]
+        assert max(len(error["got"]) for error in errors) <= 200
+
+
+def test_json_of_too_many_values_is_refused_before_it_is_read(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(data: str | bytes, **options: bool) -> object:
+        assert len(data) < 10_000, "it was read"
+        return from_json(data, allow_inf_nan=options["allow_inf_nan"])
+
+    monkeypatch.setattr("hybridrec.api.requests.from_json", read)
+    body = "[" + "1," * 900_000 + "1]"
+    document = problem(client.post("/v1/plays", data=body, content_type="application/json"), 413, "too-large")
+    assert "at most 300000 values" in str(document["detail"])
+    token = client.application.extensions["hybridrec"].service.library.create_token("ann", "write")
+    listens = client.post("/1/submit-listens", data=body, headers={"Authorization": f"Token {token}"})
+    assert listens.status_code == 413
+
+
+def test_a_form_of_many_files_is_refused_before_any_is_kept(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    part = b'--b\r\nContent-Disposition: form-data; name="audio"; filename="x"\r\n\r\nx\r\n'
+    for parts in (part * 1001, part * 2, part.replace(b'; filename="x"', b"") * 1001):
+        kind = "multipart/form-data; boundary=b"
+        problem(client.post("/v1/tracks", data=parts + b"--b--\r\n", content_type=kind), 413, "too-large")
+        gc.collect()
+        assert not list(tmp_path.glob("hybridrec-upload-*"))
+
+
+def test_a_full_disk_is_said_and_nothing_is_kept(
+    client: FlaskClient, service: RecommendationService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = service.library.status()
+    monkeypatch.setattr("hybridrec.api.requests.tempfile.NamedTemporaryFile", refuse)
+    document = problem(client.post("/v1/tracks", data={"audio": (BytesIO(b"RIFF"), "x.wav")}), 507, "storage-full")
+    assert "nothing was stored" in str(document["fix"])
+    assert service.library.status() == before
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Origin": "http://[::1"}, {"Origin": "//["}, {"Host": "[::1"}, {"Host": "a b"}],
+)
+def test_headers_that_are_none_are_a_bad_request(client: FlaskClient, headers: dict[str, str]) -> None:
+    problem(client.post("/v1/plays", json={"plays": [PLAY]}, headers=headers), 400, "bad-request")
+
+
+@pytest.mark.parametrize("address", ["fe80::1%eth0", "fe80::1%", "nonsense", "[::1", ""])
+def test_whatever_a_proxy_calls_the_client_is_no_fault_of_the_server(
+    service: RecommendationService, connect: Callable[..., FlaskClient], address: str
+) -> None:
+    client = connect(service, ApiSettings(proxies=1, requests_per_minute=600))
+    assert client.get("/v1/users", headers={"X-Forwarded-For": address}).status_code == 200
