@@ -12,11 +12,11 @@ from typing import Any
 from flask import Flask, g, request
 from werkzeug.exceptions import HTTPException, TooManyRequests
 
-from hybridrec.service import RecommendationService
+from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.tokens import Role, Token
 
 from .context import service, settings
-from .pace import Pace
+from .rate_limit import RateLimit
 
 HEALTH = frozenset({"health.healthz", "health.readyz"})
 PUBLIC = HEALTH | {
@@ -77,7 +77,7 @@ class _OfAnother(_Insufficient):
     fix = "ask for the user of your token alone; an operator makes others with `hybridrec token create --user`"
 
 
-def guard(app: Flask, pace: Pace) -> None:
+def guard(app: Flask, rate_limit: RateLimit) -> None:
     """Let only those in who may do what they ask for, no faster than they may."""
 
     @app.before_request
@@ -85,7 +85,7 @@ def guard(app: Flask, pace: Pace) -> None:
         token = token_in(service(), request.headers.get("Authorization", ""))
         g.caller = Caller(token.name if token else "anonymous", request.remote_addr or "", token)
         if request.endpoint not in HEALTH:
-            _slow_down(pace, g.caller)
+            _slow_down(rate_limit, g.caller)
         if settings().require_tokens:
             role = role_for(request.endpoint, request.method)
             require(role)
@@ -150,9 +150,9 @@ def token_in(service: RecommendationService, authorization: str) -> Token | None
     return service.library.token(given.strip()) if scheme.lower() in _SCHEMES and given else None
 
 
-def _slow_down(pace: Pace, who: Caller) -> None:
+def _slow_down(rate_limit: RateLimit, who: Caller) -> None:
     cost = _UPLOAD_COST if request.mimetype == "multipart/form-data" else 1
-    seconds = pace.wait_seconds(counted_by(who), cost, time.monotonic())
+    seconds = rate_limit.wait_seconds(counted_by(who), cost, time.monotonic())
     if seconds:
         raise TooManyRequests("these are more requests than one caller may send", retry_after=math.ceil(seconds))
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import hybridrec
-from hybridrec.service import RecommendationService
+from hybridrec.serving.service import RecommendationService
 
 from .access import guard
 from .audit import refuse_unlogged
@@ -18,10 +18,10 @@ from .health import health
 from .listenbrainz import is_listenbrainz, listenbrainz, refuse_listens
 from .logs import log_requests
 from .metrics import measure
-from .pace import Pace
 from .page import page
 from .plays import plays
 from .problems import Problem, answer_errors, refuse_fields
+from .rate_limit import RateLimit
 from .recommendations import recommendations
 from .requests import StrictJson, UploadRequest
 from .security import secure
@@ -46,7 +46,7 @@ _TOKEN = {
 
 
 def create_app(
-    service: RecommendationService, *, settings: ApiSettings | None = None, pace: Pace | None = None
+    service: RecommendationService, *, settings: ApiSettings | None = None, rate_limit: RateLimit | None = None
 ) -> OpenAPI:
     """Make the WSGI application.
 
@@ -62,7 +62,7 @@ def create_app(
     log_requests(app)
     measure(app, service)
     secure(app)
-    guard(app, pace or Pace(settings.requests_per_minute))
+    guard(app, rate_limit or RateLimit(settings.requests_per_minute))
     refuse_unlogged(app)
     for views in (recommendations, similar, tracks, plays, users, listenbrainz, health):
         app.register_api(views)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hybridrec.errors import LibraryError
-from hybridrec.service import RecommendationService
+from hybridrec.serving.service import RecommendationService
 
 from .access import token_in
 from .listenbrainz import MAX_BODY_BYTES, listenbrainz

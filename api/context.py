@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app
 
-from hybridrec.service import RecommendationService
+from hybridrec.serving.service import RecommendationService
 
 from .settings import ApiSettings
 

@@ -16,10 +16,10 @@ _SHARES = (
 def explain(hit: Hit) -> str:
     """Say where the score of a result comes from and how many have played it."""
     share = next(words for least, words in _SHARES if hit.audio_weight >= least)
-    return f"{share}: {_heard_by(hit.support)}"
+    return f"{share}: {_played_by(hit.support)}"
 
 
-def _heard_by(support: int) -> str:
+def _played_by(support: int) -> str:
     if support == 0:
         return "nobody has played it yet"
     return "one listener has played it" if support == 1 else f"{support} listeners have played it"

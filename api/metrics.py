@@ -15,8 +15,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from hybridrec.service import RecommendationService
 from hybridrec.serving.answers import Answer
+from hybridrec.serving.service import RecommendationService
 
 from .logs import seconds_taken
 from .settings import MULTIPROCESS_DIRECTORY

@@ -29,6 +29,6 @@ def recommend(path: UserPath, query: RecommendationsQuery) -> dict[str, object]:
         query.n,
         audio_weight=query.audio_weight,
         exclude_played=query.exclude_played,
-        wishes=query.wishes,
+        filters=query.filters,
     )
     return RecommendationsOut.of(path.user, counted(answer), query.explain).model_dump()

@@ -22,9 +22,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from werkzeug.datastructures import FileStorage as SentFile
 
-from hybridrec.audio.kinds import HEARD_KINDS
+from hybridrec.audio.kinds import AUDIO_KINDS
 from hybridrec.data.plays import MAX_ID_CHARACTERS, MAX_UNIX_SECONDS, MAX_WEIGHT, Play
-from hybridrec.serving.answers import Wishes
+from hybridrec.serving.answers import Filters
 
 MAX_RESULTS = 100
 MAX_PAGE = 200
@@ -145,9 +145,9 @@ class SimilarToAudioQuery(_Written):
     per_album: int | None = Field(None, ge=1, le=MAX_RESULTS, description="at most so many tracks of one album")
 
     @property
-    def wishes(self) -> Wishes:
+    def filters(self) -> Filters:
         """Which tracks may come."""
-        return Wishes(
+        return Filters(
             deny=tuple(self.deny),
             allow=tuple(self.allow) or None,
             artist=self.artist,
@@ -192,7 +192,7 @@ class UserPlaysQuery(_Request):
 class AudioForm(_Written):
     """An audio file."""
 
-    audio: FileStorage = Field(description=f"{HEARD_KINDS}; known by its content, not by its name")
+    audio: FileStorage = Field(description=f"{AUDIO_KINDS}; known by its content, not by its name")
 
     @model_validator(mode="before")
     @classmethod

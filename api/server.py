@@ -18,14 +18,14 @@ from hybridrec.storage.library import Library
 from .connections.worker import BufferingWorker
 from .logs import logging_settings
 from .opening import OpeningApplication
-from .pace import Pace
+from .rate_limit import RateLimit
 from .scratch import forget_worker, give_worker_files, make_scratch
 from .settings import REQUESTS_PER_MINUTE, ApiSettings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-    from hybridrec.service import RecommendationService
+    from hybridrec.serving.service import RecommendationService
 
 AUDIT_NAME = "audit.jsonl"
 _MEMORY = "/dev/shm"  # noqa: S108 (no file of a known name; where gunicorn's signs of life need no disk)
@@ -85,8 +85,8 @@ def for_address(settings: ApiSettings, host: str, has_tokens: bool) -> ApiSettin
         InvalidInput: if tokens are needed and there is none.
     """
     if settings.proxies or not is_loopback(host):
-        pace = settings.requests_per_minute or REQUESTS_PER_MINUTE
-        settings = dataclasses.replace(settings, require_tokens=True, requests_per_minute=pace)
+        rate_limit = settings.requests_per_minute or REQUESTS_PER_MINUTE
+        settings = dataclasses.replace(settings, require_tokens=True, requests_per_minute=rate_limit)
     if settings.require_tokens and not has_tokens:
         raise InvalidInput(
             "there is no access token yet, and without one nobody could ask this server anything",
@@ -121,7 +121,9 @@ class _Server(BaseApplication):  # type: ignore[misc]
         self._library = library
         self._settings = settings
         self._opening: OpeningApplication | None = None
-        self._pace = Pace(settings.requests_per_minute)  # made before the fork, and so of all workers together
+        self._rate_limit = RateLimit(
+            settings.requests_per_minute
+        )  # made before the fork, and so of all workers together
         self._options = options | {
             "worker_class": BufferingWorker,
             "worker_tmp_dir": _MEMORY if os.access(_MEMORY, os.W_OK) else None,
@@ -165,12 +167,12 @@ class _Server(BaseApplication):  # type: ignore[misc]
             self.service.close()
 
     def _application(self) -> WSGIApplication:
-        from hybridrec.service import RecommendationService
+        from hybridrec.serving.service import RecommendationService
 
         from .app import create_app
 
         service = RecommendationService(Library.open(self._library))
-        application = create_app(service, settings=self._settings, pace=self._pace)
+        application = create_app(service, settings=self._settings, rate_limit=self._rate_limit)
         self.service = service
         return application
 

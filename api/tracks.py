@@ -8,7 +8,7 @@ from flask import Response, send_file, url_for
 from flask_openapi3 import APIBlueprint, Tag
 
 from hybridrec.audio.kinds import kind_of
-from hybridrec.service import TrackDetails
+from hybridrec.serving.service import TrackDetails
 
 from .access import caller, counted_by
 from .answer_schemas import AddedTrackOut, KnownTrackOut, TrackOut, TracksOut
@@ -83,7 +83,7 @@ def delete_track(path: TrackPath, query: NoQuery) -> tuple[str, int]:
 
 
 @tracks.get("/<id:track>/audio", responses={200: _AUDIO, 206: _AUDIO, **documented(404, 416)})
-def hear_track(path: TrackPath, query: NoQuery) -> Response:
+def stream_track(path: TrackPath, query: NoQuery) -> Response:
     """Hear a track."""
     audio = service().audio_path(path.track)
     return send_file(audio, mimetype=_media_type(audio), download_name="audio", conditional=True)

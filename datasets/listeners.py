@@ -28,7 +28,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Taste:
+class Preference:
     """What the simulated listeners go by; strengths are in units of the personal noise.
 
     Attributes:
@@ -53,7 +53,12 @@ class Taste:
 
 
 def simulate_plays(
-    track_ids: Sequence[str], styles: Sequence[str], *, users: int = 400, seed: int = 0, taste: Taste | None = None
+    track_ids: Sequence[str],
+    styles: Sequence[str],
+    *,
+    users: int = 400,
+    seed: int = 0,
+    preference: Preference | None = None,
 ) -> list[Play]:
     """Simulate a year of plays, oldest first, by users named `simulated-...`.
 
@@ -78,42 +83,42 @@ def simulate_plays(
         raise InvalidInput("users must be 1 or more", got=users, fix="choose a value in that range")
     if not track_ids:
         return []
-    taste = taste or Taste()
+    preference = preference or Preference()
     rng = np.random.default_rng(seed)
-    utilities = _utilities(styles, users, taste, rng)
-    cold, sparse = _deal_support(len(track_ids), taste, rng)
-    played = _pick(np.where(cold, -np.inf, utilities), _tracks_played(users, int((~cold).sum()), taste, rng))
+    utilities = _utilities(styles, users, preference, rng)
+    cold, sparse = _deal_support(len(track_ids), preference, rng)
+    played = _pick(np.where(cold, -np.inf, utilities), _tracks_played(users, int((~cold).sum()), preference, rng))
     _limit_listeners(played, sparse, rng)
-    skipped = (rng.random(played.shape) < taste.skip_share * played.mean(axis=1, keepdims=True)) & ~played & ~cold
+    skipped = (rng.random(played.shape) < preference.skip_share * played.mean(axis=1, keepdims=True)) & ~played & ~cold
     names = [f"{USER_PREFIX}{number + 1:0{len(str(users))}d}" for number in range(users)]
     plays = [*_listen(played, names, track_ids, rng), *_skip(skipped, names, track_ids, rng)]
     return sorted(plays, key=lambda play: (play.played_at or 0.0, play.user, play.track))
 
 
-def _utilities(styles: Sequence[str], users: int, taste: Taste, rng: np.random.Generator) -> Matrix:
+def _utilities(styles: Sequence[str], users: int, preference: Preference, rng: np.random.Generator) -> Matrix:
     """How much each listener is drawn to each track, `(users, tracks)`; a choice goes to the highest."""
     tracks = len(styles)
     labels = [style or f"group {rng.integers(INVENTED_STYLES)}" for style in styles]
     style_rows = np.unique(labels, return_inverse=True)[1]
     liking = rng.standard_normal((users, int(style_rows.max(initial=0)) + 1))
-    circle_of_track = rng.integers(taste.circles, size=tracks)
-    circle_of_user = rng.integers(taste.circles, size=users)
-    popularity = -taste.popularity * np.log1p(rng.permutation(tracks))
+    circle_of_track = rng.integers(preference.circles, size=tracks)
+    circle_of_user = rng.integers(preference.circles, size=users)
+    popularity = -preference.popularity * np.log1p(rng.permutation(tracks))
     noise = rng.gumbel(size=(users, tracks))
     same_circle = circle_of_user[:, None] == circle_of_track
-    return np.asarray(popularity + taste.style * liking[:, style_rows] + taste.circle * same_circle + noise)
+    return np.asarray(popularity + preference.style * liking[:, style_rows] + preference.circle * same_circle + noise)
 
 
-def _deal_support(tracks: int, taste: Taste, rng: np.random.Generator) -> tuple[Mask, Mask]:
+def _deal_support(tracks: int, preference: Preference, rng: np.random.Generator) -> tuple[Mask, Mask]:
     """Which tracks are cold and which sparse, two `(tracks,)` masks; a single track is neither."""
     order = rng.permutation(tracks)
-    n_cold, n_sparse = int(taste.cold_share * tracks), int(taste.sparse_share * tracks)
+    n_cold, n_sparse = int(preference.cold_share * tracks), int(preference.sparse_share * tracks)
     return order < n_cold, (order >= n_cold) & (order < n_cold + n_sparse)
 
 
-def _tracks_played(users: int, playable: int, taste: Taste, rng: np.random.Generator) -> NDArray[np.int64]:
+def _tracks_played(users: int, playable: int, preference: Preference, rng: np.random.Generator) -> NDArray[np.int64]:
     """How many tracks each listener plays, `(users,)`: a few play much, and nobody plays more than half."""
-    wanted = np.round(taste.tracks_a_user * rng.lognormal(0, 0.6, users)).astype(np.int64)
+    wanted = np.round(preference.tracks_a_user * rng.lognormal(0, 0.6, users)).astype(np.int64)
     return np.clip(wanted, 1, (playable + 1) // 2)
 
 

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hybridrec.recommender import HybridRecommender as HybridRecommender
+    from hybridrec.model.recommender import HybridRecommender as HybridRecommender
 
 __all__ = ["HybridRecommender", "__version__"]
 
@@ -15,7 +15,7 @@ __version__ = version("hybridrec")
 
 def __getattr__(name: str) -> Any:
     if name == "HybridRecommender":
-        from hybridrec.recommender import HybridRecommender
+        from hybridrec.model.recommender import HybridRecommender
 
         return HybridRecommender
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

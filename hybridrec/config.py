@@ -112,7 +112,7 @@ class AudioLimits(_Settings):
     max_channels: int = 16
     max_sample_rate_hz: int = 384_000
     silence_dbfs: float = -70.0
-    max_hearing_seconds: float = 120.0
+    max_embedding_seconds: float = 120.0
     max_memory_bytes: int = 1024**3
 
     def __post_init__(self) -> None:
@@ -121,7 +121,7 @@ class AudioLimits(_Settings):
         _require(self.max_channels > 0, "max_channels must be 1 or more", self.max_channels)
         _require(self.max_sample_rate_hz >= 8000, "max_sample_rate_hz must be 8000 or more", self.max_sample_rate_hz)
         _require(self.silence_dbfs < 0, "silence_dbfs must be below 0", self.silence_dbfs)
-        _require(self.max_hearing_seconds > 0, "max_hearing_seconds must be above 0", self.max_hearing_seconds)
+        _require(self.max_embedding_seconds > 0, "max_hearing_seconds must be above 0", self.max_embedding_seconds)
         _require(self.max_memory_bytes >= 2**26, "max_memory_bytes must be 67108864 or more", self.max_memory_bytes)
 
 
@@ -220,7 +220,7 @@ class ProjectionConfig(_Settings):
     metric_share: float = 0.75
     ridge: float = 0.3
     trust: float = 5.0
-    taste_ridge: float = 30.0
+    user_ridge: float = 30.0
     popularity_discount: float = 0.5
 
     def __post_init__(self) -> None:
@@ -230,7 +230,7 @@ class ProjectionConfig(_Settings):
         _require(0 <= self.metric_share <= 1, "metric_share must be 0 to 1", self.metric_share)
         _require(self.ridge > 0, "ridge must be above 0", self.ridge)
         _require(self.trust >= 0, "trust must be 0 or more", self.trust)
-        _require(self.taste_ridge > 0, "taste_ridge must be above 0", self.taste_ridge)
+        _require(self.user_ridge > 0, "taste_ridge must be above 0", self.user_ridge)
         _require(0 <= self.popularity_discount <= 1, "popularity_discount must be 0 to 1", self.popularity_discount)
 
 
@@ -243,16 +243,16 @@ class BlendConfig(_Settings):
         half_life: at this many listeners, behaviour has earned half of what it can earn.
     """
 
-    audio_share: float = 0.15
+    audio_weight: float = 0.15
     half_life: float = 0.1
 
     def __post_init__(self) -> None:
-        _require(0 <= self.audio_share <= 1, "audio_share must be 0 to 1", self.audio_share)
+        _require(0 <= self.audio_weight <= 1, "audio_share must be 0 to 1", self.audio_weight)
         _require(0 <= self.half_life <= 1e6, "half_life must be 0 to 1000000 listeners", self.half_life)
 
     def in_words(self) -> str:
         """The settings on one line."""
-        return f"audio share {self.audio_share:g}, half-life {self.half_life:g}"
+        return f"audio share {self.audio_weight:g}, half-life {self.half_life:g}"
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ import pandas as pd
 from hybridrec.data.plays import Play
 from hybridrec.datasets.listeners import simulate_plays
 from hybridrec.datasets.synthetic import synthesise_catalogue
+from hybridrec.embedder.library_encoder import ensure_encoder
 from hybridrec.encoder.checkpoint import shipped
-from hybridrec.service import RecommendationService, TrackDetails
 from hybridrec.serving.answers import Answer
+from hybridrec.serving.service import RecommendationService, TrackDetails
 from hybridrec.storage.library import Library
 from hybridrec.workflows.fit import fit
-from hybridrec.workflows.hearing.library_encoder import ensure_ears
 from hybridrec.workflows.ingest.audio import ingest_audio
 from hybridrec.workflows.ingest.plays import ingest_plays
 from hybridrec.workflows.train.encoder import train_library_encoder
@@ -71,10 +71,10 @@ def _learn(library: Library, music: Path, say: Say) -> None:
         report = train_library_encoder(library, music, start_from=shipped(), epochs=EPOCHS)
         say(report.in_words())
     say("\nHearing them")
-    heard = ingest_audio(library, music, ensure_ears(library))
-    for unreadable in heard.failed:
+    embedded = ingest_audio(library, music, ensure_encoder(library))
+    for unreadable in embedded.failed:
         say(f"  not read: {unreadable.path}: {unreadable.why}")
-    say(f"{heard.added} tracks added, {heard.unchanged} unchanged, {heard.tracks_per_second:.1f} tracks/s")
+    say(f"{embedded.added} tracks added, {embedded.unchanged} unchanged, {embedded.tracks_per_second:.1f} tracks/s")
 
 
 def _simulate_listeners(library: Library, file: Path, say: Say) -> None:

@@ -35,17 +35,17 @@ MUSLY = (
 
 
 @dataclass(frozen=True)
-class Rival:
+class ComparedIndex:
     """Another analyser of music: its package, and a program that analyses the files it is given."""
 
     package: str
     program: str
 
 
-RIVALS = {
-    "bliss-audio": Rival("bliss-audio", BLISS),
-    "pymusly, the middle 60 s": Rival("pymusly", MUSLY.format(length=60, start=-48)),
-    "pymusly, whole tracks": Rival("pymusly", MUSLY.format(length=0, start=0)),
+COMPARED_INDEXES = {
+    "bliss-audio": ComparedIndex("bliss-audio", BLISS),
+    "pymusly, the middle 60 s": ComparedIndex("pymusly", MUSLY.format(length=60, start=-48)),
+    "pymusly, whole tracks": ComparedIndex("pymusly", MUSLY.format(length=0, start=0)),
 }
 OURS = "hybridrec"
 
@@ -62,19 +62,19 @@ def main() -> None:
     files = sorted(chosen.directory.rglob("*.mp3"))[: chosen.tracks]
     if len(files) < 2:
         sys.exit(f"two MP3 files or more are needed; {chosen.directory} holds {len(files)}")
-    costs = race(files, chosen.rounds, chosen.rivals)
+    costs = race(files, chosen.rounds, chosen.compared_indexes)
     print_race(costs, len(files))
     for count in chosen.memory:
         print(f"peak memory of {OURS} at {count} tracks: {peak_bytes(files, count) / 2**20:.0f} MiB, all processes")
 
 
-def race(files: Sequence[Path], rounds: int, rivals_python: str) -> dict[str, tuple[Cost, Cost]]:
+def race(files: Sequence[Path], rounds: int, other_python: str) -> dict[str, tuple[Cost, Cost]]:
     """The cheapest round of each that can run: on one track, and on all."""
-    running = {OURS: None, **RIVALS}
+    running = {OURS: None, **COMPARED_INDEXES}
     best: dict[str, tuple[Cost, Cost]] = {}
     for _ in range(rounds):
-        for name, rival in list(running.items()):
-            costs = [run(rival, rivals_python, some) for some in (files[:1], files)]
+        for name, compared in list(running.items()):
+            costs = [run(compared, other_python, some) for some in (files[:1], files)]
             failed = next((cost for cost in costs if cost.exit_code), None)
             if failed:
                 print(f"{name} cannot run here: {why(failed)}")
@@ -88,10 +88,10 @@ def race(files: Sequence[Path], rounds: int, rivals_python: str) -> dict[str, tu
     return best
 
 
-def run(rival: Rival | None, rivals_python: str, files: Sequence[Path]) -> Cost:
+def run(compared: ComparedIndex | None, other_python: str, files: Sequence[Path]) -> Cost:
     """Analyse files, by a rival or by us."""
-    if rival:
-        return measured([rivals_python, "-c", rival.program, *map(str, files)])
+    if compared:
+        return measured([other_python, "-c", compared.program, *map(str, files)])
     with tempfile.TemporaryDirectory() as place:
         music = Path(place) / "music"
         music.mkdir()

@@ -1,6 +1,6 @@
 """What an answer costs in a large catalogue: in the library, and over HTTP.
 
-For each size a crowd is made up (see hybridrec.datasets.crowd), a model fitted
+For each size a crowd is made up (see hybridrec.datasets.synthetic_interactions), a model fitted
 to it and its tracks indexed. Then, in one run and with one user a call:
 `recommend` through the index, the same by scoring every track, and implicit's
 own `recommend` on the same factors; and how many of the ten truly best tracks
@@ -30,8 +30,8 @@ from serving_load import over_http
 
 from hybridrec import HybridRecommender
 from hybridrec.config import CollaborativeConfig
-from hybridrec.datasets.crowd import Crowd, make_crowd
-from hybridrec.ranking import Indexes
+from hybridrec.datasets.synthetic_interactions import SyntheticInteractions, make_synthetic_interactions
+from hybridrec.model.ranking import Indexes
 
 PLAYS_PER_USER = 40
 TRACKS_PER_USER = 20
@@ -48,11 +48,11 @@ def milliseconds(ask: Callable[[int], object], users: np.ndarray) -> dict[str, f
     return {"median": float(np.median(times)), "p99": float(np.percentile(times, 99))}
 
 
-def fitted(crowd: Crowd, iterations: int) -> tuple[HybridRecommender, float]:
+def fitted_model(synthetic: SyntheticInteractions, iterations: int) -> tuple[HybridRecommender, float]:
     """A model of the crowd, and the seconds that it took."""
     begin = time.perf_counter()
     model = HybridRecommender(CollaborativeConfig(iterations=iterations), random_state=0)
-    model.fit(crowd.plays, show_progress=False, item_embeddings=crowd.embeddings)
+    model.fit(synthetic.plays, show_progress=False, item_embeddings=synthetic.embeddings)
     return model, time.perf_counter() - begin
 
 
@@ -63,35 +63,41 @@ def implicit_model(model: HybridRecommender) -> AlternatingLeastSquares:
     return als
 
 
-def recall(model: HybridRecommender, crowd: Crowd, indexes: Indexes, users: np.ndarray, weight: float | None) -> float:
+def recall(
+    model: HybridRecommender,
+    synthetic: SyntheticInteractions,
+    indexes: Indexes,
+    users: np.ndarray,
+    weight: float | None,
+) -> float:
     """Share of the ten tracks that scoring every one finds best which the index finds too."""
     shares = []
     for user in users.tolist():
-        model.fitted.indexes = None
-        best, _ = model.recommend(user, crowd.plays[user], N, audio_weight=weight)
-        model.fitted.indexes = indexes
-        shares.append(np.isin(best, model.recommend(user, crowd.plays[user], N, audio_weight=weight)[0]).mean())
+        model.fitted_model.indexes = None
+        best, _ = model.recommend(user, synthetic.plays[user], N, audio_weight=weight)
+        model.fitted_model.indexes = indexes
+        shares.append(np.isin(best, model.recommend(user, synthetic.plays[user], N, audio_weight=weight)[0]).mean())
     return float(np.mean(shares))
 
 
-def in_the_library(crowd: Crowd, model: HybridRecommender, calls: int) -> dict[str, Any]:
+def in_the_library(synthetic: SyntheticInteractions, model: HybridRecommender, calls: int) -> dict[str, Any]:
     """Times, recall and the build of the index."""
-    n_users = crowd.plays.shape[0]
+    n_users = synthetic.plays.shape[0]
     users = np.random.default_rng(0).choice(n_users, calls)
     few = users[: max(20, calls // 20)]
 
     def ask(user: int) -> object:
-        return model.recommend(user, crowd.plays[user], N)
+        return model.recommend(user, synthetic.plays[user], N)
 
     exact = milliseconds(ask, few)
     als = implicit_model(model)
-    theirs = milliseconds(lambda user: als.recommend(user, crowd.plays[user], N), few)
+    theirs = milliseconds(lambda user: als.recommend(user, synthetic.plays[user], N), few)
     begin = time.perf_counter()
     indexes = model.index_tracks()
     built = time.perf_counter() - begin
     ask(0)
     ours = milliseconds(ask, users)
-    recalls = {str(weight): recall(model, crowd, indexes, few, weight) for weight in (None, 0.0, 0.5, 1.0)}
+    recalls = {str(weight): recall(model, synthetic, indexes, few, weight) for weight in (None, 0.0, 0.5, 1.0)}
     return {
         "exact_ms": exact,
         "index_ms": ours,
@@ -99,7 +105,7 @@ def in_the_library(crowd: Crowd, model: HybridRecommender, calls: int) -> dict[s
         "times_faster_than_implicit": theirs["median"] / ours["median"],
         "recall_at_10": recalls,
         "index_seconds": built,
-        "reaches": [dataclasses.asdict(reach) for reach in indexes.users.reaches],
+        "reaches": [dataclasses.asdict(search) for search in indexes.users.search_parameters],
     }
 
 
@@ -138,13 +144,13 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     figures: dict[int, dict[str, Any]] = {}
     for n in sorted(options.tracks):
-        crowd = make_crowd(n, n // TRACKS_PER_USER, PLAYS_PER_USER)
-        model, seconds = fitted(crowd, options.iterations)
-        figures[n] = {"fit_seconds": seconds} | in_the_library(crowd, model, options.calls)
+        synthetic = make_synthetic_interactions(n, n // TRACKS_PER_USER, PLAYS_PER_USER)
+        model, seconds = fitted_model(synthetic, options.iterations)
+        figures[n] = {"fit_seconds": seconds} | in_the_library(synthetic, model, options.calls)
         print(f"{n} tracks: {json.dumps(figures[n], indent=1)}", flush=True)
     if options.http:
         with tempfile.TemporaryDirectory() as scratch:
-            figures[n]["http"] = over_http(crowd, model, Path(scratch) / "library", options.calls)
+            figures[n]["http"] = over_http(synthetic, model, Path(scratch) / "library", options.calls)
         print(f"over HTTP: {json.dumps(figures[n]['http'], indent=1)}")
     (options.output / "figures.json").write_text(json.dumps(figures, indent=1))
     plot(figures, options.output / "cost.png")

@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from blended_search import AUDIO_SHARES, Asked, Rows, Task, Vectors, fitted_crowd, make_task
-from index_rivals import RIVALS, Rival
+from blended_search import AUDIO_WEIGHTS, Asked, Rows, Task, Vectors, fitted_synthetic, make_task
+from compared_indexes import COMPARED_INDEXES, ComparedIndex
 from numpy.typing import NDArray
 
 from hybridrec.evaluation.text_table import text_table
@@ -45,7 +45,7 @@ class Found:
     Attributes:
         candidates: how many.
         effort: cells that are looked into, or nodes of a graph (`ef`).
-        recalls: at each of `AUDIO_SHARES`.
+        recalls: at each of `AUDIO_WEIGHTS`.
         median_ms, slowest_ms: of single queries, the latter the 99th percentile.
         few_recall, few_ms: recall and median where a filter leaves one track in a hundred; None if it cannot filter.
     """
@@ -64,7 +64,7 @@ class Measured:
     """What one library costs and finds.
 
     Attributes:
-        name: of `RIVALS`.
+        name: of `COMPARED_INDEXES`.
         version: of the library.
         build_seconds, build_cpu_seconds: of the clock, and of all processors together.
         load_seconds: of loading, which is mapping where the library can map.
@@ -88,7 +88,9 @@ def main() -> None:
     """Parse the arguments, prepare, measure each library, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tracks", type=int, default=100_000)
-    parser.add_argument("--libraries", nargs="+", choices=sorted(RIVALS), default=list(RIVALS), metavar="NAME")
+    parser.add_argument(
+        "--libraries", nargs="+", choices=sorted(COMPARED_INDEXES), default=list(COMPARED_INDEXES), metavar="NAME"
+    )
     parser.add_argument("--candidates", type=int, nargs="+", default=[100, 500])
     parser.add_argument("--dimensions", type=int, default=256, help="after reduction (default 256)")
     parser.add_argument("--listeners", type=int, default=100, help="asked for, at each audio weight (default 100)")
@@ -101,7 +103,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
     for name in chosen.libraries:
-        RIVALS[name]()  # says what to install before anything takes time
+        COMPARED_INDEXES[name]()  # says what to install before anything takes time
     with tempfile.TemporaryDirectory() as scratch:
         task = alone(prepare, Path(scratch), chosen)
         measured = [measure(name, task, chosen) for name in chosen.libraries]
@@ -127,8 +129,8 @@ def alone(work: Callable[..., Any], *arguments: Any) -> Any:
 
 def prepare(place: Path, chosen: argparse.Namespace) -> Task:
     """Make the task, with its files in a folder."""
-    fitted = fitted_crowd(chosen.tracks, chosen.seed, chosen.model)
-    return make_task(fitted, place, chosen.listeners, chosen.dimensions, chosen.candidates, chosen.seed)
+    fitted_model = fitted_synthetic(chosen.tracks, chosen.seed, chosen.model)
+    return make_task(fitted_model, place, chosen.listeners, chosen.dimensions, chosen.candidates, chosen.seed)
 
 
 def measure(name: str, task: Task, chosen: argparse.Namespace) -> Measured:
@@ -142,7 +144,7 @@ def measure(name: str, task: Task, chosen: argparse.Namespace) -> Measured:
     file.unlink()
     measured = Measured(
         name=name,
-        version=importlib.metadata.version(RIVALS[name].package),
+        version=importlib.metadata.version(COMPARED_INDEXES[name].package),
         build_seconds=build_seconds,
         build_cpu_seconds=build_cpu_seconds,
         load_seconds=load_seconds,
@@ -157,29 +159,35 @@ def measure(name: str, task: Task, chosen: argparse.Namespace) -> Measured:
 
 def build(name: str, settings: tuple[int, int], tracks_file: Path, file: Path, threads: int) -> tuple[float, float]:
     """Seconds of building, by the clock and of all processors; the index is then in a file."""
-    rival, tracks = RIVALS[name](*settings), np.load(tracks_file)
-    tracks = rival.prepared(tracks, longest=float(np.linalg.norm(tracks, axis=1).max()))
+    compared, tracks = COMPARED_INDEXES[name](*settings), np.load(tracks_file)
+    tracks = compared.prepared(tracks, longest=float(np.linalg.norm(tracks, axis=1).max()))
     begin, cpu_begin = time.perf_counter(), time.process_time()
-    rival.build(tracks, threads)
+    compared.build(tracks, threads)
     seconds = time.perf_counter() - begin, time.process_time() - cpu_begin
-    rival.save(file)
+    compared.save(file)
     return seconds
 
 
 def search(name: str, task: Task, file: Path, candidates: list[int], aim: float) -> tuple[float, int, list[Found]]:
     """Seconds and own bytes of the loaded index, and how it finds."""
-    rival = RIVALS[name]()
-    tuning, judged = ready(rival, task.tuning), ready(rival, task.judged)
+    compared = COMPARED_INDEXES[name]()
+    tuning, judged = ready(compared, task.tuning), ready(compared, task.judged)
     before, begin = own_bytes(), time.perf_counter()
-    rival.load(file, tuning.queries.shape[2])
+    compared.load(file, tuning.queries.shape[2])
     seconds = time.perf_counter() - begin
-    rival.find(tuning.queries[0], candidates[0], rival.effort(rival.efforts[0], candidates[0]))
-    return seconds, own_bytes() - before, [find_well(rival, tuning, judged, task.allowed, n, aim) for n in candidates]
+    compared.find(tuning.queries[0], candidates[0], compared.effort(compared.efforts[0], candidates[0]))
+    return (
+        seconds,
+        own_bytes() - before,
+        [find_well(compared, tuning, judged, task.allowed, n, aim) for n in candidates],
+    )
 
 
-def ready(rival: Rival, asked: Asked) -> Asked:
+def ready(compared: ComparedIndex, asked: Asked) -> Asked:
     """The same, with the queries as an index wants them."""
-    return dataclasses.replace(asked, queries=np.stack([rival.prepared(each, longest=0.0) for each in asked.queries]))
+    return dataclasses.replace(
+        asked, queries=np.stack([compared.prepared(each, longest=0.0) for each in asked.queries])
+    )
 
 
 def own_bytes() -> int:
@@ -188,14 +196,16 @@ def own_bytes() -> int:
     return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
 
 
-def find_well(rival: Rival, tuning: Asked, judged: Asked, allowed: NDArray[np.bool_], n: int, aim: float) -> Found:
+def find_well(
+    compared: ComparedIndex, tuning: Asked, judged: Asked, allowed: NDArray[np.bool_], n: int, aim: float
+) -> Found:
     """Choose the effort by some listeners, then search for others."""
-    for step in rival.efforts:
-        effort = rival.effort(step, n)
-        if min(recalls(rival, tuning, n, effort)) >= aim:
+    for step in compared.efforts:
+        effort = compared.effort(step, n)
+        if min(recalls(compared, tuning, n, effort)) >= aim:
             break
-    times, reached = timed(rival, judged.queries, judged.best, n, effort)
-    few = timed(rival, judged.queries, judged.best_allowed, n, effort, allowed) if rival.filters else None
+    times, reached = timed(compared, judged.queries, judged.best, n, effort)
+    few = timed(compared, judged.queries, judged.best_allowed, n, effort, allowed) if compared.filters else None
     return Found(
         candidates=n,
         effort=effort,
@@ -207,9 +217,9 @@ def find_well(rival: Rival, tuning: Asked, judged: Asked, allowed: NDArray[np.bo
     )
 
 
-def recalls(rival: Rival, asked: Asked, n: int, effort: int) -> list[float]:
+def recalls(compared: ComparedIndex, asked: Asked, n: int, effort: int) -> list[float]:
     """Recall at each audio share."""
-    found = [rival.find(queries, n, effort) for queries in asked.queries]
+    found = [compared.find(queries, n, effort) for queries in asked.queries]
     return [
         float(np.mean([np.isin(*pair).mean() for pair in zip(best, rows, strict=True)]))
         for best, rows in zip(asked.best, found, strict=True)
@@ -217,17 +227,17 @@ def recalls(rival: Rival, asked: Asked, n: int, effort: int) -> list[float]:
 
 
 def timed(
-    rival: Rival, queries: Vectors, best: Rows, n: int, effort: int, allowed: NDArray[np.bool_] | None = None
+    compared: ComparedIndex, queries: Vectors, best: Rows, n: int, effort: int, allowed: NDArray[np.bool_] | None = None
 ) -> tuple[Vectors, Vectors]:
     """Milliseconds and recall of each query, `(shares, m)`, asked for alone."""
     times, reached = np.zeros(queries.shape[:2], np.float32), np.zeros(queries.shape[:2], np.float32)
     for query in queries[0, :WARMING]:
-        rival.find(query[None], n, effort, allowed)
+        compared.find(query[None], n, effort, allowed)
     for place in np.ndindex(times.shape):
         seconds = []
         for _ in range(REPEATS):
             begin = time.perf_counter()
-            rows = rival.find(queries[place][None], n, effort, allowed)
+            rows = compared.find(queries[place][None], n, effort, allowed)
             seconds.append(time.perf_counter() - begin)
         times[place] = 1000 * min(seconds)
         reached[place] = np.isin(best[place], rows).mean()
@@ -237,7 +247,7 @@ def timed(
 def table(measured: list[Measured]) -> str:
     """A line for each library and number of candidates."""
     header = ["library", "build s", "CPU s", "load s", "MB", "B/track", "own MB", "n", "effort"]
-    header += [*(f"w={share:g}" for share in AUDIO_SHARES), "ms", "p99 ms", "1 %: recall", "ms"]
+    header += [*(f"w={share:g}" for share in AUDIO_WEIGHTS), "ms", "p99 ms", "1 %: recall", "ms"]
     rows = []
     for each in measured:
         costs = [f"{each.build_seconds:.1f}", f"{each.build_cpu_seconds:.1f}", f"{each.load_seconds:.2f}"]

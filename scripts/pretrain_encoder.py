@@ -44,7 +44,7 @@ def main() -> None:
         figures = ", ".join(f"{name} {value:.3f}" for name, value in report.figures.items())
         print(f"epoch {report.epoch}: loss {report.loss:.3f}, {figures}, {time.monotonic() - start:.0f} s", flush=True)
 
-    ears = pretrain_encoder(
+    encoder = pretrain_encoder(
         arguments.manifest,
         arguments.work,
         Recipe(training=training),
@@ -54,8 +54,8 @@ def main() -> None:
         show_progress=True,
         device=arguments.device,
     )
-    ears.checkpoint.save(arguments.output)
-    print(f"{ears.in_words()}; held out: {ears.after}; {arguments.output}")
+    encoder.checkpoint.save(arguments.output)
+    print(f"{encoder.in_words()}; held out: {encoder.after}; {arguments.output}")
 
 
 if __name__ == "__main__":

@@ -19,27 +19,27 @@ from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.ids import IdMap
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
-from hybridrec.datasets.crowd import Crowd
-from hybridrec.service import RecommendationService
+from hybridrec.datasets.synthetic_interactions import SyntheticInteractions
+from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.library import Library
 from hybridrec.workflows.fit import save_model
 
-EARS = "external:crowd"
+ENCODER = "external:crowd"
 WORKERS = 2
 CONNECTIONS = 8
 ALBUM_TRACKS = 10
 _BATCH = 50_000
 
 
-def over_http(crowd: Crowd, model: HybridRecommender, place: Path, calls: int) -> dict[str, Any]:
+def over_http(synthetic: SyntheticInteractions, model: HybridRecommender, place: Path, calls: int) -> dict[str, Any]:
     """Store, open, serve, ask: seconds, bytes and milliseconds of each."""
     begin = time.perf_counter()
     with Library.open(place, create=True) as library:
-        _store(library, crowd, model)
+        _store(library, synthetic, model)
     stored = time.perf_counter()
     with RecommendationService(Library.open(place)) as service:
         first = time.perf_counter()
-        users = [f"user-{user}" for user in np.random.default_rng(1).choice(crowd.plays.shape[0], calls)]
+        users = [f"user-{user}" for user in np.random.default_rng(1).choice(synthetic.plays.shape[0], calls)]
         service.recommend(users[0])
         used = time.process_time()
         alone = [_milliseconds(lambda user=user: service.recommend(user)) for user in users]
@@ -53,18 +53,18 @@ def over_http(crowd: Crowd, model: HybridRecommender, place: Path, calls: int) -
     return figures | _served(place, users, own_ms)
 
 
-def _store(library: Library, crowd: Crowd, model: HybridRecommender) -> None:
-    ids = [f"track-{row:07d}" for row in range(len(crowd.genres))]
+def _store(library: Library, synthetic: SyntheticInteractions, model: HybridRecommender) -> None:
+    ids = [f"track-{row:07d}" for row in range(len(synthetic.genres))]
     for start in range(0, len(ids), _BATCH):
         some = range(start, min(start + _BATCH, len(ids)))
         library.put_tracks(Track(ids[row], f"song {row}", f"band {row // ALBUM_TRACKS}") for row in some)
-    library.put_embeddings(Embeddings(EARS, tuple(ids), crowd.embeddings))
-    library.set_ears(EARS)
-    users, tracks = crowd.plays.nonzero()
+    library.put_embeddings(Embeddings(ENCODER, tuple(ids), synthetic.embeddings))
+    library.set_fingerprint(ENCODER)
+    users, tracks = synthetic.plays.nonzero()
     for start in range(0, len(users), _BATCH):
         pairs = zip(users[start : start + _BATCH].tolist(), tracks[start : start + _BATCH].tolist(), strict=True)
         library.add_plays([Play(f"user-{user}", ids[track], played_at=1e9 + track) for user, track in pairs])
-    save_model(library, model, IdMap(ids), {}, EARS)
+    save_model(library, model, IdMap(ids), {}, ENCODER)
 
 
 def _served(place: Path, users: list[str], own_ms: float) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hybridrec.data.embeddings import Embeddings, unit_length
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
-from hybridrec.service import RecommendationService
+from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.library import Library
 from hybridrec.workflows.fit import fit
 
@@ -64,21 +64,21 @@ def two_styles(seed: int = 0) -> tuple[list[Track], Embeddings, list[Play]]:
 
 
 @pytest.fixture
-def heard_library(library: Library) -> Library:
+def embedded_library(library: Library) -> Library:
     """A library of two styles with embeddings and no plays."""
     tracks, embeddings, _ = two_styles()
     library.put_tracks(tracks)
     library.put_embeddings(embeddings)
-    library.set_ears(embeddings.fingerprint)
+    library.set_fingerprint(embeddings.fingerprint)
     return library
 
 
 @pytest.fixture
-def fitted_library(heard_library: Library) -> Library:
+def fitted_library(embedded_library: Library) -> Library:
     """The library of two styles with its plays, and a model fitted to both."""
-    heard_library.add_plays(two_styles()[2])
-    fit(heard_library)
-    return heard_library
+    embedded_library.add_plays(two_styles()[2])
+    fit(embedded_library)
+    return embedded_library
 
 
 @pytest.fixture

@@ -8,19 +8,19 @@ import scipy.sparse as sp
 from sklearn.linear_model import Ridge
 
 from hybridrec.evaluation.baselines import (
-    LIKENESSES,
+    SIMILARITIES,
     AudioNeighbours,
     BayesianRanking,
     Ease,
     ItemNeighbours,
-    Likeness,
     Popularity,
+    Similarity,
 )
 
 EVERYBODY = np.arange(30)
 
 
-def two_tastes() -> sp.csr_matrix:
+def two_groups() -> sp.csr_matrix:
     """Even users play even tracks, odd users odd ones, each but one that is hers to find."""
     plays = (np.add.outer(EVERYBODY, EVERYBODY) % 2 == 0).astype(np.float32)
     np.fill_diagonal(plays, 0)
@@ -28,7 +28,7 @@ def two_tastes() -> sp.csr_matrix:
 
 
 def first_new(scores: np.ndarray) -> np.ndarray:
-    return np.where(two_tastes().toarray() > 0, -np.inf, scores).argmax(axis=1)
+    return np.where(two_groups().toarray() > 0, -np.inf, scores).argmax(axis=1)
 
 
 def test_ease_foretells_each_track_from_the_others_by_ridge_regression() -> None:
@@ -50,14 +50,14 @@ def test_popularity_counts_listeners_and_not_plays_or_skips() -> None:
     np.testing.assert_array_equal(Popularity(plays)(np.array([0, 1])), [[1, 2, 0], [1, 2, 0]])
 
 
-@pytest.mark.parametrize("likeness", LIKENESSES)
-def test_item_neighbours_stay_within_a_taste(likeness: Likeness) -> None:
-    found = first_new(ItemNeighbours(two_tastes(), 20, likeness)(EVERYBODY))
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_item_neighbours_stay_within_a_taste(similarity: Similarity) -> None:
+    found = first_new(ItemNeighbours(two_groups(), 20, similarity)(EVERYBODY))
     np.testing.assert_array_equal(found, EVERYBODY)
 
 
 def test_bayesian_ranking_stays_within_a_taste() -> None:
-    model = BayesianRanking(two_tastes(), factors=8, learning_rate=0.1, regularization=0.01, iterations=200, seed=0)
+    model = BayesianRanking(two_groups(), factors=8, learning_rate=0.1, regularization=0.01, iterations=200, seed=0)
     assert (first_new(model(EVERYBODY)) % 2 == EVERYBODY % 2).mean() > 0.9
 
 

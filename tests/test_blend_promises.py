@@ -20,11 +20,11 @@ from hybridrec.datasets.taste_profile import load_taste_profile
 from hybridrec.evaluation.baselines import Ease
 from hybridrec.evaluation.quality import ALL_TRACKS, Quality, measure
 from hybridrec.evaluation.significance import paired_difference
-from hybridrec.recommender import HybridRecommender
+from hybridrec.model.recommender import HybridRecommender
 from hybridrec.workflows.evaluate.compare import BLEND, SOUND_ONLY
-from hybridrec.workflows.evaluate.contenders import ALS, EASE
-from hybridrec.workflows.tune.search import search, validation_cuts
-from hybridrec.workflows.tune.workbench import blended, by_behaviour
+from hybridrec.workflows.evaluate.recommenders import ALS, EASE
+from hybridrec.workflows.tune.fold import blended, by_behaviour
+from hybridrec.workflows.tune.search import search, validation_folds
 
 pytestmark = pytest.mark.data
 Results = dict[str, Quality]
@@ -40,7 +40,7 @@ def split(plays: RealPlays) -> Split:
     return split_pairs(plays.interactions, seed=0)
 
 
-def fitted(split: Split, sounds: np.ndarray | None) -> HybridRecommender:
+def fitted_model(split: Split, sounds: np.ndarray | None) -> HybridRecommender:
     model = HybridRecommender(random_state=0)
     model.fit(split.train, show_progress=False, item_embeddings=sounds)
     return model
@@ -49,8 +49,8 @@ def fitted(split: Split, sounds: np.ndarray | None) -> HybridRecommender:
 def measured(split: Split, model: HybridRecommender) -> Results:
     everybody = np.arange(split.train.shape[0])
     scorers = {
-        BLEND: blended(model.fitted, model.blend.audio_share),
-        SOUND_ONLY: blended(model.fitted, 1.0),
+        BLEND: blended(model.fitted_model, model.blend.audio_weight),
+        SOUND_ONLY: blended(model.fitted_model, 1.0),
         ALS: by_behaviour(model.user_factors, model.item_factors),
     }
     return {name: measure(score, split, everybody) for name, score in scorers.items()}
@@ -58,7 +58,7 @@ def measured(split: Split, model: HybridRecommender) -> Results:
 
 @pytest.fixture(scope="module")
 def model(plays: RealPlays, split: Split) -> HybridRecommender:
-    return fitted(split, plays.item_embeddings)
+    return fitted_model(split, plays.item_embeddings)
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +94,10 @@ def test_one_search_answers_every_audio_weight_with_the_exact_blend(
     rows = np.flatnonzero(model.tracks.scorable)
     for user in range(0, 1881, 400):
         tracks, scores = model.recommend(user, split.train[user], N=20, audio_weight=audio_weight)
-        taste = model.fitted.tastes(model.user_factors[[user]], model.fitted.user_sounds[[user]])
-        one_search = model.tracks.user_vectors(rows) @ user_query_vectors(taste, audio_weight)[0]
+        preference = model.fitted_model.user_vectors(
+            model.user_factors[[user]], model.fitted_model.user_audio_vectors[[user]]
+        )
+        one_search = model.tracks.vectors_for_users(rows) @ user_query_vectors(preference, audio_weight)[0]
         blended = dict(zip(rows, one_search, strict=True))
         np.testing.assert_allclose(scores, [blended[track] for track in tracks], atol=2e-5)
         left_out = set(rows) - set(tracks) - set(split.train[user].indices)
@@ -104,14 +106,14 @@ def test_one_search_answers_every_audio_weight_with_the_exact_blend(
 
 def test_a_cold_track_is_pure_audio_at_any_audio_weight(model: HybridRecommender) -> None:
     cold = np.flatnonzero(model.tracks.support == 0)
-    taste = model.fitted.tastes(model.user_factors[[0]], model.fitted.user_sounds[[0]])
+    preference = model.fitted_model.user_vectors(model.user_factors[[0]], model.fitted_model.user_audio_vectors[[0]])
     for audio_weight in (0.0, 0.5, 1.0):
-        np.testing.assert_array_equal(model.tracks.user_parts(taste, audio_weight, cold).weights, 1.0)
+        np.testing.assert_array_equal(model.tracks.user_components(preference, audio_weight, cold).weights, 1.0)
 
 
 def test_tracks_that_lost_all_their_plays_still_reach_their_listeners(plays: RealPlays) -> None:
     split = split_cold_tracks(plays.interactions, seed=0)
-    cold = measured(split, fitted(split, plays.item_embeddings))
+    cold = measured(split, fitted_model(split, plays.item_embeddings))
     chance = figure(cold, ALS, "0")  # to behaviour alone all of them are the same
     assert figure(cold, BLEND, "0") > 3 * chance
 
@@ -120,11 +122,11 @@ def test_tuning_notices_that_shuffled_audio_is_worthless(plays: RealPlays, split
     assert plays.item_embeddings is not None
     sounds = np.random.default_rng(0).permutation(plays.item_embeddings)
     some_users = split_pairs(sp.csr_matrix(split.train[::3]), 0.01, seed=0).train  # a third of them, for time's sake
-    tuning = search(validation_cuts(some_users, sounds, seed=0), done=lambda: None)
-    assert (tuning.blend.audio_share, tuning.blend.half_life) == (0.0, 0.0)
+    tuning = search(validation_folds(some_users, sounds, seed=0), done=lambda: None)
+    assert (tuning.blend.audio_weight, tuning.blend.half_life) == (0.0, 0.0)
 
 
 def test_without_any_audio_it_is_als(data_directory: Path) -> None:
     split = split_pairs(load_taste_profile(data_directory).interactions, seed=0)
-    results = measured(split, fitted(split, None))
+    results = measured(split, fitted_model(split, None))
     assert figure(results, BLEND, ALL_TRACKS) == pytest.approx(figure(results, ALS, ALL_TRACKS), abs=5e-4)

@@ -138,8 +138,8 @@ def test_weights_that_are_not_numbers_are_refused() -> None:
 
 
 def test_the_shipped_ears_are_small_and_were_judged_on_music_they_never_heard() -> None:
-    ears = shipped()
-    assert ears.figures["held_out"] > 0
-    assert 0.5 < ears.figures["recall_at_1"] <= 1
-    assert len(ears.to_bytes()) < 8_000_000
-    assert ears.audio == AudioConfig()
+    encoder = shipped()
+    assert encoder.figures["held_out"] > 0
+    assert 0.5 < encoder.figures["recall_at_1"] <= 1
+    assert len(encoder.to_bytes()) < 8_000_000
+    assert encoder.audio == AudioConfig()

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from hybridrec.data.plays import Play
-from hybridrec.service import RecommendationService
 from hybridrec.serving import counts
+from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.library import Library
 
 
@@ -69,6 +69,6 @@ def test_readiness_does_not_wait_for_an_answer_that_is_being_made(fitted_library
             assert service.figures()["index_tracks"][0] == 40
             answered.set()
 
-        with service._takeover.current().lock:
+        with service._model_reload.current().lock:
             threading.Thread(target=ask, daemon=True).start()
             assert answered.wait(60)

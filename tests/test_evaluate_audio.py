@@ -26,7 +26,7 @@ from hybridrec.workflows.evaluate.label_table import LabelledFiles, read_label_t
 RATE_HZ = 16000
 AUDIO = AudioConfig(sample_rate_hz=RATE_HZ, fmax_hz=8000, n_mels=32, chunk_seconds=1.0, chunks_per_track=4)
 SHAPE = EncoderConfig(channels=(8, 16), texture_size=8, embedding_size=16, bands=8)
-EARS = Checkpoint.of(new_encoder(SHAPE, AUDIO.n_mels, seed=3), AUDIO, mel_bank(AUDIO))
+ENCODER = Checkpoint.of(new_encoder(SHAPE, AUDIO.n_mels, seed=3), AUDIO, mel_bank(AUDIO))
 ARTISTS, EACH, SECONDS = 3, 4, 8
 AGAINST = Against(scratch=None)
 READERS = ("hearing.ears.decode_chunks", "evaluate.audio_systems.decode_chunks", "evaluate.robustness.read_middle")
@@ -65,7 +65,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(tracks: LabelledFiles, work: Path) -> AudioReport:
-    return evaluate_audio(tracks, EARS, work, AGAINST)
+    return evaluate_audio(tracks, ENCODER, work, AGAINST)
 
 
 def maps(report: AudioReport) -> dict[str, float]:
@@ -119,7 +119,7 @@ def test_all_chunks_are_compared_with_the_default_number(report: AudioReport) ->
 
 
 def test_chunks_that_cover_every_track_have_no_price(tracks: LabelledFiles, work: Path) -> None:
-    whole = replace(EARS, audio=replace(AUDIO, chunks_per_track=SECONDS))
+    whole = replace(ENCODER, audio=replace(AUDIO, chunks_per_track=SECONDS))
     found = evaluate_audio(tracks, whole, work, replace(AGAINST, changes=False))
     assert found.chunks == []
     assert "covers" not in in_words(found)
@@ -132,25 +132,25 @@ def test_a_second_run_hears_nothing_again_and_finds_the_same(
     def no_more(*_: object) -> None:
         raise AssertionError("a file was heard again")
 
-    heard = tracks.only({path for path in tracks.files if "artist" in path.name})
+    embedded = tracks.only({path for path in tracks.files if "artist" in path.name})
     for place in (
         "hearing.ears.decode_chunks",
         "evaluate.audio_systems.decode_chunks",
         "evaluate.robustness.read_middle",
     ):
         monkeypatch.setattr(f"hybridrec.workflows.{place}", no_more)
-    again = evaluate_audio(heard, EARS, work, AGAINST)
+    again = evaluate_audio(embedded, ENCODER, work, AGAINST)
     assert replace(again, seconds=0.0, skipped={}) == replace(report, seconds=0.0, skipped={})
 
 
 def test_a_file_that_changed_is_heard_anew(tracks: LabelledFiles, folder: Path, tmp_path: Path) -> None:
     quiet = replace(AGAINST, changes=False)
-    before = evaluate_audio(tracks, EARS, tmp_path, quiet)
+    before = evaluate_audio(tracks, ENCODER, tmp_path, quiet)
     first, second = (folder / f"artist0-{n}.flac" for n in (0, 1))
     kept = first.read_bytes()
     try:
         first.write_bytes((folder / "artist2-0.flac").read_bytes())
-        assert maps(evaluate_audio(tracks, EARS, tmp_path, quiet)) != maps(before)
+        assert maps(evaluate_audio(tracks, ENCODER, tmp_path, quiet)) != maps(before)
     finally:
         first.write_bytes(kept)
     assert second.exists()
@@ -158,10 +158,10 @@ def test_a_file_that_changed_is_heard_anew(tracks: LabelledFiles, folder: Path, 
 
 def test_ears_from_scratch_are_trained_once(tracks: LabelledFiles, tmp_path: Path) -> None:
     against = Against(scratch=BRIEF, changes=False)
-    found = maps(evaluate_audio(tracks, EARS, tmp_path, against))["hybridrec, from scratch"]
+    found = maps(evaluate_audio(tracks, ENCODER, tmp_path, against))["hybridrec, from scratch"]
     (trained,) = tmp_path.glob("ears-from-scratch-*.safetensors")
     before = trained.stat().st_mtime_ns
-    assert maps(evaluate_audio(tracks, EARS, tmp_path, against))["hybridrec, from scratch"] == found
+    assert maps(evaluate_audio(tracks, ENCODER, tmp_path, against))["hybridrec, from scratch"] == found
     assert trained.stat().st_mtime_ns == before
 
 
@@ -211,7 +211,7 @@ def test_a_label_table_that_cannot_be_used_says_why(
 def test_too_few_labels_are_said_before_anything_else_is_heard(folder: Path, tmp_path: Path) -> None:
     few = read_label_table(folder / "labels.tsv", folder, ["collection"])
     with pytest.raises(InvalidInput, match="no label stands for 4 tracks"):
-        evaluate_audio(few, EARS, tmp_path, AGAINST)
+        evaluate_audio(few, ENCODER, tmp_path, AGAINST)
 
 
 def evaluate(*arguments: str | Path) -> Result:
@@ -222,7 +222,7 @@ def test_the_command_prints_tables_and_writes_json_and_a_page(
     folder: Path, work: Path, tmp_path: Path, report: AudioReport
 ) -> None:
     encoder, page, figures = tmp_path / "ears.safetensors", tmp_path / "report.html", tmp_path / "report.json"
-    EARS.save(encoder)
+    ENCODER.save(encoder)
     answer = evaluate(
         *(folder, "--encoder", encoder, "--work", work, "--scratch-epochs", "0"),
         *("--json", figures, "--html", page),
@@ -230,7 +230,7 @@ def test_the_command_prints_tables_and_writes_json_and_a_page(
     assert answer.exit_code == 0, answer.output
     assert "by artist" in answer.output
     assert "half volume" in answer.output
-    assert json.loads(figures.read_text())["fingerprint"] == EARS.fingerprint
+    assert json.loads(figures.read_text())["fingerprint"] == ENCODER.fingerprint
     html = page.read_text()
     assert "<svg" in html
     assert "http" not in html.replace("http-equiv", "")
@@ -244,7 +244,7 @@ def test_the_page_escapes_what_it_was_told(report: AudioReport) -> None:
 
 
 def test_one_pair_of_ears_at_a_time(folder: Path, tmp_path: Path) -> None:
-    EARS.save(tmp_path / "ears.safetensors")
+    ENCODER.save(tmp_path / "ears.safetensors")
     answer = evaluate(folder, "--encoder", tmp_path / "ears.safetensors", "--library", tmp_path)
     assert answer.exit_code == 2
     assert "one pair of ears at a time" in answer.output

@@ -18,11 +18,11 @@ from hybridrec.data.tracks import Track
 from hybridrec.errors import InvalidInput, NotReady
 from hybridrec.evaluation.plays_page import in_words
 from hybridrec.storage.library import Library
-from hybridrec.workflows.evaluate import contenders as contenders_module
+from hybridrec.workflows.evaluate import recommenders as recommenders_module
 from hybridrec.workflows.evaluate.compare import BLEND, SHUFFLED, SOUND_ONLY
-from hybridrec.workflows.evaluate.contenders import SETTINGS_EACH
 from hybridrec.workflows.evaluate.plays import Evaluation, evaluate_files, evaluate_library
-from hybridrec.workflows.tune.workbench import Workbench
+from hybridrec.workflows.evaluate.recommenders import SETTINGS_EACH
+from hybridrec.workflows.tune.fold import Fold
 
 USERS, TRACKS, PLAYS = 60, 50, 14
 BASELINES = ["popularity", "item neighbours", "ALS", "BPR", "EASE"]
@@ -31,8 +31,8 @@ BASELINES = ["popularity", "item neighbours", "ALS", "BPR", "EASE"]
 def plays_over_a_year() -> tuple[list[Play], Embeddings]:
     """Users play what sounds near to them, at random times."""
     rng = np.random.default_rng(3)
-    sounds, tastes = rng.normal(size=(TRACKS, 5)), rng.normal(size=(USERS, 5))
-    liked = np.argsort(-(tastes @ sounds.T + rng.gumbel(size=(USERS, TRACKS))), axis=1)[:, :PLAYS]
+    sounds, user_vectors = rng.normal(size=(TRACKS, 5)), rng.normal(size=(USERS, 5))
+    liked = np.argsort(-(user_vectors @ sounds.T + rng.gumbel(size=(USERS, TRACKS))), axis=1)[:, :PLAYS]
     times = rng.integers(1_700_000_000, 1_730_000_000, size=(USERS, PLAYS))
     plays = [
         Play(f"u{user}", f"t{track}", played_at=float(when))
@@ -49,7 +49,7 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
         library.put_tracks([Track(id_) for id_ in embeddings.ids])
         library.add_plays(plays)
         library.put_embeddings(embeddings)
-        library.set_ears(embeddings.fingerprint)
+        library.set_fingerprint(embeddings.fingerprint)
         return evaluate_library(library)
 
 
@@ -126,6 +126,11 @@ def test_too_few_plays_are_said_in_words(tmp_path: Path) -> None:
 
 
 def test_a_catalogue_that_is_too_large_for_ease_is_judged_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contenders_module, "EASE_USERS", 5)
-    cut = Workbench(split_pairs(sp.csr_matrix(np.ones((10, 10), np.float32)), seed=0), None, seed=0)
-    assert [each.name for each in contenders_module.contenders(cut)] == ["popularity", "item neighbours", "ALS", "BPR"]
+    monkeypatch.setattr(recommenders_module, "EASE_USERS", 5)
+    fold = Fold(split_pairs(sp.csr_matrix(np.ones((10, 10), np.float32)), seed=0), None, seed=0)
+    assert [each.name for each in recommenders_module.compared_recommenders(fold)] == [
+        "popularity",
+        "item neighbours",
+        "ALS",
+        "BPR",
+    ]

@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 
 from hybridrec.audio.melspec import mel_bank
 from hybridrec.config import AudioConfig, AudioLimits, EncoderConfig
+from hybridrec.embedder.pool import EmbedderPool
 from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.encoder.model import new_encoder
 from hybridrec.errors import AudioError
-from hybridrec.workflows.hearing.pool import HearingPool
 
 BROKEN_FILES = int(os.environ.get("HYBRIDREC_BROKEN_FILES", "300"))
 """How many broken files are heard; 2000 make a thorough run."""
@@ -39,8 +39,8 @@ def untrained() -> bytes:
 
 
 @pytest.fixture(scope="module")
-def pool() -> Iterator[HearingPool]:
-    with HearingPool(untrained(), AudioLimits(max_hearing_seconds=60), frozenset(), 1) as pool:
+def pool() -> Iterator[EmbedderPool]:
+    with EmbedderPool(untrained(), AudioLimits(max_embedding_seconds=60), frozenset(), 1) as pool:
         yield pool
 
 
@@ -51,7 +51,7 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return {kind: write(place / f"song.{kind}", melody(2.0)).read_bytes() for kind, write in WRITERS.items()}
 
 
-def process_of(pool: HearingPool) -> int:
+def process_of(pool: EmbedderPool) -> int:
     (process,) = pool.processes
     return process
 
@@ -83,28 +83,28 @@ damages = st.tuples(st.sampled_from(["cut", "overwrite", "insert", "remove"]), p
 
 
 def test_broken_files_neither_crash_nor_hang_nor_swell_what_hears_them(
-    pool: HearingPool, songs: dict[str, bytes], tmp_path: Path
+    pool: EmbedderPool, songs: dict[str, bytes], tmp_path: Path
 ) -> None:
     process, path = process_of(pool), tmp_path / "broken"
     path.write_bytes(songs["mp3"])
-    pool.hear_one(path)
+    pool.embed_one(path)
     before = memory_of(process, "VmRSS")
     outcomes = {"heard": 0, "refused": 0}
 
     @seed(0)
     @settings(max_examples=BROKEN_FILES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(kind=st.sampled_from(sorted(songs)), damages=st.lists(damages, min_size=1, max_size=4))
-    def hear(kind: str, damages: list[Damage]) -> None:
+    def embed(kind: str, damages: list[Damage]) -> None:
         path.write_bytes(damaged(songs[kind], damages))
         try:
-            _, heard = pool.hear_one(path)
+            _, embedded = pool.embed_one(path)
         except AudioError:
             outcomes["refused"] += 1
         else:
-            assert np.linalg.norm(heard.embedding) == pytest.approx(1.0, abs=1e-4)
+            assert np.linalg.norm(embedded.embedding) == pytest.approx(1.0, abs=1e-4)
             outcomes["heard"] += 1
 
-    hear()
+    embed()
     assert min(outcomes.values()) > BROKEN_FILES / 20
     assert process_of(pool) == process
     assert memory_of(process, "VmRSS") - before < MOST_GROWTH_BYTES
@@ -128,10 +128,10 @@ def test_a_tag_that_inflates_to_a_gigabyte_costs_no_more_than_the_limit(
 ) -> None:
     limits = AudioLimits(max_memory_bytes=2**28)
     (tmp_path / "bomb.mp3").write_bytes(id3_bomb(2**30) + songs["mp3"])
-    with HearingPool(untrained(), limits, frozenset(), 1) as pool:
+    with EmbedderPool(untrained(), limits, frozenset(), 1) as pool:
         process = process_of(pool)
         before = memory_of(process, "VmHWM")
-        file, _ = pool.hear_one(tmp_path / "bomb.mp3")
+        file, _ = pool.embed_one(tmp_path / "bomb.mp3")
         assert file.tags.title == "bomb"
         assert memory_of(process, "VmHWM") - before < 1.5 * limits.max_memory_bytes
 
@@ -156,7 +156,7 @@ HOURS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
 
 @pytest.mark.parametrize("claim", HOURS)
 def test_a_header_that_claims_hours_costs_no_more_than_what_is_there(
-    pool: HearingPool, songs: dict[str, bytes], tmp_path: Path, claim: str
+    pool: EmbedderPool, songs: dict[str, bytes], tmp_path: Path, claim: str
 ) -> None:
     process = process_of(pool)
     before = memory_of(process, "VmHWM")
@@ -165,8 +165,8 @@ def test_a_header_that_claims_hours_costs_no_more_than_what_is_there(
     path.write_bytes(claiming(songs[kind]))
     assert path.read_bytes() != songs[kind]
     with suppress(AudioError):
-        _, heard = pool.hear_one(path)
-        assert heard.duration_seconds < 10
+        _, embedded = pool.embed_one(path)
+        assert embedded.duration_seconds < 10
     assert process_of(pool) == process
     assert memory_of(process, "VmHWM") - before < MOST_GROWTH_BYTES
 
@@ -174,18 +174,18 @@ def test_a_header_that_claims_hours_costs_no_more_than_what_is_there(
 def test_a_file_that_takes_too_long_is_given_up_and_the_next_is_heard(songs: dict[str, bytes], tmp_path: Path) -> None:
     path = tmp_path / "song.ogg"
     path.write_bytes(songs["ogg"])
-    with HearingPool(untrained(), AudioLimits(max_hearing_seconds=1e-6), frozenset(), 1) as pool:
+    with EmbedderPool(untrained(), AudioLimits(max_embedding_seconds=1e-6), frozenset(), 1) as pool:
         for _ in range(2):
             with pytest.raises(AudioError, match=r"song.ogg: the process that heard it died, for it took too long"):
-                pool.hear_one(path)
+                pool.embed_one(path)
 
 
-def test_a_process_that_somebody_ended_is_replaced(pool: HearingPool, songs: dict[str, bytes], tmp_path: Path) -> None:
+def test_a_process_that_somebody_ended_is_replaced(pool: EmbedderPool, songs: dict[str, bytes], tmp_path: Path) -> None:
     (tmp_path / "song").write_bytes(songs["opus"])
     process = process_of(pool)
     os.kill(process, signal.SIGKILL)
-    file, heard = pool.hear_one(tmp_path / "song", called="My song.opus")
-    assert (file.tags.title, len(heard.embedding)) == ("My song", 128)
+    file, embedded = pool.embed_one(tmp_path / "song", called="My song.opus")
+    assert (file.tags.title, len(embedded.embedding)) == ("My song", 128)
     assert process_of(pool) != process
 
 
@@ -193,17 +193,17 @@ def test_a_file_of_several_limits_is_refused_before_it_is_heard(songs: dict[str,
     path = tmp_path / "song.flac"
     path.write_bytes(songs["flac"])
     limits = replace(AudioLimits(), max_file_bytes=1000)
-    with HearingPool(untrained(), limits, frozenset(), 1) as pool, pytest.raises(AudioError, match="too large"):
-        pool.hear_one(path)
+    with EmbedderPool(untrained(), limits, frozenset(), 1) as pool, pytest.raises(AudioError, match="too large"):
+        pool.embed_one(path)
 
 
 def test_the_whole_program_is_started_again_where_somebody_ended_it(songs: dict[str, bytes], tmp_path: Path) -> None:
     (tmp_path / "song").write_bytes(songs["opus"])
-    with HearingPool(untrained(), AudioLimits(), frozenset(), 1) as pool:
+    with EmbedderPool(untrained(), AudioLimits(), frozenset(), 1) as pool:
         before = process_of(pool)
         pool._program.kill()
         os.kill(before, signal.SIGKILL)
-        assert len(pool.hear_one(tmp_path / "song")[1].embedding) == 128
+        assert len(pool.embed_one(tmp_path / "song")[1].embedding) == 128
         assert process_of(pool) != before
 
 
@@ -212,9 +212,9 @@ def test_a_script_without_a_guard_runs_once(tmp_path: Path, songs: dict[str, byt
     script = tmp_path / "script.py"
     script.write_text(
         "from pathlib import Path\n"
-        "from hybridrec.service import RecommendationService, TrackDetails\n"
+        "from hybridrec.serving.service import RecommendationService, TrackDetails\n"
         "from hybridrec.storage.library import Library\n"
-        "from hybridrec.workflows.hearing.library_encoder import ensure_ears\n"
+        "from hybridrec.embedder.library_encoder import ensure_ears\n"
         "print('runs')\n"
         "here = Path(__file__).parent\n"
         "library = Library.open(here / 'library', create=True)\n"

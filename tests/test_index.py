@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from hybridrec import HybridRecommender, ranking
+from hybridrec import HybridRecommender
 from hybridrec.config import CollaborativeConfig, ProjectionConfig
-from hybridrec.datasets.crowd import Crowd, make_crowd
+from hybridrec.datasets.synthetic_interactions import SyntheticInteractions, make_synthetic_interactions
 from hybridrec.errors import InvalidInput
 from hybridrec.index.exact import UNRANKED, best
+from hybridrec.model import ranking
 
 TRACKS, USERS = 6000, 800
 WEIGHTS = (0.0, 0.15, 0.6, 1.0)
@@ -26,26 +27,26 @@ def an_index_is_used_for_few_rows_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def crowd() -> Crowd:
-    return make_crowd(TRACKS, USERS, 40, genres=60, dimensions=16, seed=3)
+def synthetic() -> SyntheticInteractions:
+    return make_synthetic_interactions(TRACKS, USERS, 40, genres=60, dimensions=16, seed=3)
 
 
-def fitted(crowd: Crowd) -> HybridRecommender:
+def fitted_model(synthetic: SyntheticInteractions) -> HybridRecommender:
     model = HybridRecommender(
         CollaborativeConfig(factors=24, iterations=5), ProjectionConfig(landmarks=32), random_state=1
     )
-    model.fit(crowd.plays, show_progress=False, item_embeddings=crowd.embeddings)
+    model.fit(synthetic.plays, show_progress=False, item_embeddings=synthetic.embeddings)
     return model
 
 
 @pytest.fixture(scope="module")
-def exact(crowd: Crowd) -> HybridRecommender:
-    return fitted(crowd)
+def exact(synthetic: SyntheticInteractions) -> HybridRecommender:
+    return fitted_model(synthetic)
 
 
 @pytest.fixture(scope="module")
-def indexed(crowd: Crowd) -> HybridRecommender:
-    model = fitted(crowd)
+def indexed(synthetic: SyntheticInteractions) -> HybridRecommender:
+    model = fitted_model(synthetic)
     model.index_tracks()
     return model
 
@@ -56,10 +57,10 @@ def recall(found: list[np.ndarray], true: list[np.ndarray]) -> float:
 
 @pytest.mark.parametrize("audio_weight", WEIGHTS)
 def test_users_get_the_best_tracks_at_any_audio_weight(
-    exact: HybridRecommender, indexed: HybridRecommender, crowd: Crowd, audio_weight: float
+    exact: HybridRecommender, indexed: HybridRecommender, synthetic: SyntheticInteractions, audio_weight: float
 ) -> None:
     def ask(model: HybridRecommender) -> list[np.ndarray]:
-        return [model.recommend(user, crowd.plays[user], 10, audio_weight=audio_weight)[0] for user in ASKED]
+        return [model.recommend(user, synthetic.plays[user], 10, audio_weight=audio_weight)[0] for user in ASKED]
 
     assert recall(ask(indexed), ask(exact)) >= 0.98
 
@@ -74,18 +75,20 @@ def test_seed_songs_get_the_best_tracks_at_any_audio_weight(
     assert recall(ask(indexed), ask(exact)) >= 0.98
 
 
-def test_what_is_found_is_scored_exactly(exact: HybridRecommender, indexed: HybridRecommender, crowd: Crowd) -> None:
+def test_what_is_found_is_scored_exactly(
+    exact: HybridRecommender, indexed: HybridRecommender, synthetic: SyntheticInteractions
+) -> None:
     for user in ASKED:
-        best = dict(zip(*exact.recommend(user, crowd.plays[user], 50), strict=True))
-        for item, score in zip(*indexed.recommend(user, crowd.plays[user], 10), strict=True):
+        best = dict(zip(*exact.recommend(user, synthetic.plays[user], 50), strict=True))
+        for item, score in zip(*indexed.recommend(user, synthetic.plays[user], 10), strict=True):
             assert score == pytest.approx(best[item], abs=1e-4)
 
 
-def test_a_batch_answers_as_its_users_one_by_one(indexed: HybridRecommender, crowd: Crowd) -> None:
+def test_a_batch_answers_as_its_users_one_by_one(indexed: HybridRecommender, synthetic: SyntheticInteractions) -> None:
     users = np.array([3, 5, 400])
-    items, _ = indexed.recommend(users, crowd.plays[users], 10)
+    items, _ = indexed.recommend(users, synthetic.plays[users], 10)
     for row, user in enumerate(users):
-        np.testing.assert_array_equal(items[row], indexed.recommend(user, crowd.plays[user], 10)[0])
+        np.testing.assert_array_equal(items[row], indexed.recommend(user, synthetic.plays[user], 10)[0])
 
 
 @pytest.mark.parametrize(("likeliest", "others"), [(20, 0), (300, 0), (20, 3000), (TRACKS - 5, 0)])
@@ -109,35 +112,35 @@ def test_what_is_filtered_never_comes_and_the_answer_is_filled_as_far_as_it_can_
 
 @pytest.mark.parametrize("how_many", [4, 100, 3000])
 def test_only_chosen_tracks_come(
-    exact: HybridRecommender, indexed: HybridRecommender, crowd: Crowd, how_many: int
+    exact: HybridRecommender, indexed: HybridRecommender, synthetic: SyntheticInteractions, how_many: int
 ) -> None:
     chosen = np.random.default_rng(0).permutation(TRACKS)[:how_many]
 
     def ask(model: HybridRecommender) -> list[np.ndarray]:
-        return [model.recommend(user, crowd.plays[user], 10, items=chosen)[0] for user in ASKED]
+        return [model.recommend(user, synthetic.plays[user], 10, items=chosen)[0] for user in ASKED]
 
     found = ask(indexed)
     assert all(len(items) == min(10, how_many) and np.isin(items, chosen).all() for items in found)
     assert recall(found, ask(exact)) >= 0.98
 
 
-def test_new_tracks_come_at_once_and_once_they_joined_the_index(crowd: Crowd) -> None:
-    model = fitted(crowd)
+def test_new_tracks_come_at_once_and_once_they_joined_the_index(synthetic: SyntheticInteractions) -> None:
+    model = fitted_model(synthetic)
     indexes = model.index_tracks()
-    taste = np.array([crowd.plays[7].indices[0]])
-    twin = crowd.embeddings[taste]
+    preference = np.array([synthetic.plays[7].indices[0]])
+    twin = synthetic.embeddings[preference]
     model.partial_fit_items([TRACKS], sp.csr_matrix((1, USERS), dtype=np.float32), item_embeddings=twin)
     assert indexes.fresh.tolist() == [TRACKS]
-    assert TRACKS in model.similar_items(int(taste[0]), 5, audio_weight=1.0)[0]
+    assert TRACKS in model.similar_items(int(preference[0]), 5, audio_weight=1.0)[0]
     indexes.take_in(model.tracks)
     assert len(indexes.fresh) == 0
-    assert TRACKS in model.similar_items(int(taste[0]), 5, audio_weight=1.0)[0]
+    assert TRACKS in model.similar_items(int(preference[0]), 5, audio_weight=1.0)[0]
 
 
-def test_a_new_track_comes_only_where_it_is_wanted(crowd: Crowd) -> None:
-    model = fitted(crowd)
+def test_a_new_track_comes_only_where_it_is_wanted(synthetic: SyntheticInteractions) -> None:
+    model = fitted_model(synthetic)
     model.index_tracks()
-    twin = crowd.embeddings[[9]]
+    twin = synthetic.embeddings[[9]]
     model.partial_fit_items([TRACKS], sp.csr_matrix((1, USERS), dtype=np.float32), item_embeddings=twin)
     chosen = np.arange(0, TRACKS, 2)
     assert np.isin(model.similar_items(9, 10, items=chosen, audio_weight=1.0)[0], chosen).all()
@@ -146,11 +149,11 @@ def test_a_new_track_comes_only_where_it_is_wanted(crowd: Crowd) -> None:
         assert TRACKS not in model.similar_items(9, 10, filter_items=unwanted, audio_weight=1.0)[0]
 
 
-def test_a_track_that_lost_everything_is_not_found_any_more(crowd: Crowd) -> None:
-    model = fitted(crowd)
+def test_a_track_that_lost_everything_is_not_found_any_more(synthetic: SyntheticInteractions) -> None:
+    model = fitted_model(synthetic)
     model.index_tracks()
     gone = model.similar_items(9, 4)[0][1:]
-    model.fitted.put_items(
+    model.fitted_model.put_items(
         gone,
         factors=np.zeros((3, 24), dtype=np.float32),
         support=np.zeros(3, dtype=np.int64),
@@ -159,31 +162,31 @@ def test_a_track_that_lost_everything_is_not_found_any_more(crowd: Crowd) -> Non
     assert not set(gone) & set(model.similar_items(9, 20)[0])
 
 
-def test_a_track_that_became_known_for_something_else_is_found_there(crowd: Crowd) -> None:
-    model = fitted(crowd)
+def test_a_track_that_became_known_for_something_else_is_found_there(synthetic: SyntheticInteractions) -> None:
+    model = fitted_model(synthetic)
     model.index_tracks()
     far = int(model.similar_items(9, TRACKS)[0][-1])
-    model.fitted.put_items(np.array([far]), embeddings=crowd.embeddings[[9]])
+    model.fitted_model.put_items(np.array([far]), embeddings=synthetic.embeddings[[9]])
     assert far in model.similar_items(9, 3, audio_weight=1.0)[0]
 
 
-def test_a_saved_model_keeps_its_index(indexed: HybridRecommender, crowd: Crowd) -> None:
+def test_a_saved_model_keeps_its_index(indexed: HybridRecommender, synthetic: SyntheticInteractions) -> None:
     file = io.BytesIO()
     indexed.save(file)
     file.seek(0)
     again = HybridRecommender.load(file)
-    assert again.fitted.indexes is not None
-    assert again.fitted.indexes.users.reaches == indexed.fitted.indexes.users.reaches
-    assert min(reach.recall for reach in again.fitted.indexes.users.reaches) >= 0.99
+    assert again.fitted_model.indexes is not None
+    assert again.fitted_model.indexes.users.search_parameters == indexed.fitted_model.indexes.users.search_parameters
+    assert min(search.recall for search in again.fitted_model.indexes.users.search_parameters) >= 0.99
     for user in ASKED:
-        expected = indexed.recommend(user, crowd.plays[user], 10)
-        np.testing.assert_array_equal(again.recommend(user, crowd.plays[user], 10)[0], expected[0])
+        expected = indexed.recommend(user, synthetic.plays[user], 10)
+        np.testing.assert_array_equal(again.recommend(user, synthetic.plays[user], 10)[0], expected[0])
 
 
-def test_a_saved_model_still_finds_what_has_yet_to_join_its_index(crowd: Crowd) -> None:
-    model = fitted(crowd)
+def test_a_saved_model_still_finds_what_has_yet_to_join_its_index(synthetic: SyntheticInteractions) -> None:
+    model = fitted_model(synthetic)
     model.index_tracks()
-    twin = crowd.embeddings[[9]]
+    twin = synthetic.embeddings[[9]]
     model.partial_fit_items([TRACKS], sp.csr_matrix((1, USERS), dtype=np.float32), item_embeddings=twin)
     file = io.BytesIO()
     model.save(file)

@@ -21,26 +21,26 @@ from audio_files import WRITERS, melody, write_sound
 from hybridrec.audio.melspec import mel_bank
 from hybridrec.config import AudioConfig, AudioLimits, EncoderConfig
 from hybridrec.data.plays import Play
+from hybridrec.embedder.embedder import Embedder
 from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.encoder.model import new_encoder
 from hybridrec.errors import InvalidInput, NotFound
 from hybridrec.storage.library import Library
-from hybridrec.workflows.hearing.ears import Ears
 from hybridrec.workflows.ingest.audio import IngestReport, files_below, ingest_audio
 
 DEADLINE_SECONDS = 120
 SMALL = EncoderConfig(channels=(8, 8), bands=8)
 
 
-def ears_of_seed(seed: int) -> bytes:
+def encoder_of_seed(seed: int) -> bytes:
     return Checkpoint.of(new_encoder(SMALL, 88, seed), AudioConfig(), mel_bank(AudioConfig())).to_bytes()
 
 
-EARS = ears_of_seed(0)
+ENCODER = encoder_of_seed(0)
 
 
-def ingest(library: Library, directory: Path, ears: bytes = EARS, workers: int = 1) -> IngestReport:
-    return ingest_audio(library, directory, ears, workers=workers, progress=False, limits=AudioLimits())
+def ingest(library: Library, directory: Path, encoder: bytes = ENCODER, workers: int = 1) -> IngestReport:
+    return ingest_audio(library, directory, encoder, workers=workers, progress=False, limits=AudioLimits())
 
 
 def counts(report: IngestReport) -> tuple[int, int, int, int, int]:
@@ -90,7 +90,7 @@ def test_a_folder_is_heard_and_followed_as_it_or_the_ears_change(library: Librar
     assert tracks["One"].artist == "The Band"
     assert tracks["One"].id == tracks["One"].content_hash[:16]
     assert tracks["Three"].duration_seconds == pytest.approx(3, abs=0.1)
-    _assert_vectors_are_what_ears_hear(library)
+    _assert_vectors_are_what_the_encoder_makes(library)
 
     library.add_plays([Play("ann", tracks[title].id, played_at=1.0) for title in ("One", "Three")])
     for bad in first.failed:
@@ -115,20 +115,20 @@ def test_a_folder_is_heard_and_followed_as_it_or_the_ears_change(library: Librar
     assert counts(ingest(library, music)) == (0, 0, 5, 0, 0)
 
     known = library.track_ids()
-    assert counts(ingest(library, music, ears_of_seed(1))) == (0, 4, 1, 0, 0)
+    assert counts(ingest(library, music, encoder_of_seed(1))) == (0, 4, 1, 0, 0)
     assert library.track_ids() == known
     assert sorted(library.fingerprints().values()) == [4, 4]
 
 
-def _assert_vectors_are_what_ears_hear(library: Library) -> None:
-    ears = Ears.from_checkpoint(EARS)
-    embeddings = library.embeddings(ears.fingerprint)
-    assert library.ears() == ears.fingerprint
+def _assert_vectors_are_what_the_encoder_makes(library: Library) -> None:
+    encoder = Embedder.from_checkpoint(ENCODER)
+    embeddings = library.embeddings(encoder.fingerprint)
+    assert library.encoder() == encoder.fingerprint
     assert len(embeddings.ids) == 3
     for id_, vector in zip(embeddings.ids, embeddings.vectors, strict=True):
         path = library.track(id_).path
         assert path is not None
-        np.testing.assert_allclose(ears.hear(Path(path)).embedding, vector, atol=1e-5)
+        np.testing.assert_allclose(encoder.embed(Path(path)).embedding, vector, atol=1e-5)
 
 
 INGEST = """
@@ -156,22 +156,22 @@ def processes_with(text: str) -> list[int]:
 
 
 def test_kill_9_loses_nothing_that_was_stored_and_the_next_run_goes_on(library: Library, tmp_path: Path) -> None:
-    music, script, ears = tmp_path / "music", tmp_path / "ingest.py", tmp_path / "ears"
+    music, script, encoder = tmp_path / "music", tmp_path / "ingest.py", tmp_path / "ears"
     music.mkdir()
     for seed in range(40):
         write_sound(music / f"{seed:02d}.wav", melody(1, seed), "WAV", "PCM_16")
     script.write_text(INGEST)
-    ears.write_bytes(EARS)
+    encoder.write_bytes(ENCODER)
     mark = f"HYBRIDREC_TEST={tmp_path}"
     environment = os.environ | {"HYBRIDREC_TEST": str(tmp_path)}
     place = library.files.parent
-    with subprocess.Popen([sys.executable, script, place, music, ears], env=environment) as process:
+    with subprocess.Popen([sys.executable, script, place, music, encoder], env=environment) as process:
         wait_for(lambda: library.track_ids() or process.poll() is not None)
         process.send_signal(signal.SIGKILL)
     stored = library.track_ids()
     assert 0 < len(stored) < 40, "it must be killed in the middle"
     wait_for(lambda: not processes_with(mark))  # the workers leave with their parent
-    fingerprint = Checkpoint.from_bytes(EARS).fingerprint
+    fingerprint = Checkpoint.from_bytes(ENCODER).fingerprint
     assert set(library.embeddings(fingerprint).ids) == set(stored)
     report = ingest(library, music)
     assert counts(report) == (40 - len(stored), 0, len(stored), 0, 0)
@@ -244,4 +244,4 @@ def test_what_cannot_work_is_refused_before_it_begins(library: Library, tmp_path
     with pytest.raises(NotFound, match="no such directory"):
         ingest(library, tmp_path / "nowhere")
     with pytest.raises(InvalidInput, match="not a readable checkpoint"):
-        ingest(library, tmp_path, ears=b"nonsense")
+        ingest(library, tmp_path, encoder=b"nonsense")

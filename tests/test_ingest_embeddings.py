@@ -49,7 +49,7 @@ def test_vectors_come_in_at_unit_length(library: Library, tmp_path: Path, form: 
     by_id = dict(zip(found.ids, found.vectors, strict=True))
     assert_allclose([by_id[id_] for id_ in ids], unit_length(VECTORS), rtol=1e-6)
     assert library.track("b").title == "known"
-    assert library.ears() == "external:descriptors"
+    assert library.encoder() == "external:descriptors"
 
 
 def test_whole_numbers_are_ids_too(library: Library, tmp_path: Path) -> None:
@@ -58,9 +58,9 @@ def test_whole_numbers_are_ids_too(library: Library, tmp_path: Path) -> None:
 
 
 def test_ears_that_were_chosen_before_stay(library: Library, tmp_path: Path) -> None:
-    library.set_ears("mine")
+    library.set_fingerprint("mine")
     ingest_embeddings(library, npz(tmp_path, ids=np.arange(3), vectors=VECTORS), name="x")
-    assert library.ears() == "mine"
+    assert library.encoder() == "mine"
 
 
 def test_a_name_stands_for_one_dimension(library: Library, tmp_path: Path) -> None:

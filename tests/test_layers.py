@@ -62,7 +62,13 @@ def test_imports_point_down(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["hybridrec", "hybridrec.service", "hybridrec.cli", "hybridrec.api.server", "hybridrec.workflows.ingest.audio"],
+    [
+        "hybridrec",
+        "hybridrec.serving.service",
+        "hybridrec.cli",
+        "hybridrec.api.server",
+        "hybridrec.workflows.ingest.audio",
+    ],
 )
 def test_answering_and_waiting_for_ears_import_nothing_slow(module: str) -> None:
     check = f"import sys, {module}; print([name for name in {SLOW} if name in sys.modules])"

@@ -7,7 +7,7 @@ import pytest
 
 from hybridrec.data.ids import IdMap
 from hybridrec.data.plays import Play
-from hybridrec.datasets.listeners import Taste, simulate_plays
+from hybridrec.datasets.listeners import Preference, simulate_plays
 from hybridrec.errors import InvalidInput
 
 TRACKS = [f"track-{number:03d}" for number in range(240)]
@@ -75,8 +75,8 @@ def test_style_tells_more_than_chance_and_far_from_all(plays: list[Play]) -> Non
 
 
 def test_hidden_circles_bring_tracks_together_that_share_no_style() -> None:
-    without_style = simulate_plays(TRACKS, STYLES, users=USERS, seed=7, taste=Taste(style=0.0))
-    without_both = simulate_plays(TRACKS, STYLES, users=USERS, seed=7, taste=Taste(style=0.0, circle=0.0))
+    without_style = simulate_plays(TRACKS, STYLES, users=USERS, seed=7, preference=Preference(style=0.0))
+    without_both = simulate_plays(TRACKS, STYLES, users=USERS, seed=7, preference=Preference(style=0.0, circle=0.0))
 
     def clustering(plays: list[Play]) -> float:
         """How alike the audiences of the more alike pairs of tracks are, as a correlation."""

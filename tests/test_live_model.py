@@ -14,14 +14,15 @@ from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
 from hybridrec.errors import LibraryError
-from hybridrec.service import RecommendationService
-from hybridrec.serving import live_model, refresh, takeover
+from hybridrec.serving import live_model, refresh
+from hybridrec.serving import reload as model_reload
 from hybridrec.serving.live_model import LiveModel
-from hybridrec.serving.takeover import Takeover
+from hybridrec.serving.reload import ModelReload
+from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.library import Library
 from hybridrec.workflows.fit import fit
 
-EARS = "external:two-styles"
+ENCODER = "external:two-styles"
 
 
 @contextmanager
@@ -39,16 +40,16 @@ def statements_of(library: Library) -> Iterator[list[str]]:
         event.remove(library.engine, "before_cursor_execute", note)
 
 
-def put_heard(library: Library, ids: list[str]) -> None:
+def put_embedded(library: Library, ids: list[str]) -> None:
     rng = np.random.default_rng(1)
     library.put_tracks([Track(id_) for id_ in ids])
-    library.put_embeddings(Embeddings(EARS, tuple(ids), rng.normal(size=(len(ids), 128)).astype(np.float32)))
+    library.put_embeddings(Embeddings(ENCODER, tuple(ids), rng.normal(size=(len(ids), 128)).astype(np.float32)))
 
 
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is taken in beside the requests."""
-    monkeypatch.setattr(Takeover, "_wake", lambda self: None)
+    monkeypatch.setattr(ModelReload, "_wake", lambda self: None)
 
 
 @pytest.mark.usefixtures("alone")
@@ -58,7 +59,7 @@ def test_a_request_sends_as_many_statements_however_much_others_wrote(fitted_lib
         service.recommend("user-00")
         with statements_of(fitted_library) as quiet:
             service.recommend("user-00")
-        put_heard(fitted_library, [f"new-{n}" for n in range(written)])
+        put_embedded(fitted_library, [f"new-{n}" for n in range(written)])
         tracks = [f"calm-{n % 18:02d}" for n in range(written)]
         fitted_library.add_plays([Play(f"other-{n}", track) for n, track in enumerate(tracks)])
         with statements_of(fitted_library) as busy:
@@ -73,8 +74,8 @@ def test_uploads_and_deletions_are_known_at_once_even_after_a_large_import(
     monkeypatch.setattr(live_model, "KNOWN_AT_ONCE", 5)
     with RecommendationService(fitted_library) as service:
         service.recommend("user-00")
-        put_heard(fitted_library, [f"new-{n}" for n in range(50)])
-        put_heard(fitted_library, ["upload"])
+        put_embedded(fitted_library, [f"new-{n}" for n in range(50)])
+        put_embedded(fitted_library, ["upload"])
         fitted_library.delete_track("calm-18")
         found = {hit.track.id for hit in service.recommend("user-00", 100).hits}
         assert "upload" in found
@@ -90,12 +91,12 @@ def test_no_request_waits_for_a_new_model(fitted_library: Library, monkeypatch: 
         def never(_library: Library) -> LiveModel:
             raise AssertionError("a request made a model")
 
-        monkeypatch.setattr(takeover, "open_live_model", never)
+        monkeypatch.setattr(model_reload, "open_live_model", never)
         assert service.recommend("user-00").model_version == before.model_version
 
 
 def test_many_played_tracks_are_refreshed_with_few_statements(fitted_library: Library) -> None:
-    live = takeover.open_live_model(fitted_library)
+    live = model_reload.open_live_model(fitted_library)
     fitted_library.add_plays([Play("x", f"{style}-{n:02d}") for style in ("calm", "loud") for n in range(20)])
     with statements_of(fitted_library) as sent:
         live.catch_up()
@@ -117,7 +118,7 @@ def test_a_new_track_is_placed_by_a_bounded_number_of_listeners(
         return real(self, users, most)
 
     monkeypatch.setattr(Library, "tracks_of", counting)
-    live = takeover.open_live_model(fitted_library)
+    live = model_reload.open_live_model(fitted_library)
     fitted_library.add_plays([Play(f"user-{user:02d}", "hit") for user in range(0, 30, 2)])
     live.catch_up()
     assert sum(asked) == 5
@@ -146,7 +147,7 @@ def test_a_request_that_fails_midway_loses_nothing_for_the_next(
 ) -> None:
     with RecommendationService(fitted_library) as service:
         service.recommend("user-00")
-        put_heard(fitted_library, ["upload"])
+        put_embedded(fitted_library, ["upload"])
         fitted_library.delete_track("calm-18")
         monkeypatch.setattr(Library, method, failing(getattr(Library, method), 1))
         with pytest.raises(LibraryError, match="the connection is gone"):
@@ -154,15 +155,17 @@ def test_a_request_that_fails_midway_loses_nothing_for_the_next(
         found = {hit.track.id for hit in service.recommend("user-00", 100).hits}
         assert "upload" in found
         assert "calm-18" not in found
-        assert not service._takeover.current().model.tracks.scorable[service._takeover.current().ids.row("calm-18")]
+        assert not service._model_reload.current().model.tracks.scorable[
+            service._model_reload.current().ids.row("calm-18")
+        ]
 
 
 @pytest.mark.parametrize("method", ["changes_since", "tracks", "embeddings", "support", "listeners_of", "tracks_of"])
 def test_catching_up_that_fails_midway_is_done_again_in_whole(
     fitted_library: Library, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    live = takeover.open_live_model(fitted_library)
-    put_heard(fitted_library, ["upload"])
+    live = model_reload.open_live_model(fitted_library)
+    put_embedded(fitted_library, ["upload"])
     fitted_library.add_plays([Play("user-00", "calm-18"), Play("user-02", "calm-18")])
     monkeypatch.setattr(Library, method, failing(getattr(Library, method), 1))
     with pytest.raises(LibraryError, match="the connection is gone"):
@@ -195,14 +198,14 @@ def test_what_is_written_meanwhile_is_taken_in_after_an_error_beside_the_request
 def test_an_older_look_does_not_undo_what_a_request_learnt(
     fitted_library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    live = takeover.open_live_model(fitted_library)
+    live = model_reload.open_live_model(fitted_library)
     fitted_library.delete_track("calm-18")
     real = Library.embeddings
 
     def slow(self: Library, *arguments: Any) -> Embeddings:
         found = real(self, *arguments)
         monkeypatch.setattr(Library, "embeddings", real)
-        put_heard(fitted_library, ["calm-18"])
+        put_embedded(fitted_library, ["calm-18"])
         assert live.know_newest()
         return found
 

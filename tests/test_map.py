@@ -24,8 +24,8 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @pytest.fixture
-def drawn(heard_library: Library) -> LibraryMap:
-    return map_library(heard_library)
+def drawn(embedded_library: Library) -> LibraryMap:
+    return map_library(embedded_library)
 
 
 def shown(html: str) -> dict[str, object]:
@@ -57,14 +57,14 @@ def test_a_tag_that_no_track_has_is_left_out_and_cannot_be_asked_for(drawn: Libr
         drawn.tag("album")
 
 
-def test_the_same_seed_draws_the_same_map(heard_library: Library, drawn: LibraryMap) -> None:
-    again = map_library(heard_library)
+def test_the_same_seed_draws_the_same_map(embedded_library: Library, drawn: LibraryMap) -> None:
+    again = map_library(embedded_library)
     for name, places in drawn.layouts.items():
         np.testing.assert_allclose(places, again.layouts[name], atol=1e-4)
 
 
-def test_a_large_library_is_drawn_in_part_and_says_so(heard_library: Library) -> None:
-    part = map_library(heard_library, most=12)
+def test_a_large_library_is_drawn_in_part_and_says_so(embedded_library: Library) -> None:
+    part = map_library(embedded_library, most=12)
     assert (len(part.tracks), part.left_out) == (12, 28)
     assert "28 more, left out at random" in as_html(part, "genre", 5)
 
@@ -111,7 +111,7 @@ def draw(*arguments: str | Path) -> Result:
     return CliRunner().invoke(main, ["map", *map(str, arguments)])
 
 
-def test_the_command_writes_a_page_and_a_picture(heard_library: Library, tmp_path: Path) -> None:
+def test_the_command_writes_a_page_and_a_picture(embedded_library: Library, tmp_path: Path) -> None:
     answer = draw("--library", tmp_path / "library", "--to", tmp_path / "map")
     assert answer.exit_code == 0, answer.output
     assert "nearest neighbours are of the same genre" in answer.output
@@ -120,7 +120,7 @@ def test_the_command_writes_a_page_and_a_picture(heard_library: Library, tmp_pat
 
 
 def test_without_matplotlib_there_is_a_page_and_word_of_the_missing_picture(
-    heard_library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    embedded_library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     answer = draw("--library", tmp_path / "library", "--to", tmp_path / "map")

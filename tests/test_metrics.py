@@ -9,9 +9,9 @@ import scipy.sparse as sp
 
 from hybridrec.data.splits import Split
 from hybridrec.errors import InvalidInput
+from hybridrec.evaluation.coverage import coverage, mean_popularity, novelty
 from hybridrec.evaluation.metrics import NOTHING, Hits, hits_among, top_tracks
 from hybridrec.evaluation.quality import Quality, measure
-from hybridrec.evaluation.reach import coverage, mean_popularity, novelty
 
 
 def hits_at_k(scores: np.ndarray, wanted: np.ndarray, k: int) -> Hits:

@@ -51,8 +51,8 @@ def test_tracks_that_share_an_artist_or_a_collection_are_one_family() -> None:
     family = families(tracks)
     assert family[Path("1")] == family[Path("2")] == family[Path("3")]
     assert len({family[Path(name)] for name in "345"}) == 3
-    heard, held_out = split_tracks([track.file for track in tracks], 0.4, 1, family)
-    assert {family[path] for path in heard}.isdisjoint({family[path] for path in held_out})
+    embedded, held_out = split_tracks([track.file for track in tracks], 0.4, 1, family)
+    assert {family[path] for path in embedded}.isdisjoint({family[path] for path in held_out})
 
 
 def test_a_manifest_becomes_ears_judged_by_collections(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_manifest_becomes_ears_judged_by_collections(tmp_path: Path) -> None:
         noise = np.random.default_rng(track).normal(size=len(times))
         soundfile.write(tmp_path / f"{track}.flac", 0.2 * tone + 0.02 * noise, 16000)
         rows.append((f"{track}.flac", f"game {track // 4}", "", "train"))
-    ears = pretrain_encoder(
+    encoder = pretrain_encoder(
         manifest(tmp_path, rows),
         tmp_path / "work",
         Recipe(
@@ -72,8 +72,8 @@ def test_a_manifest_becomes_ears_judged_by_collections(tmp_path: Path) -> None:
             training=TrainingConfig(epochs=1, steps_per_epoch=3, tracks_per_step=8, held_out_share=0.5),
         ),
     )
-    assert (ears.tracks, ears.held_out) == (8, 8)
-    assert ears.after["group_map"] == 1.0
+    assert (encoder.tracks, encoder.held_out) == (8, 8)
+    assert encoder.after["group_map"] == 1.0
 
 
 @pytest.mark.parametrize(

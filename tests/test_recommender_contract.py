@@ -37,7 +37,7 @@ def embeddings(n: int = N) -> np.ndarray:
     return noise + np.eye(8)[np.arange(n) % 2]
 
 
-def fitted(item_embeddings: np.ndarray | None = None) -> Model:
+def fitted_model(item_embeddings: np.ndarray | None = None) -> Model:
     model = HybridRecommender(CollaborativeConfig(factors=3), random_state=23)
     model.fit(checkerboard(), show_progress=False, item_embeddings=item_embeddings)
     return model
@@ -45,7 +45,7 @@ def fitted(item_embeddings: np.ndarray | None = None) -> Model:
 
 @pytest.fixture(params=["behaviour only", "with audio"])
 def model(request: pytest.FixtureRequest) -> Model:
-    return fitted(embeddings() if request.param == "with audio" else None)
+    return fitted_model(embeddings() if request.param == "with audio" else None)
 
 
 def test_it_is_a_model_of_implicit(model: Model) -> None:
@@ -252,15 +252,17 @@ def test_the_estimator_survives_pickling_in_memory(model: Model) -> None:
 
 
 def test_the_same_seed_gives_the_same_model() -> None:
-    first, second = fitted(embeddings()), fitted(embeddings())
+    first, second = fitted_model(embeddings()), fitted_model(embeddings())
     np.testing.assert_allclose(first.item_factors, second.item_factors, atol=1e-5)
 
 
 def test_the_callback_hears_of_every_iteration() -> None:
-    heard: list[int] = []
+    embedded: list[int] = []
     model = HybridRecommender(CollaborativeConfig(factors=3, iterations=4))
-    model.fit(checkerboard(), show_progress=False, callback=lambda iteration, _seconds, _loss: heard.append(iteration))
-    assert heard == [0, 1, 2, 3]
+    model.fit(
+        checkerboard(), show_progress=False, callback=lambda iteration, _seconds, _loss: embedded.append(iteration)
+    )
+    assert embedded == [0, 1, 2, 3]
 
 
 def test_double_precision_and_empty_rows_are_taken() -> None:
@@ -281,10 +283,10 @@ def test_embeddings_must_fit_the_items() -> None:
 def test_an_unheard_and_unplayed_item_is_never_ranked() -> None:
     plays = checkerboard().tolil()
     plays[:, 10] = 0
-    heard = embeddings()
-    heard[10] = np.nan
+    embedded = embeddings()
+    embedded[10] = np.nan
     model = HybridRecommender(CollaborativeConfig(factors=3), random_state=0)
-    model.fit(plays.tocsr(), show_progress=False, item_embeddings=heard)
+    model.fit(plays.tocsr(), show_progress=False, item_embeddings=embedded)
     items, scores = model.recommend(0, plays.tocsr()[0], N=N)
     assert 10 not in items[scores > UNRANKED]
     assert 11 in items[scores > UNRANKED]

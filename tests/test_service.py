@@ -9,8 +9,8 @@ from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
 from hybridrec.errors import InvalidInput, NotFound
-from hybridrec.service import RecommendationService
 from hybridrec.serving.answers import Answer
+from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.library import Library
 from hybridrec.workflows.fit import fit
 
@@ -117,8 +117,8 @@ def test_playing_a_cold_track_raises_its_support_and_shifts_its_weight(service: 
     assert len(set(weights)) == 4
 
 
-def test_plays_before_any_fit_are_answered_by_sound(heard_library: Library) -> None:
-    service = RecommendationService(heard_library)
+def test_plays_before_any_fit_are_answered_by_sound(embedded_library: Library) -> None:
+    service = RecommendationService(embedded_library)
     service.add_plays([Play("first", "calm-00"), Play("first", "calm-01")])
     answer = service.recommend("first", 10)
     assert answer.basis == "audio"
@@ -151,7 +151,7 @@ def test_the_first_embeddings_reach_a_running_service(library: Library) -> None:
     service = RecommendationService(library)
     assert service.recommend("anyone").hits == []
     library.put_embeddings(Embeddings("external:x", ("a", "b"), np.eye(2, 8, dtype=np.float32)))
-    library.set_ears("external:x")
+    library.set_fingerprint("external:x")
     assert set(ids(service.recommend("anyone"))) == {"a", "b"}
     library.put_embeddings(Embeddings("external:x", ("c",), np.eye(1, 8, dtype=np.float32)))
     assert ids(service.similar("c")) == ["a", "b"]
@@ -190,7 +190,7 @@ def test_a_disliked_style_is_pushed_down(service: RecommendationService) -> None
 
 def test_new_ears_are_taken_over_as_they_hear_and_behaviour_answers_meanwhile(fitted_library: Library) -> None:
     service = RecommendationService(fitted_library)
-    fitted_library.set_ears("external:newer")
+    fitted_library.set_fingerprint("external:newer")
     assert service.settle()
     answer = service.recommend(CALM_USER, 10)
     assert answer.basis == "behaviour"
@@ -204,22 +204,22 @@ def test_new_ears_are_taken_over_as_they_hear_and_behaviour_answers_meanwhile(fi
 
 
 def test_a_model_bears_the_fingerprint_that_it_was_fitted_to_though_the_ears_change_meanwhile(
-    heard_library: Library, monkeypatch: pytest.MonkeyPatch
+    embedded_library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = Library.embeddings
 
     def changing(self: Library, *arguments: str) -> Embeddings:
         found = real(self, *arguments)
-        self.set_ears("external:newer")
+        self.set_fingerprint("external:newer")
         return found
 
-    before = heard_library.ears()
+    before = embedded_library.encoder()
     monkeypatch.setattr(Library, "embeddings", changing)
-    fit(heard_library)
+    fit(embedded_library)
     monkeypatch.undo()
-    model = heard_library.current("model")
+    model = embedded_library.current("model")
     assert model is not None
     assert model.fingerprint == before
-    assert heard_library.ears() == "external:newer"
-    with RecommendationService(heard_library) as service:
+    assert embedded_library.encoder() == "external:newer"
+    with RecommendationService(embedded_library) as service:
         assert service.recommend(CALM_USER, 10).fingerprint == "external:newer"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hybridrec.data.plays import Play
-from hybridrec.service import RecommendationService
+from hybridrec.serving.service import RecommendationService
 
 USER = "listener"
 AUDIO_WEIGHTS = pytest.mark.parametrize("audio_weight", [0.0, 0.15, 1.0], ids=["plays alone", "blended", "sound alone"])

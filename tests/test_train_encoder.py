@@ -12,7 +12,7 @@ from hybridrec.config import AudioConfig, EncoderConfig, TrainingConfig
 from hybridrec.encoder.training import EpochReport
 from hybridrec.errors import InvalidInput
 from hybridrec.storage.library import Library
-from hybridrec.workflows.train.encoder import Recipe, TrainedEars, train_encoder, train_library_encoder
+from hybridrec.workflows.train.encoder import Recipe, TrainedEncoder, train_encoder, train_library_encoder
 from hybridrec.workflows.train.music import split_tracks
 
 RATE_HZ = 16000
@@ -36,17 +36,17 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def learn(music: Path, work: Path, seed: int = 0, **more: object) -> TrainedEars:
+def learn(music: Path, work: Path, seed: int = 0, **more: object) -> TrainedEncoder:
     return train_encoder(music, work, RECIPE, seed=seed, **more)  # type: ignore[arg-type]
 
 
 def test_a_folder_becomes_ears_with_a_held_out_figure(music: Path, tmp_path: Path) -> None:
-    ears = learn(music, tmp_path)
-    assert (ears.tracks, ears.held_out) == (9, 3)
-    assert ears.checkpoint.audio == AUDIO
-    assert [report.epoch for report in ears.reports] == [1, 2]
-    assert 0 <= ears.checkpoint.figures["recall_at_1"] <= 1
-    assert ears.checkpoint.fingerprint in ears.in_words()
+    encoder = learn(music, tmp_path)
+    assert (encoder.tracks, encoder.held_out) == (9, 3)
+    assert encoder.checkpoint.audio == AUDIO
+    assert [report.epoch for report in encoder.reports] == [1, 2]
+    assert 0 <= encoder.checkpoint.figures["recall_at_1"] <= 1
+    assert encoder.checkpoint.fingerprint in encoder.in_words()
 
 
 def test_files_that_cannot_be_learnt_from_are_named_with_a_reason(music: Path, tmp_path: Path) -> None:
@@ -81,11 +81,11 @@ def test_an_interrupted_training_goes_on_without_decoding_again(music: Path, tmp
 
 def test_going_on_from_ears_keeps_the_better_of_the_two(music: Path, tmp_path: Path) -> None:
     start = learn(music, tmp_path).checkpoint
-    ears = train_encoder(music, tmp_path, Recipe(training=BRIEF), seed=0, start_from=start)
-    improved = ears.after["recall_at_1"] > ears.before["recall_at_1"]
-    assert (ears.checkpoint.fingerprint != start.fingerprint) == improved == (not ears.kept_start)
-    assert ("did not improve" in ears.in_words()) == ears.kept_start
-    assert ears.checkpoint.audio == AUDIO
+    encoder = train_encoder(music, tmp_path, Recipe(training=BRIEF), seed=0, start_from=start)
+    improved = encoder.after["recall_at_1"] > encoder.before["recall_at_1"]
+    assert (encoder.checkpoint.fingerprint != start.fingerprint) == improved == (not encoder.kept_start)
+    assert ("did not improve" in encoder.in_words()) == encoder.kept_start
+    assert encoder.checkpoint.audio == AUDIO
 
 
 def test_too_little_music_is_refused(music: Path, tmp_path: Path) -> None:
@@ -96,17 +96,17 @@ def test_too_little_music_is_refused(music: Path, tmp_path: Path) -> None:
 def test_groups_are_held_out_as_a_whole() -> None:
     files = [Path(f"{track}.ogg") for track in range(20)]
     albums = {path: f"album {row // 4}" for row, path in enumerate(files)}
-    heard, held_out = split_tracks(files, 0.4, 3, albums)
+    embedded, held_out = split_tracks(files, 0.4, 3, albums)
     assert len(held_out) == 8
-    assert sorted(heard + held_out) == sorted(files)
-    assert {albums[path] for path in heard}.isdisjoint({albums[path] for path in held_out})
+    assert sorted(embedded + held_out) == sorted(files)
+    assert {albums[path] for path in embedded}.isdisjoint({albums[path] for path in held_out})
 
 
 def test_a_library_takes_the_new_ears_and_keeps_no_spectrograms(music: Path, tmp_path: Path) -> None:
     with Library.open(tmp_path / "library", create=True) as library:
-        ears = train_library_encoder(library, music, epochs=1)
+        encoder = train_library_encoder(library, music, epochs=1)
         current = library.current("encoder")
         assert current is not None
-        assert current.fingerprint == ears.checkpoint.fingerprint
-        assert library.artefact_bytes("encoder") == ears.checkpoint.to_bytes()
+        assert current.fingerprint == encoder.checkpoint.fingerprint
+        assert library.artefact_bytes("encoder") == encoder.checkpoint.to_bytes()
         assert not (library.files / "training").exists()

@@ -40,11 +40,11 @@ def weights(model: ChunkEncoder) -> torch.Tensor:
 
 
 def test_training_beats_an_untrained_encoder_on_tracks_it_never_heard() -> None:
-    heard, held_out = synthetic_tracks(64, 1), synthetic_tracks(60, 2)
+    embedded, held_out = synthetic_tracks(64, 1), synthetic_tracks(60, 2)
     untrained = halves_found(new_encoder(SHAPE, N_MELS, seed=0), held_out, CHUNK_FRAMES)
     model, reports = train(
         new_encoder(SHAPE, N_MELS, seed=0),
-        source(heard),
+        source(embedded),
         replace(BRIEF, steps_per_epoch=20, tracks_per_step=32),
         seed=0,
         validate=lambda model: {"recall_at_1": halves_found(model, held_out, CHUNK_FRAMES)},

@@ -14,14 +14,14 @@ import scipy.sparse as sp
 from hybridrec.config import BlendConfig, CollaborativeConfig, ProjectionConfig
 from hybridrec.data.plays import Play
 from hybridrec.errors import LibraryError, NotReady
-from hybridrec.evaluation.selection import mean_over_cuts, not_worse
-from hybridrec.service import RecommendationService
+from hybridrec.evaluation.selection import mean_over_folds, not_worse
+from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.library import Library
 from hybridrec.workflows.fit import fit, load_model
 from hybridrec.workflows.tune import search as tune_module
-from hybridrec.workflows.tune.choice import Tuning, tuned
 from hybridrec.workflows.tune.page import as_html, in_words, write_curves
-from hybridrec.workflows.tune.search import search, steps, tune, validation_cuts
+from hybridrec.workflows.tune.search import search, steps, tune, validation_folds
+from hybridrec.workflows.tuning import Tuning, tuned
 
 USERS, TRACKS, DIMENSIONS = 240, 200, 6
 
@@ -30,18 +30,18 @@ USERS, TRACKS, DIMENSIONS = 240, 200, 6
 def world() -> tuple[sp.csr_matrix, np.ndarray]:
     """Users who like what sounds near to them, some tracks being far better known than others."""
     rng = np.random.default_rng(5)
-    sounds, tastes = rng.normal(size=(TRACKS, DIMENSIONS)), rng.normal(size=(USERS, DIMENSIONS))
+    sounds, user_vectors = rng.normal(size=(TRACKS, DIMENSIONS)), rng.normal(size=(USERS, DIMENSIONS))
     fame = -1.1 * np.log(1.0 + rng.permutation(TRACKS))
-    drawn = tastes @ sounds.T + fame + rng.gumbel(size=(USERS, TRACKS))
+    drawn = user_vectors @ sounds.T + fame + rng.gumbel(size=(USERS, TRACKS))
     rows = np.repeat(np.arange(USERS), 10)
     columns = np.argsort(-drawn, axis=1)[:, :10].ravel()
     return sp.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape=(USERS, TRACKS)), sounds
 
 
 def searched(plays: sp.csr_matrix, sounds: np.ndarray | None) -> tuple[Tuning, int, int]:
-    cuts = validation_cuts(plays, sounds, seed=0)
+    folds = validation_folds(plays, sounds, seed=0)
     calls: list[None] = []
-    return search(cuts, done=lambda: calls.append(None)), len(calls), steps(cuts[0])
+    return search(folds, done=lambda: calls.append(None)), len(calls), steps(folds[0])
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def by_noise(world: tuple[sp.csr_matrix, np.ndarray]) -> Tuning:
 
 
 def test_sound_that_tells_of_tastes_is_given_weight(by_sound: Tuning) -> None:
-    assert by_sound.blend.audio_share > 0
+    assert by_sound.blend.audio_weight > 0
     assert by_sound.sound is not None
     assert by_sound.sound.p_value < 0.01
 
@@ -83,11 +83,11 @@ def test_the_weights_that_are_chosen_are_not_worse_than_behaviour_alone(by_sound
 
 
 def test_the_curve_has_an_interval_at_every_audio_share(by_sound: Tuning) -> None:
-    assert [point.audio_share for point in by_sound.curve][:2] == [0.0, 0.05]
-    assert by_sound.curve[-1].audio_share == 1.0
+    assert [point.audio_weight for point in by_sound.curve][:2] == [0.0, 0.05]
+    assert by_sound.curve[-1].audio_weight == 1.0
     for point in by_sound.curve:
         assert all(mean.low <= mean.mean <= mean.high for mean in point.ndcg.values())
-    at_choice = next(p for p in by_sound.curve if p.audio_share == by_sound.blend.audio_share)
+    at_choice = next(p for p in by_sound.curve if p.audio_weight == by_sound.blend.audio_weight)
     (chosen,) = [t for t in by_sound.trials if t.verdict == "chosen" and t.words.startswith("audio share")]
     assert at_choice.ndcg["all"].mean == pytest.approx(chosen.ndcg["all"])
 
@@ -122,15 +122,15 @@ def test_what_was_chosen_is_stored_and_fit_goes_by_it(fitted_library: Library) -
     assert fitted_library.status()["tuning"] == 1
     assert tuned(fitted_library) == tuning
     again = fit(fitted_library, seed=3)
-    assert (again.tuning, again.other_ears) == (1, False)
+    assert (again.tuning, again.other_encoder) == (1, False)
     model, _ = load_model(fitted_library)
     assert (model.blend, model.projection) == (tuning.blend, tuning.projection)
-    assert model.fitted.collaborative.regularization == tuning.collaborative.regularization
-    assert model.fitted.collaborative.alpha == tuning.collaborative.alpha
+    assert model.fitted_model.collaborative.regularization == tuning.collaborative.regularization
+    assert model.fitted_model.collaborative.alpha == tuning.collaborative.alpha
 
 
-def chosen(audio_share: float) -> Tuning:
-    blend = BlendConfig(audio_share, 0.0)
+def chosen(audio_weight: float) -> Tuning:
+    blend = BlendConfig(audio_weight, 0.0)
     data = {"users": 1, "tracks": 1, "pairs": 1, "asked_users": 1, "cuts": 2, "seed": 0}
     return Tuning(CollaborativeConfig(factors=8), ProjectionConfig(), blend, (), (), None, data)
 
@@ -139,7 +139,7 @@ def test_recommendations_and_running_services_go_by_what_was_chosen(
     fitted_library: Library, service: RecommendationService
 ) -> None:
     before = service.recommend("user-00", 5).hits[0].audio_weight
-    fitted_library.save_artefact("tuning", chosen(0.625).to_bytes(), fitted_library.ears() or "", {})
+    fitted_library.save_artefact("tuning", chosen(0.625).to_bytes(), fitted_library.encoder() or "", {})
     assert service.recommend("user-00", 5).hits[0].audio_weight == before  # the model is still the old one
     fit(fitted_library)
     played = [hit for hit in service.recommend("user-00", 20).hits if hit.support > 0]
@@ -148,7 +148,7 @@ def test_recommendations_and_running_services_go_by_what_was_chosen(
 
 def test_a_tuning_for_other_ears_is_used_and_said(fitted_library: Library) -> None:
     fitted_library.save_artefact("tuning", chosen(0.3).to_bytes(), "other-ears", {})
-    assert fit(fitted_library).other_ears
+    assert fit(fitted_library).other_encoder
 
 
 def test_a_tuning_that_is_cut_short_changes_nothing(fitted_library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,5 +202,5 @@ def test_one_standard_error_is_the_price_of_simplicity() -> None:
 
 
 def test_a_user_counts_by_the_cuts_in_which_she_has_a_figure() -> None:
-    found = mean_over_cuts([np.array([0.2, np.nan, np.nan]), np.array([0.4, 0.6, np.nan])])
+    found = mean_over_folds([np.array([0.2, np.nan, np.nan]), np.array([0.4, 0.6, np.nan])])
     np.testing.assert_allclose(found, [0.3, 0.6, np.nan])

@@ -14,7 +14,7 @@ import soxr
 from numpy.typing import NDArray
 
 from hybridrec.audio.chunks import looped, regular_starts
-from hybridrec.audio.kinds import HEARD_KINDS, kind_of
+from hybridrec.audio.kinds import AUDIO_KINDS, kind_of
 from hybridrec.audio.sources import FFmpegSource, Refused, SndfileSource, Source
 from hybridrec.audio.stages import StageClock
 from hybridrec.audio.tag_count import MOST_TEXTS, has_too_many_texts
@@ -144,7 +144,7 @@ def _readers(path: Path, limits: AudioLimits) -> Iterator[Callable[[], Source]]:
     except OSError as error:
         raise _unreadable(path, error) from error
     if kind is None:
-        raise AudioError(f"{path.name}: not audio, whatever its name says", fix=f"give {HEARD_KINDS}")
+        raise AudioError(f"{path.name}: not audio, whatever its name says", fix=f"give {AUDIO_KINDS}")
     if too_many_texts:
         fix = "remove its tags, or write them anew"
         raise AudioError(f"{path.name}: its tags hold more than {MOST_TEXTS} texts", fix=fix)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-HEARD_KINDS = "MP3, FLAC, Ogg Vorbis, Opus, WAV, AIFF, M4A or AAC"
+AUDIO_KINDS = "MP3, FLAC, Ogg Vorbis, Opus, WAV, AIFF, M4A or AAC"
 AUDIO_SUFFIXES = frozenset(
     (".mp3", ".flac", ".ogg", ".oga", ".opus", ".wav", ".aif", ".aiff", ".aifc", ".m4a", ".mp4", ".aac")
 )
@@ -68,7 +68,7 @@ def _synchsafe(digits: bytes) -> int:
     return length
 
 
-def is_worth_hearing(path: Path) -> bool:
+def may_be_audio(path: Path) -> bool:
     """Whether a file is audio, or claims to be by its name, so that its failure is worth a word."""
     if path.suffix.lower() in AUDIO_SUFFIXES:
         return True

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from hybridrec.blend.calibration import CosineCalibration, Standardisation
 from hybridrec.blend.weighting import (
     Array,
-    Sides,
-    Tastes,
-    audio_weights,
+    ItemVectors,
+    UserVectors,
     behaviour_trust,
     cold_share,
+    effective_audio_weights,
     seed_track_vectors,
     user_track_vectors,
 )
@@ -31,7 +31,7 @@ _BLOCK_ROWS = 65_536
 
 
 @dataclass(frozen=True)
-class Parts:
+class ScoreComponents:
     """Why some tracks score for some queries as they do: `score = audio + behaviour`.
 
     Attributes:
@@ -76,12 +76,12 @@ class BlendedTracks:
     """
 
     def __init__(
-        self, behaviour_scale: Standardisation, sound_scale: Standardisation, n_dimensions: int, half_life: float
+        self, behaviour_scale: Standardisation, audio_scale: Standardisation, n_dimensions: int, half_life: float
     ) -> None:
         self.behaviour_scale = behaviour_scale
-        self.sound_scale = sound_scale
+        self.audio_scale = audio_scale
         self.half_life = half_life
-        f, length = len(behaviour_scale.mean), len(sound_scale.mean)
+        f, length = len(behaviour_scale.mean), len(audio_scale.mean)
         self._n = 0
         self._room: dict[str, NDArray[Any]] = {
             "factors": np.zeros((0, f), dtype=np.float32),
@@ -113,11 +113,11 @@ class BlendedTracks:
     @property
     def scorable(self) -> NDArray[np.bool_]:
         """`(n,)` bool: tracks of which something is known; the others must not be ranked."""
-        return self.comparable(sound=True, behaviour=True)
+        return self.comparable(audio=True, behaviour=True)
 
-    def comparable(self, *, sound: bool, behaviour: bool, rows: Rows = EVERY_ROW) -> NDArray[np.bool_]:
+    def comparable(self, *, audio: bool, behaviour: bool, rows: Rows = EVERY_ROW) -> NDArray[np.bool_]:
         """Which rows share something with a query that knows sound, or behaviour, or both, `(n,)` bool."""
-        return np.asarray((self.has_audio[rows] & sound) | ((self.support[rows] > 0) & behaviour))
+        return np.asarray((self.has_audio[rows] & audio) | ((self.support[rows] > 0) & behaviour))
 
     def grow(self, n: int) -> None:
         """Make room for rows up to n; new ones are unscorable until `put` tells of them."""
@@ -163,12 +163,12 @@ class BlendedTracks:
             if values is not None:
                 getattr(self, name)[rows] = values
 
-    def sides(self, rows: NDArray[np.int64]) -> Sides:
+    def item_vectors(self, rows: NDArray[np.int64]) -> ItemVectors:
         """Both sides of some rows, for comparing tracks with each other."""
         has_audio, support = self.has_audio[rows], self.support[rows]
         factors = np.where(support[:, None] > 0, self.factors[rows], np.float32(0.0))
         embeddings = self.embeddings[rows].astype(np.float32)
-        return Sides(unit_length(factors), unit_length(embeddings), self.cold_shares(rows), has_audio)
+        return ItemVectors(unit_length(factors), unit_length(embeddings), self.cold_shares(rows), has_audio)
 
     def cold_shares(self, rows: Rows = EVERY_ROW) -> Array:
         """See `weighting.cold_share`, `(n,)` float32."""
@@ -176,42 +176,46 @@ class BlendedTracks:
 
     # --- scores ---------------------------------------------------------------------------
 
-    def user_parts(self, tastes: Tastes, audio_share: float, rows: Rows = EVERY_ROW) -> Parts:
+    def user_components(
+        self, user_vectors: UserVectors, audio_weight: float, rows: Rows = EVERY_ROW
+    ) -> ScoreComponents:
         """Score rows for m users, the sum of what sound and behaviour add."""
-        weights = audio_weights(self.cold_shares(rows), tastes.shares(audio_share), self.has_audio[rows])
-        behaviour = _products(tastes.behaviour, self.factors, rows)
-        behaviour -= (tastes.behaviour @ self.behaviour_scale.mean)[:, None]
-        sound = _products(tastes.sound, self.features, rows)
-        sound -= (tastes.sound @ self.sound_scale.mean)[:, None]
+        weights = effective_audio_weights(
+            self.cold_shares(rows), user_vectors.shares(audio_weight), self.has_audio[rows]
+        )
+        behaviour = _products(user_vectors.behaviour, self.factors, rows)
+        behaviour -= (user_vectors.behaviour @ self.behaviour_scale.mean)[:, None]
+        audio = _products(user_vectors.audio, self.features, rows)
+        audio -= (user_vectors.audio @ self.audio_scale.mean)[:, None]
         earned = (1.0 - weights) * behaviour + np.float32(0.0)  # which makes zero of minus zero
-        return Parts(weights, weights * sound, earned)
+        return ScoreComponents(weights, weights * audio, earned)
 
-    def seed_parts(
-        self, seeds: Sides, audio_share: float, calibration: CosineCalibration, rows: Rows = EVERY_ROW
-    ) -> Parts:
+    def seed_components(
+        self, seeds: ItemVectors, audio_weight: float, calibration: CosineCalibration, rows: Rows = EVERY_ROW
+    ) -> ScoreComponents:
         """Score rows for m seed songs; a seed that cannot be heard trusts plays as far as they go."""
         shares = self.cold_shares(rows)
-        both_heard = seeds.has_audio[:, None] & self.has_audio[rows]
-        trusted = behaviour_trust(seeds, audio_share)[:, None] * (1.0 - shares)
-        weights = np.where(both_heard, 1.0 - trusted, np.float32(0.0))
+        both_have_audio = seeds.has_audio[:, None] & self.has_audio[rows]
+        trusted = behaviour_trust(seeds, audio_weight)[:, None] * (1.0 - shares)
+        weights = np.where(both_have_audio, 1.0 - trusted, np.float32(0.0))
         cosines = _products(seeds.embeddings, self.embeddings, rows) / _lengths(self.embedding_lengths[rows])
         alike = _products(seeds.directions, self.factors, rows) / _lengths(self.factor_lengths[rows])
         alike = np.where(self.support[rows] > 0, alike, np.float32(0.0))
         audio = weights * (np.float32(calibration.offset) + np.float32(calibration.scale) * cosines)
-        return Parts(weights, audio, np.where(both_heard, 1.0 - weights, 1.0 - shares) * alike)
+        return ScoreComponents(weights, audio, np.where(both_have_audio, 1.0 - weights, 1.0 - shares) * alike)
 
     # --- vectors for an index ------------------------------------------------------------
 
-    def user_vectors(self, rows: Rows) -> Array:
-        """Vectors whose inner products with `user_query_vectors` are the scores of `user_parts`."""
+    def vectors_for_users(self, rows: Rows) -> Array:
+        """Vectors whose inner products with `user_query_vectors` are the scores of `user_components`."""
         has_audio = self.has_audio[rows]
         behaviour = self.behaviour_scale.centred(self.factors[rows])
-        sound = self.sound_scale.centred(self.features[rows])
-        return user_track_vectors(behaviour, sound, self.cold_shares(rows), has_audio)
+        audio = self.audio_scale.centred(self.features[rows])
+        return user_track_vectors(behaviour, audio, self.cold_shares(rows), has_audio)
 
-    def seed_vectors(self, rows: NDArray[np.int64]) -> Array:
-        """Vectors whose inner products with `seed_query_vectors` are the scores of `seed_parts`."""
-        return seed_track_vectors(self.sides(rows))
+    def vectors_for_seeds(self, rows: NDArray[np.int64]) -> Array:
+        """Vectors whose inner products with `seed_query_vectors` are the scores of `seed_components`."""
+        return seed_track_vectors(self.item_vectors(rows))
 
 
 def _products(queries: Array, vectors: NDArray[np.floating], rows: Rows) -> Array:

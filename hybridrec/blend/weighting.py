@@ -39,7 +39,7 @@ def cold_share(support: NDArray[np.int64], half_life: float, has_audio: NDArray[
     return np.asarray(np.where(has_audio, share, 0.0), dtype=np.float32)
 
 
-def audio_weights(shares: Array, audio_shares: Array, has_audio: NDArray[np.bool_]) -> Array:
+def effective_audio_weights(shares: Array, audio_shares: Array, has_audio: NDArray[np.bool_]) -> Array:
     """Audio weight of each of n tracks under the audio shares of m queries, `(m, n)` float32 in 0..1."""
     asked = audio_shares[:, None]
     return np.asarray(np.where(has_audio, asked + (1.0 - asked) * shares, 0.0), dtype=np.float32)
@@ -55,13 +55,13 @@ def user_track_vectors(factors: Array, features: Array, shares: Array, has_audio
         has_audio: `(n,)` bool.
     """
     share, audible = shares[:, None], has_audio[:, None]
-    heard = np.where(audible, features, 0.0)
-    blocks = [(1.0 - share) * factors, np.where(audible, 0.0, factors), share * heard, heard]
+    with_audio = np.where(audible, features, 0.0)
+    blocks = [(1.0 - share) * factors, np.where(audible, 0.0, factors), share * with_audio, with_audio]
     return np.hstack(blocks).astype(np.float32)
 
 
 @dataclass(frozen=True)
-class Tastes:
+class UserVectors:
     """What some users like, as queries for behaviour and for sound.
 
     Attributes:
@@ -70,7 +70,7 @@ class Tastes:
     """
 
     behaviour: Array
-    sound: Array
+    audio: Array
 
     @property
     def knows_behaviour(self) -> NDArray[np.bool_]:
@@ -78,31 +78,31 @@ class Tastes:
         return np.asarray(self.behaviour.any(axis=1))
 
     @property
-    def knows_sound(self) -> NDArray[np.bool_]:
+    def knows_audio(self) -> NDArray[np.bool_]:
         """`(m,)` bool: whether anything is known of what a user's taste sounds like."""
-        return np.asarray(self.sound.any(axis=1))
+        return np.asarray(self.audio.any(axis=1))
 
     @property
     def knows_anything(self) -> NDArray[np.bool_]:
         """`(m,)` bool: whether any track can be told from another for a user."""
-        return np.asarray(self.knows_behaviour | self.knows_sound)
+        return np.asarray(self.knows_behaviour | self.knows_audio)
 
-    def shares(self, audio_share: float) -> Array:
+    def shares(self, audio_weight: float) -> Array:
         """The audio share of each query, `(m,)` float32: a user without factors is answered by sound alone."""
-        return np.where(self.knows_behaviour, audio_share, 1.0).astype(np.float32)
+        return np.where(self.knows_behaviour, audio_weight, 1.0).astype(np.float32)
 
 
-def user_query_vectors(tastes: Tastes, audio_share: float) -> Array:
+def user_query_vectors(user_vectors: UserVectors, audio_weight: float) -> Array:
     """Query vectors that match `user_track_vectors`, `(m, 2f + 2l)` float32."""
-    share = tastes.shares(audio_share)[:, None]
-    behaviour, sound = tastes.behaviour, tastes.sound
-    return np.hstack([(1.0 - share) * behaviour, share * behaviour, (1.0 - share) * sound, share * sound]).astype(
+    share = user_vectors.shares(audio_weight)[:, None]
+    behaviour, audio = user_vectors.behaviour, user_vectors.audio
+    return np.hstack([(1.0 - share) * behaviour, share * behaviour, (1.0 - share) * audio, share * audio]).astype(
         np.float32
     )
 
 
 @dataclass(frozen=True)
-class Sides:
+class ItemVectors:
     """The two things known of some tracks when they are compared with each other.
 
     Attributes:
@@ -117,12 +117,12 @@ class Sides:
     shares: Array
     has_audio: NDArray[np.bool_]
 
-    def take(self, rows: NDArray[np.int64] | slice) -> Sides:
+    def take(self, rows: NDArray[np.int64] | slice) -> ItemVectors:
         """The sides of some rows."""
-        return Sides(self.directions[rows], self.embeddings[rows], self.shares[rows], self.has_audio[rows])
+        return ItemVectors(self.directions[rows], self.embeddings[rows], self.shares[rows], self.has_audio[rows])
 
 
-def seed_track_vectors(tracks: Sides) -> Array:
+def seed_track_vectors(tracks: ItemVectors) -> Array:
     """Track vectors that answer seed songs, `(n, 2f + 2d + 2)` float32.
 
     For a seed s and a track i the weight of behaviour is g * (1 - c_i) with
@@ -142,9 +142,9 @@ def seed_track_vectors(tracks: Sides) -> Array:
     return np.hstack(blocks).astype(np.float32)
 
 
-def seed_query_vectors(seeds: Sides, audio_share: float, calibration: CosineCalibration) -> Array:
+def seed_query_vectors(seeds: ItemVectors, audio_weight: float, calibration: CosineCalibration) -> Array:
     """Query vectors that match `seed_track_vectors`, `(m, 2f + 2d + 2)` float32."""
-    trust = behaviour_trust(seeds, audio_share)[:, None]
+    trust = behaviour_trust(seeds, audio_weight)[:, None]
     audible = seeds.has_audio[:, None].astype(np.float32)
     scale, offset = calibration.scale, calibration.offset
     blocks = [
@@ -158,6 +158,6 @@ def seed_query_vectors(seeds: Sides, audio_share: float, calibration: CosineCali
     return np.hstack(blocks).astype(np.float32)
 
 
-def behaviour_trust(seeds: Sides, audio_share: float) -> Array:
+def behaviour_trust(seeds: ItemVectors, audio_weight: float) -> Array:
     """How far a seed's own behaviour is trusted, g in 0..1, `(m,)` float32; 1 where it cannot be heard."""
-    return np.asarray(np.where(seeds.has_audio, (1.0 - audio_share) * (1.0 - seeds.shares), 1.0), dtype=np.float32)
+    return np.asarray(np.where(seeds.has_audio, (1.0 - audio_weight) * (1.0 - seeds.shares), 1.0), dtype=np.float32)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import click
 
-from hybridrec.cli.answers import recommend, similar, status
-from hybridrec.cli.ears import map_library, train_encoder
+from hybridrec.cli.encoder import map_library, train_encoder
 from hybridrec.cli.evaluate import evaluate
 from hybridrec.cli.ingest import ingest
+from hybridrec.cli.maintenance import backup, clean_up, move_files, restore
 from hybridrec.cli.models import fit, tune
+from hybridrec.cli.recommend import recommend, similar, status
 from hybridrec.cli.serve import demo, serve
 from hybridrec.cli.shared import HonestGroup
 from hybridrec.cli.tokens import token
-from hybridrec.cli.upkeep import backup, clean_up, move_files, restore
 
 
 @click.group(cls=HonestGroup, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})

@@ -72,7 +72,7 @@ def evaluate_audio(
     tracks = read_label_table(labels or directory / "labels.tsv", directory, columns.split(","))
     scratch = TrainingConfig(epochs=scratch_epochs) if scratch_epochs else None
     against = Against(baselines, scratch, changes)
-    report = run(tracks, _ears(library, encoder), work, against, seed=seed, show_progress=True)
+    report = run(tracks, _encoder(library, encoder), work, against, seed=seed, show_progress=True)
     for path, why in report.skipped.items():
         click.echo(f"  not heard: {path}: {why}", err=True)
     click.echo(in_words(report))
@@ -82,7 +82,7 @@ def evaluate_audio(
         html_file.write_text(as_html(report), encoding="utf-8")
 
 
-def _ears(library: str | None, encoder: Path | None) -> Checkpoint | None:
+def _encoder(library: str | None, encoder: Path | None) -> Checkpoint | None:
     """The ears to judge; None for those that come with hybridrec."""
     from hybridrec.encoder.checkpoint import Checkpoint
 

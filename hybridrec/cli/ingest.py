@@ -24,11 +24,11 @@ def ingest() -> None:
 @as_json_option
 def ingest_audio(directory: Path, library: str, workers: int | None, as_json: bool) -> None:
     """Hear every audio file below DIRECTORY; unchanged files are skipped."""
-    from hybridrec.workflows.hearing.library_encoder import ensure_ears
+    from hybridrec.embedder.library_encoder import ensure_encoder
     from hybridrec.workflows.ingest.audio import ingest_audio as run
 
     with Library.open(library, create=True) as opened:
-        report = run(opened, directory, ensure_ears(opened), workers=workers, progress=not as_json)
+        report = run(opened, directory, ensure_encoder(opened), workers=workers, progress=not as_json)
     if as_json:
         print_json(report)
         return

@@ -28,11 +28,11 @@ def fit(library: str, seed: int, as_json: bool) -> None:
     if as_json:
         print_json(report)
         return
-    if report.other_ears:
+    if report.other_encoder:
         click.echo("  the blend was tuned for other ears: run `hybridrec tune`", err=True)
     click.echo(
         f"model {report.version}: {report.users} users, {report.tracks} tracks"
-        f" ({report.heard} heard, {report.cold} cold) in {report.seconds:.1f} s"
+        f" ({report.embedded} heard, {report.cold} cold) in {report.seconds:.1f} s"
     )
     if report.recall is not None:
         click.echo(f"  the tracks are indexed; the index finds {report.recall:.1%} of the best")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridrec.collaborative.metric import taste_metric
+from hybridrec.collaborative.metric import learned_metric
 from hybridrec.config import Placement, ProjectionConfig
 
 LIMIT = 4.0
@@ -29,7 +29,7 @@ class AudioFeatures:
 
     Attributes:
         mean, deviation: `(d,)` float32 of the tracks it was made from.
-        metric: `(d, d)` float32, see `taste_metric`.
+        metric: `(d, d)` float32, see `learned_metric`.
         landmarks: `(l, d)` float32, standardised and bent.
         root: `(l, l)` float32, inverse square root of the landmarks' kernel.
         width: in standardised units.
@@ -66,7 +66,7 @@ class AudioFeatures:
         mean = (embeddings.mean(axis=0) if n else np.zeros(dimensions)).astype(np.float32)
         deviation = (np.maximum(embeddings.std(axis=0), 1e-6) if n else np.ones(dimensions)).astype(np.float32)
         standard = _standardised(embeddings, mean, deviation)
-        metric = taste_metric(standard, directions, trust, config.metric_share)
+        metric = learned_metric(standard, directions, trust, config.metric_share)
         count = min(config.landmarks, n if dimensions else 0)
         places = _centres(standard @ metric, count, config.placement, rng)
         spread = config.width * max(1.0, float(np.sqrt(2.0 * dimensions)))
@@ -78,8 +78,8 @@ class AudioFeatures:
 
     def __call__(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """Features of `(n, d)` embeddings, `(n, l)` float32."""
-        bent = _standardised(embeddings, self.mean, self.deviation) @ self.metric
-        return np.asarray(_kernel(bent, self.landmarks, self.width) @ self.root)
+        learned = _standardised(embeddings, self.mean, self.deviation) @ self.metric
+        return np.asarray(_kernel(learned, self.landmarks, self.width) @ self.root)
 
     @property
     def length(self) -> int:

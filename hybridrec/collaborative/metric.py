@@ -11,7 +11,7 @@ RIDGE = 30.0
 """Of the linear map from sound to taste; anything from 3 to 300 does as well on validation."""
 
 
-def taste_metric(embeddings: Array, directions: Array, trust: NDArray[np.float64], share: float) -> Array:
+def learned_metric(embeddings: Array, directions: Array, trust: NDArray[np.float64], share: float) -> Array:
     """The matrix that stretches an embedding space along what tells tastes apart, and shrinks it elsewhere.
 
     With W the ridge regression from embeddings to directions of factors, it is
@@ -32,11 +32,11 @@ def taste_metric(embeddings: Array, directions: Array, trust: NDArray[np.float64
     dimensions = embeddings.shape[1]
     straight = np.eye(dimensions)
     weighted = embeddings.astype(np.float64) * trust[:, None]
-    taste = np.linalg.solve(weighted.T @ embeddings + RIDGE * straight, weighted.T @ directions)
-    values, vectors = np.linalg.eigh(taste @ taste.T)
-    bent = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
-    spread = float((bent**2).sum())
+    preference = np.linalg.solve(weighted.T @ embeddings + RIDGE * straight, weighted.T @ directions)
+    values, vectors = np.linalg.eigh(preference @ preference.T)
+    learned = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+    spread = float((learned**2).sum())
     if spread < 1e-18:
         return straight.astype(np.float32)
     share *= float(trust.sum()) / (float(trust.sum()) + dimensions)
-    return np.asarray((1.0 - share) * straight + share * bent * np.sqrt(dimensions / spread), dtype=np.float32)
+    return np.asarray((1.0 - share) * straight + share * learned * np.sqrt(dimensions / spread), dtype=np.float32)

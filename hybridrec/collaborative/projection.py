@@ -31,11 +31,11 @@ class Projection:
     solver: Array
     popularity_discount: float
 
-    def sound_of_factors(self, user_factors: Array) -> Array:
+    def audio_of_factors(self, user_factors: Array) -> Array:
         """What tracks of great affinity to these factors sound like, `(m, f)` to `(m, l)` float32."""
         return np.asarray(user_factors @ self.weights.T, dtype=np.float32)
 
-    def sound_of_plays(self, plays: sp.csr_matrix, features: Array, support: NDArray[np.int64]) -> Array:
+    def audio_of_plays(self, plays: sp.csr_matrix, features: Array, support: NDArray[np.int64]) -> Array:
         """Each user's own ridge regression on the sound of what she played.
 
         Args:
@@ -82,5 +82,5 @@ def fit_projection(
     eye = np.eye(features.shape[1])
     weights = np.linalg.solve(weighted.T @ features + config.ridge * eye, weighted.T @ directions)
     gram = features.T.astype(np.float64) @ features
-    solver = np.linalg.inv(gram + config.taste_ridge * eye)
+    solver = np.linalg.inv(gram + config.user_ridge * eye)
     return Projection(audio_features, weights.astype(np.float32), solver.astype(np.float32), config.popularity_discount)

@@ -40,5 +40,5 @@ def build_interactions(
 
 def support_of(interactions: sp.csr_matrix) -> NDArray[np.int64]:
     """How many distinct users have played each track, `(n_tracks,)` int64; skips do not count."""
-    heard = interactions.indices[interactions.data > 0]
-    return np.bincount(heard, minlength=interactions.shape[1]).astype(np.int64)
+    embedded = interactions.indices[interactions.data > 0]
+    return np.bincount(embedded, minlength=interactions.shape[1]).astype(np.int64)

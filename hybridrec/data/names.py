@@ -80,7 +80,7 @@ class Name:
         yield _key("start", artist_start, title[:_START_CHARACTERS], *self.numbers)
         yield _key("end", artist_start, title[-_END_CHARACTERS:], *self.numbers)
 
-    def likeness(self, other: Name) -> float:
+    def similarity(self, other: Name) -> float:
         """How alike two names are, 0 to 200; 0 if they name different recordings.
 
         The edit distance is RapidFuzz'. Numbers must agree.

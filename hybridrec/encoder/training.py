@@ -108,9 +108,9 @@ class _Training:
         self.model = model
         self.averaged = copy.deepcopy(model)
         self.device = model.texture_head.weight.device
-        fitted = list(model.texture_head.parameters())
-        fresh = [weights for weights in model.parameters() if all(weights is not other for other in fitted)]
-        groups = [{"params": fresh, "rate": 1.0}, {"params": fitted, "rate": config.texture_rate}]
+        fitted_model = list(model.texture_head.parameters())
+        fresh = [weights for weights in model.parameters() if all(weights is not other for other in fitted_model)]
+        groups = [{"params": fresh, "rate": 1.0}, {"params": fitted_model, "rate": config.texture_rate}]
         self.optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
 
     def epoch(self, pairs: PairSource, epoch: int) -> float:

@@ -67,7 +67,7 @@ def as_html(report: AudioReport) -> str:
 def _heading(report: AudioReport) -> str:
     skipped = f", {len(report.skipped)} more could not be heard" if report.skipped else ""
     return (
-        f"{report.ears} ({report.fingerprint}) on {report.tracks} tracks{skipped};"
+        f"{report.encoder} ({report.fingerprint}) on {report.tracks} tracks{skipped};"
         f" seed {report.seed}, {report.seconds:.0f} s"
     )
 

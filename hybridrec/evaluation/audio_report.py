@@ -105,7 +105,7 @@ class AudioReport:
         seconds: wall-clock time of the run.
     """
 
-    ears: str
+    encoder: str
     fingerprint: str
     tracks: int
     skipped: dict[str, str]

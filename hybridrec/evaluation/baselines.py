@@ -22,8 +22,8 @@ from hybridrec.data.interactions import support_of
 Array = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
-Likeness = Literal["cosine", "TF-IDF", "BM25"]
-LIKENESSES: tuple[Likeness, ...] = get_args(Likeness)
+Similarity = Literal["cosine", "TF-IDF", "BM25"]
+SIMILARITIES: tuple[Similarity, ...] = get_args(Similarity)
 _NEIGHBOURS = {"cosine": CosineRecommender, "TF-IDF": TFIDFRecommender, "BM25": BM25Recommender}
 
 
@@ -47,8 +47,8 @@ class ItemNeighbours:
         likeness: how the plays are weighed before cosines are taken.
     """
 
-    def __init__(self, interactions: sp.csr_matrix, neighbours: int, likeness: Likeness) -> None:
-        model = _NEIGHBOURS[likeness](K=neighbours, num_threads=0)
+    def __init__(self, interactions: sp.csr_matrix, neighbours: int, similarity: Similarity) -> None:
+        model = _NEIGHBOURS[similarity](K=neighbours, num_threads=0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ParameterWarning)  # implicit passes itself another format than it likes
             model.fit(interactions, show_progress=False)
@@ -154,8 +154,8 @@ class AudioNeighbours:
         centred: bool,
     ) -> None:
         known, self._has_audio = aligned_embeddings(embeddings, interactions.shape[1])
-        heard = known[self._has_audio]
-        directions = unit_length(heard - heard.mean(axis=0) if centred else heard)
+        embedded = known[self._has_audio]
+        directions = unit_length(embedded - embedded.mean(axis=0) if centred else embedded)
         self._similarity = _nearest(directions, neighbours)
         counts = np.maximum(support_of(interactions), 1) ** -discount
         self._plays = sp.csr_matrix((interactions > 0).multiply(counts[None, :]))[:, self._has_audio]

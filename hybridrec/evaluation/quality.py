@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from hybridrec.data.interactions import support_of
 from hybridrec.data.splits import Split
 from hybridrec.errors import InvalidInput
+from hybridrec.evaluation.coverage import coverage, mean_popularity, novelty
 from hybridrec.evaluation.metrics import Figures, Hits, hits_among, top_tracks
-from hybridrec.evaluation.reach import coverage, mean_popularity, novelty
 
 Rows = NDArray[np.int64]
 Scorer = Callable[[Rows], NDArray[np.float32]]

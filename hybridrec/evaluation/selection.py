@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 Figures = NDArray[np.float64]
 
 
-def mean_over_cuts(cuts: Sequence[Figures]) -> Figures:
+def mean_over_folds(folds: Sequence[Figures]) -> Figures:
     """Users' figures `(n_users,)` averaged over the cuts in which they have one; NaN where they never do."""
-    told = np.array(cuts)
+    told = np.array(folds)
     known = ~np.isnan(told)
     means = np.full(told.shape[1], np.nan)
     np.divide(np.where(known, told, 0.0).sum(axis=0), known.sum(axis=0), out=means, where=known.any(axis=0))

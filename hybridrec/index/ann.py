@@ -49,7 +49,7 @@ _RIDGE = 1e-2
 
 
 @dataclass(frozen=True)
-class Reach:
+class SearchParameters:
     """How far a query looks, and what that finds.
 
     Attributes:
@@ -77,7 +77,7 @@ class AnnIndex:
     turn_queries: Array
     turn_vectors: Array
     cells: faiss.IndexIVF
-    reaches: list[Reach]
+    search_parameters: list[SearchParameters]
 
     @classmethod
     def build(cls, vectors: Vectors, rows: NDArray[np.int64], queries: Sequence[Array], *, seed: int = 0) -> Self:
@@ -101,7 +101,7 @@ class AnnIndex:
             index.add(block, vectors(block))
         judging = [kind[1::2] for kind in queries]
         truth = np.split(_true_best(vectors, rows, np.vstack(judging)), np.cumsum([len(kind) for kind in judging])[:-1])
-        index.reaches = [index._far_enough(kind, best) for kind, best in zip(judging, truth, strict=True)]
+        index.search_parameters = [index._far_enough(kind, best) for kind, best in zip(judging, truth, strict=True)]
         return index
 
     def __len__(self) -> int:
@@ -112,7 +112,7 @@ class AnnIndex:
         self.cells.add_with_ids(vectors @ self.turn_vectors, rows)
 
     def near(
-        self, query: Array, reach: Reach, spare: int = 0, wanted: NDArray[np.bool_] | None = None
+        self, query: Array, search: SearchParameters, spare: int = 0, wanted: NDArray[np.bool_] | None = None
     ) -> NDArray[np.int64]:
         """Rows among which the best for a query most probably are.
 
@@ -128,7 +128,7 @@ class AnnIndex:
         """
         import faiss
 
-        n_probe, selector = reach.n_probe, None
+        n_probe, selector = search.n_probe, None
         if wanted is not None:
             share = max(1, int(np.count_nonzero(wanted))) / max(1, len(wanted))
             n_probe = min(self.cells.nlist, round(n_probe / share))
@@ -136,7 +136,7 @@ class AnnIndex:
         faiss.omp_set_num_threads(1)
         parameters = faiss.SearchParametersIVF(nprobe=n_probe, sel=selector)
         turned = (query @ self.turn_queries)[None, :]
-        _, found = self.cells.search(turned, reach.n_candidates + spare, params=parameters)
+        _, found = self.cells.search(turned, search.n_candidates + spare, params=parameters)
         return np.asarray(found[0][found[0] >= 0])
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
@@ -144,16 +144,18 @@ class AnnIndex:
         return {
             "turn_queries": self.turn_queries,
             "turn_vectors": self.turn_vectors,
-            "reaches": np.array([dataclasses.astuple(reach) for reach in self.reaches]),
+            "reaches": np.array([dataclasses.astuple(search) for search in self.search_parameters]),
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], cells: faiss.IndexIVF) -> Self:
         """What `to_arrays` took apart."""
-        reaches = [Reach(int(probe), int(candidates), recall) for probe, candidates, recall in arrays["reaches"]]
-        return cls(arrays["turn_queries"], arrays["turn_vectors"], cells, reaches)
+        search_parameters = [
+            SearchParameters(int(probe), int(candidates), recall) for probe, candidates, recall in arrays["reaches"]
+        ]
+        return cls(arrays["turn_queries"], arrays["turn_vectors"], cells, search_parameters)
 
-    def _far_enough(self, queries: Array, truth: NDArray[np.int64]) -> Reach:
+    def _far_enough(self, queries: Array, truth: NDArray[np.int64]) -> SearchParameters:
         """The cheapest reach that has the aimed recall, or else nearly the best that can be had."""
         cells, a_cell = self.cells.nlist, len(self) / self.cells.nlist
         probes = [min(cells, 2**doubling) for doubling in range(1 + int(np.ceil(np.log2(cells))))]
@@ -163,13 +165,13 @@ class AnnIndex:
             tried.append(self._measured(n_probe, n_candidates, queries, truth))
             if tried[-1].recall >= AIMED_RECALL:
                 return tried[-1]
-        best = max(reach.recall for reach in tried)
-        return next(reach for reach in tried if reach.recall >= best - _NEARLY)
+        best = max(search.recall for search in tried)
+        return next(search for search in tried if search.recall >= best - _NEARLY)
 
-    def _measured(self, n_probe: int, n_candidates: int, queries: Array, truth: NDArray[np.int64]) -> Reach:
-        reach = Reach(n_probe, n_candidates, 0.0)
-        found = [np.isin(best, self.near(query, reach)).mean() for query, best in zip(queries, truth, strict=True)]
-        return dataclasses.replace(reach, recall=float(np.mean(found)))
+    def _measured(self, n_probe: int, n_candidates: int, queries: Array, truth: NDArray[np.int64]) -> SearchParameters:
+        search = SearchParameters(n_probe, n_candidates, 0.0)
+        found = [np.isin(best, self.near(query, search)).mean() for query, best in zip(queries, truth, strict=True)]
+        return dataclasses.replace(search, recall=float(np.mean(found)))
 
 
 def _empty_cells(dimensions: int, n_cells: int, seed: int) -> Any:

@@ -12,7 +12,7 @@ Basis = Literal["behaviour", "audio", "popularity", "track"]
 
 
 @dataclass(frozen=True)
-class Wishes:
+class Filters:
     """Which tracks an answer may have.
 
     Attributes:

@@ -24,8 +24,8 @@ from hybridrec.blend.tracks import SPARE_SHARE
 from hybridrec.data.ids import IdMap
 from hybridrec.errors import LibraryError
 from hybridrec.index.ann import AnnIndex
-from hybridrec.ranking import Indexes
-from hybridrec.recommender import HybridRecommender
+from hybridrec.model.ranking import Indexes
+from hybridrec.model.recommender import HybridRecommender
 
 FORMAT_VERSION = 1
 HALVED = ("factors", "features", "embeddings")
@@ -106,14 +106,14 @@ class ServingFiles:
             model = HybridRecommender.load(str(place / "model.npz"))
             columns = {path.stem: np.asarray(np.load(path, mmap_mode="c")) for path in (place / "tracks").iterdir()}
             model.tracks.adopt(columns, len(ids))
-            model.fitted.indexes = _read_indexes(place, mapped) if about["indexed"] else None
+            model.fitted_model.indexes = _read_indexes(place, mapped) if about["indexed"] else None
             listeners = np.load(place / "listeners.npy")
         except (OSError, ValueError, KeyError, BadZipFile, LibraryError, RuntimeError):  # the last is faiss'
             return None
         return State(model, ids, listeners, about["version"], about["fingerprint"], about["seq"])
 
     def _write_into(self, scratch: Path, state: State) -> None:
-        indexes = state.model.fitted.indexes
+        indexes = state.model.fitted_model.indexes
         (scratch / "tracks").mkdir()
         for name, column in state.model.tracks.to_arrays().items():
             halved = indexes is not None and name in HALVED

@@ -26,7 +26,7 @@ from hybridrec.config import ProjectionConfig
 from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.ids import IdMap
 from hybridrec.data.interactions import confidence
-from hybridrec.recommender import HybridRecommender
+from hybridrec.model.recommender import HybridRecommender
 from hybridrec.serving.files import State
 from hybridrec.serving.refresh import factors_of
 from hybridrec.storage.changes import Changes
@@ -94,13 +94,13 @@ class LiveModel:
         self._known_by_requests: set[str] = set()
         self._unrefreshed: dict[str, None] = {}
         self._changed: set[str] = set()
-        self._first_sound = False
+        self._first_audio = False
         self.totals = self._count()
 
     @classmethod
     def built(cls, library: Library) -> LiveModel:
         """From what the library stores: the current model, the embeddings of its ears, its plays."""
-        seq, fingerprint = library.seq(), library.ears()
+        seq, fingerprint = library.seq(), library.encoder()
         current = library.current("model")
         model, ids = (_unfitted(), IdMap()) if current is None else load_model(library)
         fitted_to = None if current is None else current.fingerprint or None
@@ -111,7 +111,7 @@ class LiveModel:
         listeners = np.array([support.get(id_, 0) for id_ in ids], dtype=np.int64)
         version = None if current is None else current.version
         live = cls(library, State(model, ids, listeners, version, fingerprint, seq))
-        live._hear_all(same_ears=fitted_to == fingerprint)
+        live._embed_all(same_encoder=fitted_to == fingerprint)
         fitted_support = np.pad(fitted_support, (0, len(ids) - len(fitted_support)))
         live._unrefreshed = dict.fromkeys(ids.id(row) for row in np.flatnonzero(listeners != fitted_support).tolist())
         live._refresh_all(_no_rest)
@@ -130,7 +130,7 @@ class LiveModel:
     @property
     def is_outgrown(self) -> bool:
         """Whether so much changed since the state was given that a new one should be written."""
-        indexes = self.model.fitted.indexes
+        indexes = self.model.fitted_model.indexes
         tier = 0 if indexes is None else len(indexes.fresh)
         return tier > MOST_FRESH or len(self._changed) > max(MOST_FRESH, len(self.ids) // MOST_CHANGED_SHARE)
 
@@ -142,7 +142,7 @@ class LiveModel:
     @property
     def awaits_sound(self) -> bool:
         """Whether the library has its first embeddings by now, which only a successor can know."""
-        return self._first_sound
+        return self._first_audio
 
     def know_newest(self) -> bool:
         """Know the tracks that were added, heard or deleted last; returns whether the library has changed at all.
@@ -160,7 +160,7 @@ class LiveModel:
 
     def is_superseded(self) -> bool:
         """Whether the library has another model, or other ears, since the state was given."""
-        return self._first_sound or self._library.switched_since(self._given_at)
+        return self._first_audio or self._library.switched_since(self._given_at)
 
     def catch_up(self, rest: Rest = _no_rest) -> None:
         """Take in all that was written since, save another model and other ears, which want a successor.
@@ -178,30 +178,32 @@ class LiveModel:
         """Summed weights by track id as CSR `(1, n)` confidences; what cannot be scored is left out."""
         known = {row: weight for id_, weight in weights.items() if weight and (row := self.ids.get(id_)) is not None}
         rows = np.array(sorted(known), dtype=np.int64)
-        rows = rows[self.model.tracks.comparable(sound=True, behaviour=True, rows=rows)]
+        rows = rows[self.model.tracks.comparable(audio=True, behaviour=True, rows=rows)]
         data = confidence(np.array([known[row] for row in rows.tolist()], dtype=np.float64))
         return sp.csr_matrix((data, rows, [0, len(rows)]), shape=(1, len(self.ids)))
 
     # --- keeping in step -----------------------------------------------------------
 
-    def _hear_all(self, *, same_ears: bool) -> None:
+    def _embed_all(self, *, same_encoder: bool) -> None:
         fingerprint = self.state.fingerprint
-        heard = None if fingerprint is None else self._library.embeddings(fingerprint)
-        embeddings = None if heard is None else align(heard, self.ids)
+        with_audio = None if fingerprint is None else self._library.embeddings(fingerprint)
+        embeddings = None if with_audio is None else align(with_audio, self.ids)
         if not self.model.is_fitted:
             self.model.fit(sp.csr_matrix((0, len(self.ids)), dtype=np.float32), item_embeddings=embeddings)
             return
-        indexes, self.model.fitted.indexes = self.model.fitted.indexes, None
-        fitted = len(self.model.tracks)
+        indexes, self.model.fitted_model.indexes = self.model.fitted_model.indexes, None
+        fitted_model = len(self.model.tracks)
         self.model.tracks.grow(len(self.ids))
-        if embeddings is not None and not (same_ears and embeddings.shape[1] == self.model.tracks.embeddings.shape[1]):
-            self.model.hear(embeddings)
+        if embeddings is not None and not (
+            same_encoder and embeddings.shape[1] == self.model.tracks.embeddings.shape[1]
+        ):
+            self.model.replace_embeddings(embeddings)
             return
         if embeddings is not None:
-            self.model.fitted.put_items(np.arange(len(self.ids)), embeddings=embeddings)
-        self.model.fitted.indexes = indexes
+            self.model.fitted_model.put_items(np.arange(len(self.ids)), embeddings=embeddings)
+        self.model.fitted_model.indexes = indexes
         if indexes is not None:
-            indexes.outdate(np.arange(fitted, len(self.ids)))
+            indexes.outdate(np.arange(fitted_model, len(self.ids)))
 
     def _take_in_all(self, changes: Changes, rest: Rest) -> None:
         for batch in batches(sorted(changes.tracks), TAKEN_IN_AT_ONCE):
@@ -218,18 +220,18 @@ class LiveModel:
             self._known_by_requests.clear()
         if not ids:
             return
-        here, heard = self._library.tracks(ids).keys(), self._heard(ids)
+        here, with_audio = self._library.tracks(ids).keys(), self._embedded(ids)
         with self.lock:
             newer = set() if by_request else set(self._known_by_requests)
             if by_request:
                 self._known_by_requests.update(ids)
             self._forget(set(ids) - here - newer)
             self._add([id_ for id_ in ids if id_ in here and id_ not in newer])
-            self._hear(heard, newer)
+            self._embed(with_audio, newer)
             self.totals = self._count()
 
-    def _heard(self, ids: Collection[str]) -> Embeddings | None:
-        fingerprint = self.state.fingerprint or self._library.ears()
+    def _embedded(self, ids: Collection[str]) -> Embeddings | None:
+        fingerprint = self.state.fingerprint or self._library.encoder()
         return None if fingerprint is None else self._library.embeddings(fingerprint, ids)
 
     def _forget(self, gone: Collection[str]) -> None:
@@ -238,7 +240,9 @@ class LiveModel:
         tracks = self.model.tracks
         nothing = np.zeros((len(rows), tracks.factors.shape[1]), dtype=np.float32)
         silence = np.full((len(rows), tracks.embeddings.shape[1]), np.nan, dtype=np.float32)
-        self.model.fitted.put_items(rows, factors=nothing, support=np.zeros(len(rows), np.int64), embeddings=silence)
+        self.model.fitted_model.put_items(
+            rows, factors=nothing, support=np.zeros(len(rows), np.int64), embeddings=silence
+        )
 
     def _add(self, ids: Collection[str]) -> None:
         for id_ in ids:
@@ -246,15 +250,15 @@ class LiveModel:
         self.model.tracks.grow(len(self.ids))
         self.state.listeners = np.pad(self.state.listeners, (0, len(self.ids) - len(self.state.listeners)))
 
-    def _hear(self, heard: Embeddings | None, newer: Collection[str]) -> None:
-        if heard is None or not heard.ids:
+    def _embed(self, with_audio: Embeddings | None, newer: Collection[str]) -> None:
+        if with_audio is None or not with_audio.ids:
             return
-        self._first_sound = self._first_sound or self.model.tracks.embeddings.shape[1] == 0
-        if self._first_sound:
+        self._first_audio = self._first_audio or self.model.tracks.embeddings.shape[1] == 0
+        if self._first_audio:
             return
-        mine = [place for place, id_ in enumerate(heard.ids) if id_ not in newer and id_ in self.ids]
-        rows = self.ids.rows([heard.ids[place] for place in mine])
-        self.model.fitted.put_items(rows, embeddings=heard.vectors[mine])
+        mine = [place for place, id_ in enumerate(with_audio.ids) if id_ not in newer and id_ in self.ids]
+        rows = self.ids.rows([with_audio.ids[place] for place in mine])
+        self.model.fitted_model.put_items(rows, embeddings=with_audio.vectors[mine])
 
     def _refresh_all(self, rest: Rest) -> None:
         """Give tracks the support and factors that their present listeners make, the longest waiting first."""
@@ -267,20 +271,22 @@ class LiveModel:
 
     def _refresh(self, ids: Collection[str]) -> None:
         """Take in the plays of some tracks; twice is the same as once."""
-        listeners, knows_taste = self._library.support(ids), self.model.knows_taste
+        listeners, has_behaviour = self._library.support(ids), self.model.has_behaviour
         with self.lock:
             rows = self.ids.rows(ids)
             fitted_to = self.model.tracks.support[rows]
         support = np.array([listeners[id_] for id_ in ids], dtype=np.int64)
         moving = (support <= REFRESHED_UP_TO_LISTENERS) | (fitted_to == 0)
         wanted = [id_ for id_, moves in zip(ids, moving.tolist(), strict=True) if moves]
-        placed = factors_of(self._library, self.model.fitted, self.ids, wanted) if knows_taste and wanted else None
+        placed = (
+            factors_of(self._library, self.model.fitted_model, self.ids, wanted) if has_behaviour and wanted else None
+        )
         with self.lock:
             self.state.listeners[rows] = support
-            if knows_taste:
-                self.model.fitted.put_items(rows[~moving], support=support[~moving])
+            if has_behaviour:
+                self.model.fitted_model.put_items(rows[~moving], support=support[~moving])
             if placed is not None:
-                self.model.fitted.put_items(rows[moving], factors=placed, support=support[moving])
+                self.model.fitted_model.put_items(rows[moving], factors=placed, support=support[moving])
             self.totals = self._count()
 
     def _count(self) -> Totals:

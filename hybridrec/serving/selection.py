@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from hybridrec.data.embeddings import unit_length
 from hybridrec.data.tracks import Track
-from hybridrec.serving.answers import Wishes
+from hybridrec.serving.answers import Filters
 from hybridrec.serving.live_model import LiveModel
 from hybridrec.storage.library import Library
 
-SAME_SOUND = 0.98
+SAME_AUDIO = 0.98
 """Cosine of embeddings from which two tracks of one length are one recording.
 
 With the ears that come with hybridrec, no two of 275 clips of game music are nearer
@@ -58,10 +58,10 @@ class Selection:
         known: rows whose recordings must not come: what the user played, or the seed.
     """
 
-    def __init__(self, library: Library, live: LiveModel, wishes: Wishes, known: Rows) -> None:
+    def __init__(self, library: Library, live: LiveModel, filters: Filters, known: Rows) -> None:
         self._library = library
         self._live = live
-        self._wishes = wishes
+        self._filters = filters
         self._known = known
         self._tracks: dict[str, Track] = {}
 
@@ -82,11 +82,11 @@ class Selection:
 
     def rows(self) -> Rows | None:
         """The rows that the wishes allow; None where they allow all."""
-        wishes, ids = self._wishes, None
-        if wishes.artist is not None or wishes.album is not None:
-            ids = set(self._library.track_ids(artist=wishes.artist, album=wishes.album))
-        if wishes.allow is not None:
-            ids = set(wishes.allow) if ids is None else ids & set(wishes.allow)
+        filters, ids = self._filters, None
+        if filters.artist is not None or filters.album is not None:
+            ids = set(self._library.track_ids(artist=filters.artist, album=filters.album))
+        if filters.allow is not None:
+            ids = set(filters.allow) if ids is None else ids & set(filters.allow)
         return None if ids is None else self._live.rows(ids)
 
     def _chosen(self, rows: Rows) -> Iterator[Chosen]:
@@ -98,7 +98,7 @@ class Selection:
             artist, album = candidate.track.artist, candidate.track.album
             per_artist[artist] += 1
             per_album[album] += 1
-            if _fits(artist, per_artist, self._wishes.per_artist) and _fits(album, per_album, self._wishes.per_album):
+            if _fits(artist, per_artist, self._filters.per_artist) and _fits(album, per_album, self._filters.per_album):
                 yield candidate
 
     def _found(self, ids: list[str]) -> dict[str, Track]:
@@ -110,8 +110,8 @@ class Selection:
     def _once_each(self, candidates: list[Chosen]) -> list[Chosen]:
         """The candidates without those that are a recording that came before, which is told of them, or a known one."""
         rows = np.array([candidate.row for candidate in candidates], dtype=np.int64)
-        sounds, tracks = self._sounds(rows), _Recordings.of([candidate.track for candidate in candidates])
-        doubles = (sounds @ sounds.T >= SAME_SOUND) & tracks.may_be(tracks) | tracks.share_an_id(tracks)
+        sounds, tracks = self._audio_vectors(rows), _Recordings.of([candidate.track for candidate in candidates])
+        doubles = (sounds @ sounds.T >= SAME_AUDIO) & tracks.may_be(tracks) | tracks.share_an_id(tracks)
         unwanted = self._like_known(sounds, tracks)
         kept = np.zeros(len(candidates), dtype=np.bool_)
         for place, candidate in enumerate(candidates):
@@ -128,7 +128,7 @@ class Selection:
         found = np.zeros(len(sounds), dtype=np.bool_)
         for start in range(0, len(self._known), _KNOWN_AT_ONCE):
             known = self._known[start : start + _KNOWN_AT_ONCE]
-            alike = sounds @ self._sounds(known).T >= SAME_SOUND
+            alike = sounds @ self._audio_vectors(known).T >= SAME_AUDIO
             near = np.flatnonzero(alike.any(axis=0))
             if len(near) == 0:
                 continue
@@ -139,7 +139,7 @@ class Selection:
             found |= (alike[:, [place for place, _ in there]] & same).any(axis=1)
         return found
 
-    def _sounds(self, rows: Rows) -> NDArray[np.float32]:
+    def _audio_vectors(self, rows: Rows) -> NDArray[np.float32]:
         return unit_length(self._live.model.tracks.embeddings[rows].astype(np.float32))
 
 

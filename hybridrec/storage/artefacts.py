@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 from hybridrec.errors import LibraryError, NotFound
 from hybridrec.storage import changes, schema
 from hybridrec.storage.database import Database, once_more, upsert
-from hybridrec.storage.embeddings import put_ears
+from hybridrec.storage.embeddings import put_fingerprint
 
 Kind = Literal["encoder", "model", "tuning"]
 
@@ -157,7 +157,7 @@ def _switch(connection: Connection, kind: Kind, version: int, fingerprint: str) 
     upsert(connection, schema.current_artefacts, [{"kind": kind, "version": version}], by=("kind",))
     changes.record(connection, changes.SWITCH, [kind])
     if kind == "encoder":
-        put_ears(connection, fingerprint)
+        put_fingerprint(connection, fingerprint)
 
 
 def _artefact(row: Row[Any]) -> Artefact:

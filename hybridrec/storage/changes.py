@@ -39,7 +39,7 @@ class Changes:
     tracks: frozenset[str] = frozenset()
     plays: frozenset[str] = frozenset()
     models: bool = False
-    ears: bool = False
+    encoder: bool = False
 
 
 class ChangeFeed:
@@ -91,7 +91,7 @@ class ChangeFeed:
             tracks=frozenset(subject for kind, subject, _ in rows if kind == TRACK),
             plays=frozenset(played),
             models="model" in switched,
-            ears=not switched.isdisjoint({"encoder", "ears"}),
+            encoder=not switched.isdisjoint({"encoder", "ears"}),
         )
 
 

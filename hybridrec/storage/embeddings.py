@@ -39,7 +39,7 @@ class FileStamp:
 
 
 @dataclass(frozen=True)
-class HeardTrack:
+class EmbeddedTrack:
     """A track that was just heard.
 
     Attributes:
@@ -54,7 +54,7 @@ class HeardTrack:
     fingerprint: str
     vector: NDArray[np.float32]
 
-    def with_path(self, path: str) -> HeardTrack:
+    def with_path(self, path: str) -> EmbeddedTrack:
         """The same, its audio lying elsewhere."""
         return replace(self, track=replace(self.track, path=path))
 
@@ -65,17 +65,17 @@ class EmbeddingStore:
     _database: Database
     _paths: StoredPaths
 
-    def put_heard(self, heard: Iterable[HeardTrack]) -> None:
+    def put_embedded(self, embedded: Iterable[EmbeddedTrack]) -> None:
         """Store tracks, the stamps of their files and their embeddings, all or nothing.
 
         Raises:
             FingerprintMismatch: if a vector has another dimension than its fingerprint's.
             InvalidInput: for a vector that is not finite, or an id that cannot be stored.
         """
-        self._put_heard(list(batches(heard)))
+        self._put_heard(list(batches(embedded)))
 
     @once_more
-    def _put_heard(self, waiting: Sequence[Sequence[HeardTrack]]) -> None:
+    def _put_heard(self, waiting: Sequence[Sequence[EmbeddedTrack]]) -> None:
         with self._database.write() as connection:
             for batch in waiting:
                 put_heard_rows(connection, batch, self._paths)
@@ -136,42 +136,42 @@ class EmbeddingStore:
         return {fingerprint: count for fingerprint, count in rows}
 
     @once_more
-    def ears(self) -> str | None:
+    def encoder(self) -> str | None:
         """The fingerprint whose embeddings the library goes by, or None before the first."""
         with self._database.read() as connection:
-            return get_ears(connection)
+            return get_fingerprint(connection)
 
     @once_more
-    def set_ears(self, fingerprint: str) -> None:
+    def set_fingerprint(self, fingerprint: str) -> None:
         """Go by the embeddings of this fingerprint from now on."""
         with self._database.write() as connection:
-            put_ears(connection, fingerprint)
+            put_fingerprint(connection, fingerprint)
 
 
-def put_heard_rows(connection: Connection, heard: Sequence[HeardTrack], paths: StoredPaths) -> None:
-    """Store tracks that were heard, within a transaction; see `EmbeddingStore.put_heard`."""
-    join_listens(connection, put_tracks(connection, [one.track for one in heard], paths))
-    _put_stamps(connection, heard, paths)
-    for fingerprint in dict.fromkeys(one.fingerprint for one in heard):
-        own = [one for one in heard if one.fingerprint == fingerprint]
+def put_heard_rows(connection: Connection, embedded: Sequence[EmbeddedTrack], paths: StoredPaths) -> None:
+    """Store tracks that were heard, within a transaction; see `EmbeddingStore.put_embedded`."""
+    join_listens(connection, put_tracks(connection, [one.track for one in embedded], paths))
+    _put_stamps(connection, embedded, paths)
+    for fingerprint in dict.fromkeys(one.fingerprint for one in embedded):
+        own = [one for one in embedded if one.fingerprint == fingerprint]
         vectors = np.stack([one.vector for one in own])
         _put_vectors(connection, fingerprint, [one.track.id for one in own], vectors)
 
 
-def get_ears(connection: Connection) -> str | None:
+def get_fingerprint(connection: Connection) -> str | None:
     """The fingerprint the library goes by, within a transaction."""
     return connection.scalar(select(schema.settings.c.value).where(schema.settings.c.name == "ears"))
 
 
-def put_ears(connection: Connection, fingerprint: str) -> None:
+def put_fingerprint(connection: Connection, fingerprint: str) -> None:
     """Go by a fingerprint, within a transaction."""
-    if get_ears(connection) != fingerprint:
+    if get_fingerprint(connection) != fingerprint:
         upsert(connection, schema.settings, [{"name": "ears", "value": fingerprint}], by=("name",))
         changes.record(connection, changes.SWITCH, ["ears"])
 
 
-def _put_stamps(connection: Connection, heard: Sequence[HeardTrack], paths: StoredPaths) -> None:
-    keys = track_keys(connection, {one.track.id for one in heard})
+def _put_stamps(connection: Connection, embedded: Sequence[EmbeddedTrack], paths: StoredPaths) -> None:
+    keys = track_keys(connection, {one.track.id for one in embedded})
     rows = [
         {
             "path": paths.stored(one.track.path),
@@ -180,7 +180,7 @@ def _put_stamps(connection: Connection, heard: Sequence[HeardTrack], paths: Stor
             "content_hash": one.stamp.content_hash,
             "track_key": keys[one.track.id],
         }
-        for one in heard
+        for one in embedded
         if one.stamp is not None and one.track.path is not None
     ]
     upsert(connection, schema.file_stamps, rows, by=("path",))

@@ -90,7 +90,7 @@ def _support(connection: Connection, track_ids: Collection[str] | None) -> dict[
     pairs = select(plays.track_key, plays.user_key).group_by(plays.user_key, plays.track_key)
     if track_ids is not None:
         pairs = pairs.where(plays.track_key.in_(select(tracks.key).where(among(connection, tracks.id, track_ids))))
-    heard = pairs.having(func.sum(EFFECTIVE_WEIGHT) > 0).subquery()
-    counts = select(heard.c.track_key, func.count().label("support")).group_by(heard.c.track_key).subquery()
+    embedded = pairs.having(func.sum(EFFECTIVE_WEIGHT) > 0).subquery()
+    counts = select(embedded.c.track_key, func.count().label("support")).group_by(embedded.c.track_key).subquery()
     query = select(tracks.id, counts.c.support).join_from(counts, schema.tracks, tracks.key == counts.c.track_key)
     return {id_: support for id_, support in connection.execute(query)}

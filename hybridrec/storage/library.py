@@ -145,7 +145,7 @@ class Library(
             **self.counts(),
             "waiting_listens": self.waiting_listens(),
             "embeddings": self.fingerprints(),
-            "ears": self.ears(),
+            "ears": self.encoder(),
             **{kind: artefact and artefact.version for kind, artefact in current.items()},
         }
 

@@ -61,8 +61,8 @@ class Candidates:
             return known
         name, album = listen.name, listen.album.casefold()
         alike = {track.id: track for key in name.keys for track in self._by_key.get(key, ())}
-        scored = {id_: name.likeness(track.name) for id_, track in alike.items()}
-        likely = [alike[id_] for id_, likeness in scored.items() if likeness > 0]
+        scored = {id_: name.similarity(track.name) for id_, track in alike.items()}
+        likely = [alike[id_] for id_, similarity in scored.items() if similarity > 0]
         ranking = sorted(likely, key=lambda t: (-scored[t.id], t.album.casefold() != album, t.id))
         return ranking[0] if ranking else None
 

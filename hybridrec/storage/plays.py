@@ -138,8 +138,8 @@ class PlayStore:
 
 
 def _forget_plays(connection: Connection, key: int) -> None:
-    heard = select(schema.plays.c.track_key).where(schema.plays.c.user_key == key)
-    ids = connection.scalars(select(schema.tracks.c.id).where(schema.tracks.c.key.in_(heard))).all()
+    embedded = select(schema.plays.c.track_key).where(schema.plays.c.user_key == key)
+    ids = connection.scalars(select(schema.tracks.c.id).where(schema.tracks.c.key.in_(embedded))).all()
     connection.execute(delete(schema.users).where(schema.users.c.key == key))
     changes.record(connection, changes.PLAYS, ids)
 

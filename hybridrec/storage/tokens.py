@@ -131,10 +131,10 @@ def forget_holder(connection: Connection, user: str) -> int:
     hers = or_(*(column == user for column in (tokens.name, tokens.listener, tokens.person)))
     rows = connection.execute(query.where(hers)).all()
     for row in rows:
-        nobody = f"forgotten-{secrets.token_hex(8)}"
+        unknown_user = f"forgotten-{secrets.token_hex(8)}"
         revoked_at = time.time() if row.revoked_at is None else row.revoked_at
-        person = None if row.person is None else nobody
-        changed = {"name": nobody, "listener": nobody, "person": person, "revoked_at": revoked_at}
+        person = None if row.person is None else unknown_user
+        changed = {"name": unknown_user, "listener": unknown_user, "person": person, "revoked_at": revoked_at}
         connection.execute(update(schema.tokens).where(tokens.key == row.key).values(changed))
     return len(rows)
 

@@ -12,7 +12,7 @@ from hybridrec.data.tracks import Track
 from hybridrec.errors import Conflict
 from hybridrec.storage import schema
 from hybridrec.storage.database import Database, batches, once_more
-from hybridrec.storage.embeddings import HeardTrack, put_heard_rows
+from hybridrec.storage.embeddings import EmbeddedTrack, put_heard_rows
 from hybridrec.storage.kept_files import kept_place, put_in_place, waiting_copy
 from hybridrec.storage.paths import StoredPaths
 from hybridrec.storage.track_rows import read_track, read_track_by_hash
@@ -26,7 +26,7 @@ class UploadStore:
     files: Path
 
     @once_more
-    def add_upload(self, path: Path, heard: HeardTrack) -> tuple[Track, bool]:
+    def add_upload(self, path: Path, embedded: EmbeddedTrack) -> tuple[Track, bool]:
         """Keep a copy of a file and store its track, both or neither.
 
         The database decides between uploads at the same time: the same audio becomes one track,
@@ -43,10 +43,10 @@ class UploadStore:
             Conflict: if the id is taken by other audio.
             StorageFull: if there is no room; nothing is stored then.
         """
-        track = heard.track
+        track = embedded.track
         assert track.content_hash is not None
         place = kept_place(self.files, track.content_hash)
-        kept = heard.with_path(str(place))
+        kept = embedded.with_path(str(place))
         with waiting_copy(path, place) as copy, self._database.write() as connection:
             known = read_track_by_hash(connection, track.content_hash, self._paths)
             if known is not None:

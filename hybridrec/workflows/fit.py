@@ -16,9 +16,9 @@ from hybridrec.config import BlendConfig, CollaborativeConfig
 from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.ids import IdMap
 from hybridrec.errors import LibraryError, NotReady
-from hybridrec.recommender import HybridRecommender
+from hybridrec.model.recommender import HybridRecommender
 from hybridrec.storage.library import Library
-from hybridrec.workflows.tune.choice import Tuning, tuned
+from hybridrec.workflows.tuning import Tuning, tuned
 
 INDEXED_FROM = 50_000
 """So many tracks take longer to score for every answer than an index takes to find the best of them."""
@@ -42,11 +42,11 @@ class FitReport:
     version: int
     users: int
     tracks: int
-    heard: int
+    embedded: int
     cold: int
     tuning: int | None
     recall: float | None
-    other_ears: bool
+    other_encoder: bool
     seconds: float
 
 
@@ -76,8 +76,8 @@ def fit(
     known = library.interactions()
     if len(known.track_ids) == 0:
         raise NotReady("there is nothing to fit: the library has no tracks", fix="ingest audio or plays first")
-    ears = library.ears()
-    embeddings = None if ears is None else align(library.embeddings(ears), known.track_ids)
+    encoder = library.encoder()
+    embeddings = None if encoder is None else align(library.embeddings(encoder), known.track_ids)
     stored = library.current("tuning")
     model = _recommender(tuned(library), collaborative, blend, seed)
     model.fit(known.matrix, show_progress=show_progress, item_embeddings=embeddings)
@@ -86,17 +86,17 @@ def fit(
     counts = {
         "users": len(known.user_ids),
         "tracks": len(known.track_ids),
-        "heard": int(model.tracks.has_audio.sum()),
+        "embedded": int(model.tracks.has_audio.sum()),
         "cold": int((support == 0).sum()),
     }
     tuning = None if stored is None else stored.version
     summary = {**counts, "tuning": tuning, "seed": seed, "blend": model.blend.to_dict()}
-    summary["collaborative"] = model.fitted.collaborative.to_dict()
-    version = save_model(library, model, known.track_ids, summary, ears)
-    recall = None if indexed is None else min(reach.recall for reach in indexed.users.reaches)
-    other_ears = stored is not None and stored.fingerprint != (ears or "")
+    summary["collaborative"] = model.fitted_model.collaborative.to_dict()
+    version = save_model(library, model, known.track_ids, summary, encoder)
+    recall = None if indexed is None else min(search.recall for search in indexed.users.search_parameters)
+    other_encoder = stored is not None and stored.fingerprint != (encoder or "")
     seconds = time.monotonic() - begin
-    return FitReport(version, **counts, tuning=tuning, recall=recall, other_ears=other_ears, seconds=seconds)
+    return FitReport(version, **counts, tuning=tuning, recall=recall, other_encoder=other_encoder, seconds=seconds)
 
 
 def _recommender(

@@ -19,12 +19,12 @@ from hybridrec.api.app import create_app
 from hybridrec.api.settings import ApiSettings
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
-from hybridrec.service import RecommendationService
-from hybridrec.storage.embeddings import HeardTrack
+from hybridrec.embedder.embedder import Embedder
+from hybridrec.embedder.library_encoder import ensure_encoder
+from hybridrec.serving.service import RecommendationService
+from hybridrec.storage.embeddings import EmbeddedTrack
 from hybridrec.storage.library import Library
 from hybridrec.workflows.fit import fit
-from hybridrec.workflows.hearing.ears import Ears
-from hybridrec.workflows.hearing.library_encoder import ensure_ears
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
@@ -91,7 +91,7 @@ def client(connect: Callable[..., CheckedClient], service: RecommendationService
 HERTZ = [110, 165, 220, 330, 440, 660, 880, 1320, 1760, 2640, 3520, 5280]
 
 
-def is_heard(user: str, at: int) -> bool:
+def is_played(user: str, at: int) -> bool:
     """A fixed, uneven choice of who has played what."""
     return (len(user) + at) % 3 > 0
 
@@ -101,19 +101,19 @@ def tones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
     """Twelve tones with audio, heard by untrained ears; the lower half played by four listeners."""
     place = tmp_path_factory.mktemp("tones")
     with Library.open(place / "library", create=True) as library:
-        ears = Ears.from_checkpoint(ensure_ears(library))
-        library.set_ears(ears.fingerprint)
+        encoder = Embedder.from_checkpoint(ensure_encoder(library))
+        library.set_fingerprint(encoder.fingerprint)
         for hertz in HERTZ:
             path = write_tone(place / f"{hertz}.flac", hertz)
             track = Track(
                 f"tone/{hertz}", title=f"Tone at {hertz} Hz", artist="Generator", duration_seconds=3.0, path=str(path)
             )
-            library.put_heard([HeardTrack(track, None, ears.fingerprint, ears.hear(path).embedding)])
+            library.put_embedded([EmbeddedTrack(track, None, encoder.fingerprint, encoder.embed(path).embedding)])
         library.add_plays(
             Play(user, f"tone/{hertz}", 1.0 + at)
             for user in ("ada", "ben", "carla", "dmitri")
             for at, hertz in enumerate(HERTZ[:6])
-            if is_heard(user, at)
+            if is_played(user, at)
         )
         fit(library)
         yield library

@@ -16,9 +16,9 @@ from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from hybridrec.api.access import PUBLIC, role_for
-from hybridrec.api.pace import Pace
+from hybridrec.api.rate_limit import RateLimit
 from hybridrec.api.settings import ApiSettings
-from hybridrec.service import RecommendationService
+from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.tokens import ROLES, Role
 
 
@@ -240,12 +240,12 @@ def test_nobody_is_slowed_down_on_loopback_unless_it_is_set(client: FlaskClient)
 
 
 def test_a_pace_may_be_kept_for_ever_and_not_exceeded() -> None:
-    pace = Pace(60)
-    assert [pace.wait_seconds("a", 1, 0.0) for _ in range(10)] == [0.0] * 10
-    assert pace.wait_seconds("a", 1, 0.0) == pytest.approx(1.0)
-    assert pace.wait_seconds("a", 5, 0.0) == pytest.approx(5.0)
-    assert all(pace.wait_seconds("a", 1, float(second)) == 0.0 for second in range(1, 100))
-    assert pace.wait_seconds("b", 1000, 0.0) == 0.0
+    rate_limit = RateLimit(60)
+    assert [rate_limit.wait_seconds("a", 1, 0.0) for _ in range(10)] == [0.0] * 10
+    assert rate_limit.wait_seconds("a", 1, 0.0) == pytest.approx(1.0)
+    assert rate_limit.wait_seconds("a", 5, 0.0) == pytest.approx(5.0)
+    assert all(rate_limit.wait_seconds("a", 1, float(second)) == 0.0 for second in range(1, 100))
+    assert rate_limit.wait_seconds("b", 1000, 0.0) == 0.0
 
 
 # --- traces ----------------------------------------------------------------------------------

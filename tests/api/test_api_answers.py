@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
-from hybridrec.service import RecommendationService
+from hybridrec.serving.service import RecommendationService
 
 CALM_USER, LOUD_USER = "user-00", "user-01"
 AWKWARD_IDS = ["album/song 1.mp3", "100 %2F", "%25", "a?b#c", "ünïcode/日本", "a;b&c=d", "plus+plus", "../up"]

@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from hybridrec.api.app import create_app
 from hybridrec.api.settings import ApiSettings
 from hybridrec.errors import InvalidInput
-from hybridrec.service import RecommendationService
+from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.library import Library
 
 PLAY = {"user": "ada", "track": "calm-00"}

@@ -24,7 +24,7 @@ from hybridrec.storage.library import Library
 
 LOADED = (
     "import sys; from hybridrec.api import app; from hybridrec.api.server import serve;"
-    "from hybridrec.service import RecommendationService; from hybridrec.storage.library import Library;"
+    "from hybridrec.serving.service import RecommendationService; from hybridrec.storage.library import Library;"
     "client = app.create_app(RecommendationService(Library.open(sys.argv[1]))).test_client();"
     "assert client.get('/v1/tracks/track-0/similar').status_code == 200;"
     "print(*sorted(set(sys.modules) & {'torch', 'librosa', 'av', 'soundfile', 'soxr'}))"
@@ -177,7 +177,7 @@ def test_stored_vectors_are_served_without_loading_what_hears(library: Library, 
     vectors = np.random.default_rng(0).normal(size=(500, 128))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     library.put_embeddings(Embeddings("any", tuple(f"track-{n}" for n in range(500)), vectors.astype(np.float32)))
-    library.set_ears("any")
+    library.set_fingerprint("any")
     command = [sys.executable, "-c", LOADED, str(tmp_path / "library")]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "\n"
 

@@ -13,10 +13,10 @@ import soundfile
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from hybridrec.service import RecommendationService
+from hybridrec.embedder.embedder import Embedder
+from hybridrec.embedder.library_encoder import encoder_in_use, ensure_encoder
+from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.library import Library
-from hybridrec.workflows.hearing.ears import Ears
-from hybridrec.workflows.hearing.library_encoder import ears_in_use, ensure_ears
 
 
 def tone(hertz: float, kind: str = "FLAC", seconds: float = 4.0) -> bytes:
@@ -31,10 +31,10 @@ def tone(hertz: float, kind: str = "FLAC", seconds: float = 4.0) -> bytes:
 @pytest.fixture
 def client(connect: Callable[[RecommendationService], FlaskClient], library: Library) -> FlaskClient:
     """A client of an empty library that has ears."""
-    ensure_ears(library)
+    ensure_encoder(library)
     encoder = library.current("encoder")
     assert encoder is not None
-    library.set_ears(encoder.fingerprint)
+    library.set_fingerprint(encoder.fingerprint)
     return connect(RecommendationService(library))
 
 
@@ -59,8 +59,8 @@ def test_a_new_track_is_answered_with_its_address(client: FlaskClient) -> None:
     assert (answer.status_code, answer.json["created"]) == (201, True)
     found = client.get(answer.headers["Location"]).json
     assert (found["id"], found["title"], found["album"], found["genre"]) == ("my/track", "A", "B", "C")
-    heard = client.get(f"{answer.headers['Location']}/audio")
-    assert (heard.mimetype, heard.data) == ("audio/flac", tone(220))
+    embedded = client.get(f"{answer.headers['Location']}/audio")
+    assert (embedded.mimetype, embedded.data) == ("audio/flac", tone(220))
 
 
 def test_the_same_audio_is_added_once(client: FlaskClient) -> None:
@@ -141,9 +141,9 @@ def test_a_form_is_checked_field_by_field(client: FlaskClient) -> None:
 
 
 def test_a_library_without_ears_says_what_to_run(
-    connect: Callable[[RecommendationService], FlaskClient], heard_library: Library
+    connect: Callable[[RecommendationService], FlaskClient], embedded_library: Library
 ) -> None:
-    document = similar(connect(RecommendationService(heard_library)), tone(220)).get_json(force=True)
+    document = similar(connect(RecommendationService(embedded_library)), tone(220)).get_json(force=True)
     assert (document["type"], document["status"]) == ("/problems/not-ready", 503)
     assert "hybridrec" in document["fix"]
 
@@ -151,6 +151,6 @@ def test_a_library_without_ears_says_what_to_run(
 def test_ears_hear_through_http_as_they_do_directly(client: FlaskClient, library: Library, tmp_path: Path) -> None:
     track = upload(client, tone(220)).json["track"]
     (tmp_path / "tone.flac").write_bytes(tone(220))
-    ears = Ears.from_checkpoint(ears_in_use(library))
-    stored = library.embeddings(ears.fingerprint, [track["id"]]).vectors[0]
-    assert stored @ ears.hear(tmp_path / "tone.flac").embedding == pytest.approx(1.0, abs=1e-5)
+    encoder = Embedder.from_checkpoint(encoder_in_use(library))
+    stored = library.embeddings(encoder.fingerprint, [track["id"]]).vectors[0]
+    assert stored @ encoder.embed(tmp_path / "tone.flac").embedding == pytest.approx(1.0, abs=1e-5)

@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from hybridrec.api.audit import ALARM, AUDIT, AuditFile
 from hybridrec.api.logs import JsonLines
 from hybridrec.api.settings import ApiSettings
-from hybridrec.service import RecommendationService
+from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.library import Library
 
 PLAYS = {"plays": [{"user": "ada", "track": "calm-00"}]}

@@ -26,18 +26,18 @@ from hybridrec.api.app import create_app
 from hybridrec.data.embeddings import Embeddings, unit_length
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
-from hybridrec.service import RecommendationService
+from hybridrec.embedder.library_encoder import ensure_encoder
+from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.library import Library
 from hybridrec.storage.tokens import ROLES
 from hybridrec.workflows.fit import fit
-from hybridrec.workflows.hearing.library_encoder import ensure_ears
 
 GENERATED_REQUESTS = int(os.environ.get("HYBRIDREC_GENERATED_REQUESTS", "240"))
 """How many requests are made; 10000 make a thorough run."""
 
 THOROUGH = GENERATED_REQUESTS >= 10_000
 CALLERS = ("anybody", "nobody", "stranger", *ROLES)
-"""`anybody` asks a server that wants no token; of one that does, `nobody` asks without, `stranger` with a wrong one."""
+"""`anybody` asks a server that wants no token; of one that does, `unknown_user` asks without, `stranger` with a wrong one."""
 IDS = tuple(f"known-{'x' * (n % 3)}{n}" for n in range(30))
 """Of tracks and of users."""
 
@@ -74,13 +74,13 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """A server that wants no token and one that does, each on a library that has ears."""
     place = tmp_path_factory.mktemp("generated")
     with Library.open(place / "open", create=True) as library:
-        ensure_ears(library)
+        ensure_encoder(library)
         encoder = library.current("encoder")
         assert encoder is not None
         vectors = unit_length(np.random.default_rng(0).normal(size=(len(IDS), 128)))
         library.put_tracks(Track(id_, title=f"Song {id_}") for id_ in IDS)
         library.put_embeddings(Embeddings(encoder.fingerprint, IDS, vectors))
-        library.set_ears(encoder.fingerprint)
+        library.set_fingerprint(encoder.fingerprint)
         library.add_plays(Play(user, track, 1.0) for user in IDS[:10] for track in IDS if len(user + track) % 2)
         fit(library)
         tokens = {role: library.create_token(f"{role} token", role) for role in ROLES}

@@ -20,8 +20,8 @@ from werkzeug.test import TestResponse
 from hybridrec.api.app import create_app
 from hybridrec.api.settings import ApiSettings
 from hybridrec.data.tracks import Track
-from hybridrec.service import RecommendationService
-from hybridrec.storage.embeddings import HeardTrack
+from hybridrec.serving.service import RecommendationService
+from hybridrec.storage.embeddings import EmbeddedTrack
 
 NOW = 1_790_000_000
 """The time of the server, however long it takes to come to a test."""
@@ -79,8 +79,8 @@ def test_the_client_of_listenbrainz_can_use_it(address: str, service: Recommenda
     with pytest.raises(InvalidAuthTokenException):
         scrobbler.set_auth_token("wrong")
     scrobbler.set_auth_token(token)
-    heard = liblistenbrainz.Listen("Calm Song 1", "Calm Band", listened_at=NOW - 300, tags=["quiet"])
-    assert scrobbler.submit_single_listen(heard) == {"status": "ok"}
+    embedded = liblistenbrainz.Listen("Calm Song 1", "Calm Band", listened_at=NOW - 300, tags=["quiet"])
+    assert scrobbler.submit_single_listen(embedded) == {"status": "ok"}
     old = [liblistenbrainz.Listen(f"calm song {n}", "calm band", listened_at=NOW - 1000 - n) for n in range(2, 7)]
     assert scrobbler.submit_multiple_listens(old) == {"status": "ok"}
     assert scrobbler.submit_playing_now(liblistenbrainz.Listen("calm song 9", "calm band")) == {"status": "ok"}
@@ -195,9 +195,9 @@ def test_what_listenbrainz_refuses_is_refused_whole(
 # --- finding tracks --------------------------------------------------------------------------
 
 
-def heard(id_: str, title: str, artist: str, **more: Any) -> HeardTrack:
+def embedded(id_: str, title: str, artist: str, **more: Any) -> EmbeddedTrack:
     vector = np.eye(1, 128, dtype=np.float32)[0]
-    return HeardTrack(Track(id_, title=title, artist=artist, **more), None, "external:two-styles", vector)
+    return EmbeddedTrack(Track(id_, title=title, artist=artist, **more), None, "external:two-styles", vector)
 
 
 def test_a_listen_without_its_track_waits_for_it(
@@ -207,7 +207,7 @@ def test_a_listen_without_its_track_waits_for_it(
     for _ in range(2):
         assert submit(sent).status_code == 200
     assert (service.library.waiting_listens(), service.user_plays("ann")) == (1, [])
-    service.library.put_heard([heard("late", "Not Yet", "Late Ones")])
+    service.library.put_embedded([embedded("late", "Not Yet", "Late Ones")])
     assert service.library.waiting_listens() == 0
     (play,) = service.user_plays("ann")
     assert (play.track, play.played_at) == ("late", NOW - 60)
@@ -219,8 +219,8 @@ def test_a_listen_without_its_track_waits_for_it(
 def test_a_musicbrainz_id_names_its_recording_whatever_it_is_called(
     submit: Callable[..., TestResponse], service: RecommendationService
 ) -> None:
-    service.library.put_heard(
-        [heard("by tag", "One", "A", recording_mbid=MBID), heard(own := str(uuid4()), "Two", "B")]
+    service.library.put_embedded(
+        [embedded("by tag", "One", "A", recording_mbid=MBID), embedded(own := str(uuid4()), "Two", "B")]
     )
     for n, mbid in enumerate((MBID, MBID.upper(), own)):
         submit(body(listen(listened_at=NOW - n, track_name="?", additional_info={"recording_mbid": mbid})))

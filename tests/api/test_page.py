@@ -14,7 +14,7 @@ from tones import MAKE_DROP, serving, write_tone
 import hybridrec.api
 from hybridrec.api.app import create_app
 from hybridrec.api.settings import ApiSettings
-from hybridrec.service import RecommendationService
+from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.library import Library
 
 STATIC = Path(hybridrec.api.__file__).parent / "static"

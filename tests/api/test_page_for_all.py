@@ -13,7 +13,7 @@ from tones import MAKE_DROP, serving, write_tone
 
 from hybridrec.api.app import create_app
 from hybridrec.api.settings import ApiSettings
-from hybridrec.service import RecommendationService
+from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.library import Library
 
 MOST_TABS = 60

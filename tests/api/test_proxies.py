@@ -18,7 +18,7 @@ from hybridrec.api.server import for_address
 from hybridrec.api.settings import ApiSettings
 from hybridrec.cli import main
 from hybridrec.errors import InvalidInput
-from hybridrec.service import RecommendationService
+from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.library import Library
 
 FORWARDED = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "music.example"}

@@ -19,11 +19,11 @@ from hybridrec.audio.tags import Tags
 from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
-from hybridrec.service import RecommendationService
+from hybridrec.embedder.result import AudioEmbedding, EmbeddedFile
+from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.library import Library
-from hybridrec.workflows.hearing.heard import Heard, HeardFile
 
-EARS = "external:two-styles"
+ENCODER = "external:two-styles"
 MOST_STATEMENTS = 40
 MORE_TRACKS, MORE_USERS = 1500, 200
 MOMENTS = itertools.count(1_700_000_000)
@@ -96,10 +96,10 @@ def embedded(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def embed(_service: RecommendationService, path: Path, called: str = "", _caller: str | None = None) -> Any:
         vector = np.random.default_rng(0).normal(size=128).astype(np.float32)
-        heard = Heard(vector / np.linalg.norm(vector), 10.0)
-        return HeardFile(path, tags=Tags(called or "asked"), heard=heard), heard, EARS
+        embedded = AudioEmbedding(vector / np.linalg.norm(vector), 10.0)
+        return EmbeddedFile(path, tags=Tags(called or "asked"), embedded=embedded), embedded, ENCODER
 
-    monkeypatch.setattr(RecommendationService, "_hear", lambda self, *a, **named: embed(self, *a))
+    monkeypatch.setattr(RecommendationService, "_embed", lambda self, *a, **named: embed(self, *a))
 
 
 def grow(library: Library, start: int, tracks: int = MORE_TRACKS, users: int = MORE_USERS) -> None:
@@ -107,7 +107,7 @@ def grow(library: Library, start: int, tracks: int = MORE_TRACKS, users: int = M
     rng = np.random.default_rng(start)
     ids = [f"more-{start + n}" for n in range(tracks)]
     library.put_tracks([Track(id_, title=f"song {id_}", artist=f"band {n % 30}") for n, id_ in enumerate(ids)])
-    library.put_embeddings(Embeddings(EARS, tuple(ids), rng.normal(size=(len(ids), 128)).astype(np.float32)))
+    library.put_embeddings(Embeddings(ENCODER, tuple(ids), rng.normal(size=(len(ids), 128)).astype(np.float32)))
     library.add_plays(
         [
             Play(f"other-{start + user}", track)

@@ -39,9 +39,9 @@ def test_versions_are_kept_and_can_be_switched_back_to(library: Library) -> None
 def test_an_encoder_brings_its_ears_with_it(library: Library) -> None:
     library.save_artefact("encoder", b"a", "ears-1", {})
     library.save_artefact("encoder", b"b", "ears-2", {})
-    assert library.ears() == "ears-2"
+    assert library.encoder() == "ears-2"
     library.use_artefact("encoder", 1)
-    assert library.ears() == "ears-1"
+    assert library.encoder() == "ears-1"
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1, PART_BYTES, PART_BYTES + 1, 2 * PART_BYTES + 7])

@@ -21,7 +21,7 @@ from hybridrec.errors import Conflict, InvalidInput, LibraryError, NotFound
 from hybridrec.storage import schema
 from hybridrec.storage.backup import back_up, restore
 from hybridrec.storage.clean_up import clean_up
-from hybridrec.storage.embeddings import HeardTrack
+from hybridrec.storage.embeddings import EmbeddedTrack
 from hybridrec.storage.library import Library
 from hybridrec.storage.scratch import scratch_folder
 
@@ -34,7 +34,7 @@ def original(tmp_path: Path) -> Iterator[Library]:
         kept.parent.mkdir()
         kept.write_bytes(b"sound")
         track = Track("t", title="Blue", path=str(kept), content_hash="abcd")
-        library.put_heard([HeardTrack(track, None, "ears", np.array([0.6, 0.8], np.float32))])
+        library.put_embedded([EmbeddedTrack(track, None, "ears", np.array([0.6, 0.8], np.float32))])
         library.put_tracks([Track("elsewhere", path="/music/x.mp3")])
         library.add_plays([Play("ann", "t", 1.0)])
         library.save_artefact("model", b"model", "ears", {})
@@ -95,7 +95,7 @@ def test_a_library_is_restored_under_its_readers(original: Library, tmp_path: Pa
         report = restore(tmp_path / "backup", tmp_path / "original", replace=True)
         assert (report.plays, report.files) == (1, 1)
         changed = reader.changes_since(seq)
-        assert (changed.models, changed.ears, changed.seq > seq) == (True, True, True)
+        assert (changed.models, changed.encoder, changed.seq > seq) == (True, True, True)
         assert reader.user_weights("ann") == {"t": 1.0}
         assert reader.user_weights("bob") == {}
         reader.add_plays([Play("carla", "t")])

@@ -14,7 +14,7 @@ from hybridrec.data.listens import Listen
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
 from hybridrec.errors import InvalidInput, NotFound
-from hybridrec.storage.embeddings import FileStamp, HeardTrack
+from hybridrec.storage.embeddings import EmbeddedTrack, FileStamp
 from hybridrec.storage.library import Library
 
 FULL = Track("t", "Blue", "Joni", "Blue", "folk", 183.5, "/music/blue.flac", "ab" * 32)
@@ -135,7 +135,7 @@ def test_deleting_a_track_takes_its_plays_embeddings_stamps_and_kept_file(librar
         path.write_bytes(b"sound")
         stamp = FileStamp(5, 1, "ab", path.stem)
         vector = np.ones(3, np.float32)
-        library.put_heard([HeardTrack(Track(path.stem, path=str(path)), stamp, "ears", vector)])
+        library.put_embedded([EmbeddedTrack(Track(path.stem, path=str(path)), stamp, "ears", vector)])
     library.add_plays([Play("u", "kept"), Play("u", "own"), Play("u", "other")])
 
     library.delete_track("kept")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hybridrec.data.embeddings import Embeddings, unit_length
 from hybridrec.data.tracks import Track
 from hybridrec.errors import FingerprintMismatch, InvalidInput
-from hybridrec.storage.embeddings import FileStamp, HeardTrack
+from hybridrec.storage.embeddings import EmbeddedTrack, FileStamp
 from hybridrec.storage.library import Library
 
 
@@ -65,17 +65,17 @@ def test_vectors_that_are_not_finite_are_refused(library: Library) -> None:
 def test_a_heard_file_brings_track_stamp_and_embedding(library: Library) -> None:
     track = Track("t", title="Blue", path="/music/blue.flac", content_hash="ab")
     stamp = FileStamp(size_bytes=5, mtime_ns=1_700_000_000_123_456_789, content_hash="ab", track_id="t")
-    library.put_heard([HeardTrack(track, stamp, "ears", vectors(1, 4)[0])])
+    library.put_embedded([EmbeddedTrack(track, stamp, "ears", vectors(1, 4)[0])])
     assert library.track("t") == track
     assert library.file_stamps() == {"/music/blue.flac": stamp}
     assert_array_equal(library.embeddings("ears").vectors, vectors(1, 4))
 
 
 def test_a_batch_of_heard_files_is_stored_as_a_whole_or_not_at_all(library: Library) -> None:
-    good = HeardTrack(Track("good"), None, "ears", vectors(1, 4)[0])
-    bad = HeardTrack(Track("bad"), None, "ears", np.array([np.inf] * 4, np.float32))
+    good = EmbeddedTrack(Track("good"), None, "ears", vectors(1, 4)[0])
+    bad = EmbeddedTrack(Track("bad"), None, "ears", np.array([np.inf] * 4, np.float32))
     with pytest.raises(InvalidInput, match="vectors must be finite"):
-        library.put_heard([good, bad])
+        library.put_embedded([good, bad])
     assert library.track_ids() == []
     assert library.fingerprints() == {}
 
@@ -83,21 +83,21 @@ def test_a_batch_of_heard_files_is_stored_as_a_whole_or_not_at_all(library: Libr
 def test_a_file_that_was_heard_again_has_its_new_stamp_only(library: Library) -> None:
     for size_bytes in (5, 6):
         stamp = FileStamp(size_bytes, 1, "ab", "t")
-        library.put_heard([HeardTrack(Track("t", path="/a.mp3"), stamp, "ears", vectors(1, 4)[0])])
+        library.put_embedded([EmbeddedTrack(Track("t", path="/a.mp3"), stamp, "ears", vectors(1, 4)[0])])
     assert library.file_stamps() == {"/a.mp3": FileStamp(6, 1, "ab", "t")}
 
 
 def test_two_files_may_be_one_track(library: Library) -> None:
     for path in ("/a.mp3", "/copy of a.mp3"):
         stamp = FileStamp(5, 1, "ab", "t")
-        library.put_heard([HeardTrack(Track("t", path=path), stamp, "ears", vectors(1, 4)[0])])
+        library.put_embedded([EmbeddedTrack(Track("t", path=path), stamp, "ears", vectors(1, 4)[0])])
     assert set(library.file_stamps()) == {"/a.mp3", "/copy of a.mp3"}
     assert library.track_ids() == ["t"]
 
 
 def test_a_library_goes_by_the_ears_it_is_told(library: Library) -> None:
-    assert library.ears() is None
-    library.set_ears("external:vggish")
-    assert library.ears() == "external:vggish"
+    assert library.encoder() is None
+    library.set_fingerprint("external:vggish")
+    assert library.encoder() == "external:vggish"
     library.save_artefact("encoder", b"weights", "ears-1", {})
-    assert library.ears() == "ears-1"
+    assert library.encoder() == "ears-1"

@@ -21,7 +21,7 @@ from hybridrec.storage import listens
 from hybridrec.storage.library import Library
 from hybridrec.storage.matching import Known
 
-HEARD = Listen("ann", 1_700_000_000.0, "Björk", "Jóga")
+EMBEDDED = Listen("ann", 1_700_000_000.0, "Björk", "Jóga")
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ HEARD = Listen("ann", 1_700_000_000.0, "Björk", "Jóga")
 )
 def test_the_same_recording_is_found_however_it_is_spelt(library: Library, artist: str, title: str) -> None:
     library.put_tracks([Track("right", title="Jóga", artist="Björk"), Track("wrong", title="Hunter", artist="Björk")])
-    added = library.add_listens([dataclasses.replace(HEARD, artist=artist, title=title)])
+    added = library.add_listens([dataclasses.replace(EMBEDDED, artist=artist, title=title)])
     assert (added.added, added.waiting) == (1, 0)
     assert library.user_weights("ann") == {"right": 1.0}
 
@@ -52,7 +52,7 @@ def test_the_same_recording_is_found_however_it_is_spelt(library: Library, artis
 )
 def test_another_recording_is_not_taken_for_it(library: Library, artist: str, title: str) -> None:
     library.put_tracks([Track("fifth", title="Symphony No. 5", artist="Ludwig van Beethoven")])
-    added = library.add_listens([dataclasses.replace(HEARD, artist=artist, title=title)])
+    added = library.add_listens([dataclasses.replace(EMBEDDED, artist=artist, title=title)])
     assert (added.added, added.waiting) == (0, 1)
 
 
@@ -67,41 +67,44 @@ def test_misspelt_names_find_their_track_among_many(library: Library) -> None:
 
 def test_of_several_the_one_of_the_album_is_taken(library: Library) -> None:
     library.put_tracks([Track(album, title="Jóga", artist="Björk", album=album) for album in ("a", "Homogenic", "z")])
-    library.add_listens([dataclasses.replace(HEARD, album="homogenic")])
+    library.add_listens([dataclasses.replace(EMBEDDED, album="homogenic")])
     assert library.user_weights("ann") == {"Homogenic": 1.0}
 
 
 def test_what_waits_is_kept_once_and_joins_the_track_that_comes(library: Library) -> None:
-    assert library.add_listens([HEARD, HEARD, dataclasses.replace(HEARD, user="bob", heard_seconds=30.0)]).waiting == 2
-    assert library.add_listens([HEARD]).repeated == 1
+    assert (
+        library.add_listens([EMBEDDED, EMBEDDED, dataclasses.replace(EMBEDDED, user="bob", heard_seconds=30.0)]).waiting
+        == 2
+    )
+    assert library.add_listens([EMBEDDED]).repeated == 1
     assert library.status()["waiting_listens"] == 2
     library.put_tracks([Track("other", title="Hunter", artist="Björk")])
     assert library.waiting_listens() == 2
     library.put_tracks([Track("t", title="Joga", artist="Bjork", duration_seconds=120.0)])
     assert library.waiting_listens() == 0
-    assert library.user_plays("ann") == [Play("ann", "t", HEARD.listened_at)]
-    assert library.user_plays("bob") == [Play("bob", "t", HEARD.listened_at, fraction=0.25)]
-    assert library.add_listens([HEARD]).repeated == 1
+    assert library.user_plays("ann") == [Play("ann", "t", EMBEDDED.listened_at)]
+    assert library.user_plays("bob") == [Play("bob", "t", EMBEDDED.listened_at, fraction=0.25)]
+    assert library.add_listens([EMBEDDED]).repeated == 1
 
 
 def test_a_track_that_is_named_later_takes_its_listens_too(library: Library) -> None:
     library.add_plays([Play("bob", "t")])
-    library.add_listens([HEARD])
+    library.add_listens([EMBEDDED])
     library.put_tracks([Track("t", title="Jóga", artist="Björk")])
-    assert library.user_plays("ann") == [Play("ann", "t", HEARD.listened_at)]
+    assert library.user_plays("ann") == [Play("ann", "t", EMBEDDED.listened_at)]
 
 
 def test_a_renamed_track_is_found_by_its_new_name(library: Library) -> None:
     library.put_tracks([Track("t", title="Untitled", artist="Unknown")])
     library.put_tracks([Track("t", title="Jóga", artist="Björk")])
-    assert library.add_listens([HEARD]).added == 1
-    assert library.add_listens([dataclasses.replace(HEARD, artist="Unknown", title="Untitled")]).waiting == 1
+    assert library.add_listens([EMBEDDED]).added == 1
+    assert library.add_listens([dataclasses.replace(EMBEDDED, artist="Unknown", title="Untitled")]).waiting == 1
 
 
 @given(artist=st.text(max_size=40), title=st.text(max_size=40))
 def test_any_name_is_like_itself_or_like_nothing(artist: str, title: str) -> None:
     name = Name.of(artist, title)
-    assert name.likeness(name) in {0.0, 200.0} or not name.artist
+    assert name.similarity(name) in {0.0, 200.0} or not name.artist
 
 
 @pytest.mark.parametrize("piece", [" feat ", " (feat ", "( with ", "a - ", "\ufdfa"])
@@ -124,14 +127,14 @@ def test_a_listen_is_compared_with_a_bounded_number_of_tracks(
         for n in range(2000)
     )
     compared = 0
-    likeness = Name.likeness
+    similarity = Name.similarity
 
     def counted(self: Name, other: Name) -> float:
         nonlocal compared
         compared += 1
-        return likeness(self, other)
+        return similarity(self, other)
 
-    monkeypatch.setattr(Name, "likeness", counted)
+    monkeypatch.setattr(Name, "similarity", counted)
     listens = [Listen("ann", float(n), "The Band", f"song of the {n:03d}") for n in range(49)]
     library.add_listens([*listens, Listen("ann", 100.0, "The Band", "Another Evening ab")])
     assert compared < 50 * 6 * 50
@@ -150,7 +153,7 @@ def test_listens_are_matched_while_others_write(tmp_path: Path, monkeypatch: pyt
             return found
 
         monkeypatch.setattr(listens, "match", meanwhile)
-        assert library.add_listens([HEARD]).added == 1
+        assert library.add_listens([EMBEDDED]).added == 1
         assert added[0].added == 1
         assert library.user_weights("ann") == {"new": 1.0}
 
@@ -167,14 +170,14 @@ def test_a_track_that_is_deleted_meanwhile_takes_no_listen(tmp_path: Path, monke
             return found
 
         monkeypatch.setattr(listens, "match", meanwhile)
-        assert library.add_listens([HEARD]).waiting == 1
+        assert library.add_listens([EMBEDDED]).waiting == 1
         assert library.track_ids() == []
 
 
 @pytest.mark.parametrize("field", ["artist", "title", "album"])
 def test_names_that_are_too_long_for_a_database_are_refused_whole(library: Library, field: str) -> None:
-    long = dataclasses.replace(HEARD, listened_at=5.0, **{field: "\U0001f3b5" * 10_240})
+    long = dataclasses.replace(EMBEDDED, listened_at=5.0, **{field: "\U0001f3b5" * 10_240})
     assert library.add_listens([long]).waiting == 1
     with pytest.raises(InvalidInput, match=rf"{field} may have at most 10240 characters; .*of 10241.*shorten it"):
-        library.add_listens([HEARD, dataclasses.replace(HEARD, **{field: "x" * 10_241})])
+        library.add_listens([EMBEDDED, dataclasses.replace(EMBEDDED, **{field: "x" * 10_241})])
     assert library.waiting_listens() == 1

@@ -18,7 +18,7 @@ from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
 from hybridrec.errors import ConnectionLost, HybridrecError, InvalidInput, LibraryError, NotReady
-from hybridrec.service import RecommendationService
+from hybridrec.serving.service import RecommendationService
 from hybridrec.storage import schema
 from hybridrec.storage.library import Library
 
@@ -96,7 +96,7 @@ def test_what_is_acknowledged_while_connections_are_cut_is_known_without_a_resta
         Library.open(postgresql_url, files=tmp_path) as writer,
     ):
         library.put_embeddings(Embeddings("ears", ("a", "b"), np.eye(2, 8, dtype=np.float32)))
-        library.set_ears("ears")
+        library.set_fingerprint("ears")
         stored = set()
         with RecommendationService(library) as service, writer.engine.connect() as knife:
             for n in range(30):

@@ -14,10 +14,10 @@ from servers import of_each_worker, running
 
 from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.plays import Play
-from hybridrec.datasets.crowd import make_crowd
+from hybridrec.datasets.synthetic_interactions import make_synthetic_interactions
+from hybridrec.embedder.library_encoder import ensure_encoder
 from hybridrec.storage.library import Library
 from hybridrec.workflows.fit import fit
-from hybridrec.workflows.hearing.library_encoder import ensure_ears
 
 CLIENTS = 4
 INDEXED_FROM = 1000
@@ -31,10 +31,10 @@ def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_one_worker_accepts_every_worker_knows_at_its_next_answer(location: str) -> None:
     with Library.open(location, create=True) as library:
-        ensure_ears(library)
+        ensure_encoder(library)
         encoder = library.current("encoder")
         assert encoder is not None
-        library.set_ears(encoder.fingerprint)
+        library.set_fingerprint(encoder.fingerprint)
     with running(location, workers=2) as (server, address):
 
         def each(path: str) -> list[Any]:
@@ -65,7 +65,7 @@ def test_what_one_worker_accepts_every_worker_knows_at_its_next_answer(location:
 @pytest.mark.parametrize("tracks", [100, INDEXED_FROM + 200])
 def test_every_worker_goes_over_to_a_new_fit_while_no_request_fails(location: str, tracks: int) -> None:
     with Library.open(location, create=True) as library:
-        put_crowd(library, tracks)
+        put_synthetic_interactions(library, tracks)
         fit(library, index_from=INDEXED_FROM)
         with running(location, workers=2) as (server, address):
             stopping = threading.Event()
@@ -82,13 +82,13 @@ def test_every_worker_goes_over_to_a_new_fit_while_no_request_fails(location: st
     assert set().union(*seen) <= {1, 2}
 
 
-def put_crowd(library: Library, tracks: int) -> None:
+def put_synthetic_interactions(library: Library, tracks: int) -> None:
     """Tracks of a few genres with vectors, and listeners who keep to some of them."""
-    crowd = make_crowd(tracks, 100, 20, genres=10, dimensions=16)
+    synthetic = make_synthetic_interactions(tracks, 100, 20, genres=10, dimensions=16)
     ids = tuple(f"t{row:04d}" for row in range(tracks))
-    library.put_embeddings(Embeddings("external:crowd", ids, crowd.embeddings))
-    library.set_ears("external:crowd")
-    library.add_plays(Play(f"u{user}", ids[track], 1e9) for user, track in zip(*crowd.plays.nonzero(), strict=True))
+    library.put_embeddings(Embeddings("external:crowd", ids, synthetic.embeddings))
+    library.set_fingerprint("external:crowd")
+    library.add_plays(Play(f"u{user}", ids[track], 1e9) for user, track in zip(*synthetic.plays.nonzero(), strict=True))
 
 
 def recommended(address: str, user: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from hybridrec.data.tracks import Track
 from hybridrec.errors import Conflict, HybridrecError, StorageFull
 from hybridrec.storage import kept_files, schema
 from hybridrec.storage.clean_up import clean_up
-from hybridrec.storage.embeddings import HeardTrack
+from hybridrec.storage.embeddings import EmbeddedTrack
 from hybridrec.storage.library import Library
 
 
@@ -28,7 +28,7 @@ def upload(library: Library, tmp_path: Path, id_: str, audio: bytes) -> tuple[Tr
     path = tmp_path / f"{id_} {threading.get_ident()}"
     path.write_bytes(audio)
     track = Track(id_, content_hash=hashlib.sha256(audio).hexdigest())
-    return library.add_upload(path, HeardTrack(track, None, "ears", np.ones(2, np.float32)))
+    return library.add_upload(path, EmbeddedTrack(track, None, "ears", np.ones(2, np.float32)))
 
 
 def at_once(*calls: Any) -> list[Any]:

@@ -18,9 +18,9 @@ import requests
 from audio_files import short_tone
 from servers import children, running
 
+from hybridrec.embedder.library_encoder import ensure_encoder
 from hybridrec.storage.clean_up import clean_up
 from hybridrec.storage.library import Library
-from hybridrec.workflows.hearing.library_encoder import ensure_ears
 
 KILLS = int(os.environ.get("HYBRIDREC_KILLS", "3"))
 """How many workers are killed; 100 make a thorough run."""
@@ -154,15 +154,15 @@ def test_killing_workers_loses_nothing_and_leaves_nothing_behind(
 ) -> None:
     monkeypatch.setenv("HYBRIDREC_FILES", str(tmp_path / "files"))
     with Library.open(location, create=True) as library:
-        library.set_ears(ensure_ears_of(library))
+        library.set_fingerprint(ensure_encoder_of(library))
     rng, helpers = random.Random(0), set[int]()
     with running(location, workers=3, stderr=None) as (server, address):
         with Load(address) as load:
             for n in range(KILLS):
-                hears = n % 2 == 0
-                load.wait_for(plays=rng.randrange(1, 30), tracks=int(hears))
+                embeds = n % 2 == 0
+                load.wait_for(plays=rng.randrange(1, 30), tracks=int(embeds))
                 workers = sorted(children(server.pid))
-                victim = rng.choice([worker for worker in workers if descendants(worker)] if hears else workers)
+                victim = rng.choice([worker for worker in workers if descendants(worker)] if embeds else workers)
                 helpers |= descendants(victim)
                 os.kill(victim, signal.SIGKILL)
             load.wait_for(plays=10, tracks=1)
@@ -182,9 +182,9 @@ def test_killing_workers_loses_nothing_and_leaves_nothing_behind(
         assert sum(path.is_file() for path in library.files.rglob("*")) == len(load.tracks)
 
 
-def ensure_ears_of(library: Library) -> str:
+def ensure_encoder_of(library: Library) -> str:
     """The fingerprint of the ears that come with the program."""
-    ensure_ears(library)
+    ensure_encoder(library)
     encoder = library.current("encoder")
     assert encoder is not None
     return encoder.fingerprint

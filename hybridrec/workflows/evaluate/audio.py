@@ -64,7 +64,7 @@ class Against:
 
 def evaluate_audio(
     tracks: LabelledFiles,
-    ears: Checkpoint | None,
+    encoder: Checkpoint | None,
     work_directory: Path,
     against: Against | None = None,
     *,
@@ -89,22 +89,22 @@ def evaluate_audio(
     """
     start, against = time.monotonic(), against or Against()
     cache = VectorCache(work_directory, show_progress=show_progress)
-    judged, name = (shipped(), SHIPPED) if ears is None else (ears, GIVEN)
-    heard = embeddings(cache, tracks.files, judged)
+    judged, name = (shipped(), SHIPPED) if encoder is None else (encoder, GIVEN)
+    embedded = embeddings(cache, tracks.files, judged)
     skipped = {str(path): why for path, why in cache.failed.items()}
-    tracks = tracks.only(set(heard))
+    tracks = tracks.only(set(embedded))
     _require_queries(tracks)
-    ours = cosines(np.stack(list(heard.values())))
+    ours = cosines(np.stack(list(embedded.values())))
     near = {name: ours, **_others(cache, tracks, judged, against, seed), SHUFFLED: _shuffled(ours, seed)}
     if against.baselines:
         near |= baselines_near(against.baselines, tracks.names)
     labels = [compare_systems(label, tracks.groups(label), near, seed=seed) for label in tracks.labels]
-    changes = known_again(cache, judged, heard) if against.changes else []
+    changes = known_again(cache, judged, embedded) if against.changes else []
     notes = [*PROTOCOL, _about_halves(cache, tracks, judged)] if changes else [*PROTOCOL]
     return AudioReport(
-        ears=name,
+        encoder=name,
         fingerprint=judged.fingerprint,
-        tracks=len(heard),
+        tracks=len(embedded),
         skipped=skipped,
         labels=[each for each in labels if each],
         changes=[ChangeFigures(c.change, len(c.found), mean_with_interval(c.found, seed=seed)) for c in changes],

@@ -15,12 +15,12 @@ from hybridrec.audio.decode import decode_chunks
 from hybridrec.audio.melspec import log_mel
 from hybridrec.audio.statistics import mel_statistics, mfcc_statistics
 from hybridrec.config import AudioConfig, TrainingConfig
+from hybridrec.embedder.embedder import Embedder
 from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.encoder.model import new_encoder
 from hybridrec.errors import InvalidInput, NotFound
 from hybridrec.evaluation.retrieval import cosines
 from hybridrec.workflows.evaluate.vector_cache import Listen, VectorCache, stamp_of
-from hybridrec.workflows.hearing.ears import Ears
 from hybridrec.workflows.train.encoder import Recipe, train_encoder
 from hybridrec.workflows.train.music import short_hash
 
@@ -33,8 +33,8 @@ ALL_CHUNKS = 200
 
 def embeddings(cache: VectorCache, files: Sequence[Path], checkpoint: Checkpoint) -> dict[Path, NDArray[np.float32]]:
     """What ears make of each file that they can hear."""
-    ears = Ears(checkpoint)
-    return cache.vectors(f"ears-{ears.fingerprint}", files, lambda path: ears.hear(path).embedding)
+    encoder = Embedder(checkpoint)
+    return cache.vectors(f"ears-{encoder.fingerprint}", files, lambda path: encoder.embed(path).embedding)
 
 
 def whole_tracks(checkpoint: Checkpoint) -> Checkpoint:

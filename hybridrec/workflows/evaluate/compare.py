@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from hybridrec.data.splits import Split
 from hybridrec.evaluation.quality import Quality, Rows
-from hybridrec.workflows.evaluate.contenders import Contender, choose, contenders
-from hybridrec.workflows.tune.choice import Tuning
-from hybridrec.workflows.tune.search import asked_users, search, steps, validation_cuts
-from hybridrec.workflows.tune.workbench import Workbench, blended
+from hybridrec.workflows.evaluate.recommenders import ComparedRecommender, choose, compared_recommenders
+from hybridrec.workflows.tune.fold import Fold, blended
+from hybridrec.workflows.tune.search import asked_users, search, steps, validation_folds
+from hybridrec.workflows.tuning import Tuning
 
 BLEND, SOUND_ONLY, SHUFFLED = "hybridrec", "hybridrec, sound only", "hybridrec, audio shuffled"
 
@@ -46,7 +46,7 @@ class Comparison:
     tuning: Tuning
 
 
-class Contest:
+class SplitComparison:
     """All recommenders on one split, each tuned on the same validation cuts of its training part.
 
     Args:
@@ -62,17 +62,19 @@ class Contest:
     def __init__(
         self, split: Split, embeddings: NDArray[np.floating] | None, *, users: Rows | None = None, seed: int
     ) -> None:
-        self._cuts = validation_cuts(split.train, embeddings, seed=seed)
-        self._asked = asked_users([cut.split for cut in self._cuts])
-        self._final = Workbench(split, embeddings, seed=seed)
+        self._folds = validation_folds(split.train, embeddings, seed=seed)
+        self._asked = asked_users([fold.split for fold in self._folds])
+        self._final = Fold(split, embeddings, seed=seed)
         self._judged_users = asked_users([split]) if users is None else users
-        self._contenders = contenders(self._final)
+        self._compared_recommenders = compared_recommenders(self._final)
 
     @property
     def steps(self) -> int:
         """How often `run` calls `done`."""
-        tried = sum(len(each.settings) for each in self._contenders) * len(self._cuts) + len(self._contenders)
-        return tried + steps(self._cuts[0]) * (2 if self._final.has_audio else 1)
+        tried = sum(len(each.settings) for each in self._compared_recommenders) * len(self._folds) + len(
+            self._compared_recommenders
+        )
+        return tried + steps(self._folds[0]) * (2 if self._final.has_audio else 1)
 
     def run(self, done: Callable[[], None]) -> Comparison:
         """Choose for each recommender on validation, fit it to the whole training part, and judge it.
@@ -80,18 +82,18 @@ class Contest:
         Args:
             done: called after each step.
         """
-        tuning = search(self._cuts, done=done)
+        tuning = search(self._folds, done=done)
         judged = {BLEND: self._ours(self._final, tuning)}
         if self._final.has_audio:
-            judged[SOUND_ONLY] = self._ours(self._final, tuning, audio_share=1.0)
+            judged[SOUND_ONLY] = self._ours(self._final, tuning, audio_weight=1.0)
             judged[SHUFFLED] = self._shuffled(done)
-        judged |= {contender.name: self._theirs(contender, done) for contender in self._contenders}
+        judged |= {compared.name: self._theirs(compared, done) for compared in self._compared_recommenders}
         return Comparison(judged, tuning)
 
-    def _ours(self, bench: Workbench, tuning: Tuning, audio_share: float | None = None) -> Judged:
-        fitted = bench.fitted(tuning.collaborative, tuning.projection, tuning.blend.half_life)
-        share = tuning.blend.audio_share if audio_share is None else audio_share
-        quality = bench.measure(blended(fitted, share), self._judged_users)
+    def _ours(self, bench: Fold, tuning: Tuning, audio_weight: float | None = None) -> Judged:
+        fitted_model = bench.fitted_model(tuning.collaborative, tuning.projection, tuning.blend.half_life)
+        share = tuning.blend.audio_weight if audio_weight is None else audio_weight
+        quality = bench.measure(blended(fitted_model, share), self._judged_users)
         return Judged(quality, tuning.in_words(), len(tuning.trials))
 
     def _shuffled(self, done: Callable[[], None]) -> Judged:
@@ -99,11 +101,11 @@ class Contest:
         sounds = self._final.embeddings
         assert sounds is not None
         others = sounds[np.random.default_rng(self._final.seed).permutation(len(sounds))]
-        tuning = search([cut.with_audio(others) for cut in self._cuts], done=done)
+        tuning = search([fold.with_audio(others) for fold in self._folds], done=done)
         return self._ours(self._final.with_audio(others), tuning)
 
-    def _theirs(self, contender: Contender, done: Callable[[], None]) -> Judged:
-        choice = choose(contender, self._cuts, self._asked, done)
+    def _theirs(self, compared: ComparedRecommender, done: Callable[[], None]) -> Judged:
+        choice = choose(compared, self._folds, self._asked, done)
         quality = self._final.measure(choice.setting.fit(self._final), self._judged_users)
         done()
         return Judged(quality, choice.setting.words, choice.tried)

@@ -21,8 +21,8 @@ from hybridrec.evaluation.plays_page import as_html as report_as_html
 from hybridrec.evaluation.plays_report import FEWEST_USERS, PlaysReport, figures_of, gains
 from hybridrec.evaluation.quality import ALL_TRACKS
 from hybridrec.storage.library import Library
-from hybridrec.workflows.evaluate.compare import BLEND, SHUFFLED, SOUND_ONLY, Comparison, Contest
-from hybridrec.workflows.evaluate.contenders import ALS, EASE, SETTINGS_EACH
+from hybridrec.workflows.evaluate.compare import BLEND, SHUFFLED, SOUND_ONLY, Comparison, SplitComparison
+from hybridrec.workflows.evaluate.recommenders import ALS, EASE, SETTINGS_EACH
 from hybridrec.workflows.fit import align
 from hybridrec.workflows.ingest.embeddings import ingest_embeddings
 from hybridrec.workflows.ingest.plays import ingest_plays
@@ -89,8 +89,8 @@ def evaluate_library(
         InvalidInput: for a split by time of plays without times, or where nothing can be found.
         NotReady: if there are too few plays.
     """
-    known, ears = library.interactions(), library.ears()
-    embeddings = None if ears is None else align(library.embeddings(ears), known.track_ids)
+    known, encoder = library.interactions(), library.encoder()
+    embeddings = None if encoder is None else align(library.embeddings(encoder), known.track_ids)
     kind = kind or ("time" if known.plays.has_times else "pairs")
     seeds = seeds[:1] if kind in ("time", "last") else seeds
     splits = [_split(known.plays, kind, seed) for seed in seeds]
@@ -142,12 +142,14 @@ def evaluate_plays(
     users = asked_users(splits)
     if len(users) < FEWEST_USERS:
         raise NotReady("too few users have a held-out track to find", got=len(users), fix="ingest more plays")
-    contests = [Contest(split, embeddings, users=users, seed=seed) for split, seed in zip(splits, seeds, strict=True)]
-    total = sum(contest.steps for contest in contests)
+    comparisons = [
+        SplitComparison(split, embeddings, users=users, seed=seed) for split, seed in zip(splits, seeds, strict=True)
+    ]
+    total = sum(comparison.steps for comparison in comparisons)
     runs = []
     with tqdm(total=total, desc="evaluating", unit="setting", disable=not show_progress) as bar:
-        while contests:
-            runs.append(contests.pop(0).run(bar.update))
+        while comparisons:
+            runs.append(comparisons.pop(0).run(bar.update))
         bar.set_description("resampling")
         report = _report(runs, _counts(splits[0].train + splits[0].held_out, len(users)) + about, begin)
     return Evaluation(report, runs)

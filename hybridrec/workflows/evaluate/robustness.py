@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from hybridrec.audio.copies import write_mp3, write_wav
 from hybridrec.audio.decode import decode_chunks, read_middle
 from hybridrec.config import AudioConfig
+from hybridrec.embedder.embedder import Embedder
 from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.evaluation.retrieval import found_first
 from hybridrec.workflows.evaluate.vector_cache import Listen, VectorCache
-from hybridrec.workflows.hearing.ears import Ears
 
 RATE_HZ = 44100
 MP3_BITS_PER_SECOND = 32_000
@@ -73,17 +73,17 @@ def known_again(
         checkpoint: the ears.
         originals: embeddings by file.
     """
-    ears, files = Ears(checkpoint), list(originals)
+    encoder, files = Embedder(checkpoint), list(originals)
 
-    def heard(name: str, write: Write) -> dict[Path, NDArray[np.float32]]:
-        return cache.vectors(f"ears-{ears.fingerprint}-{name}", files, _listen_to_copy(ears, write))
+    def embedded(name: str, write: Write) -> dict[Path, NDArray[np.float32]]:
+        return cache.vectors(f"ears-{encoder.fingerprint}-{name}", files, _listen_to_copy(encoder, write))
 
     copies = {
-        "the same track at 32 kbit/s MP3": heard("mp3-32k", _squeezed),
-        "the same track at half volume": heard("half-volume", _half_volume),
+        "the same track at 32 kbit/s MP3": embedded("mp3-32k", _squeezed),
+        "the same track at half volume": embedded("half-volume", _half_volume),
     }
     known = [_compare(change, vectors, originals) for change, vectors in copies.items()]
-    return [*known, _compare("another part of it", heard("second-half", _half(1)), heard("first-half", _half(0)))]
+    return [*known, _compare("another part of it", embedded("second-half", _half(1)), embedded("first-half", _half(0)))]
 
 
 def track_seconds(cache: VectorCache, files: list[Path], audio: AudioConfig) -> NDArray[np.float32]:
@@ -96,14 +96,14 @@ def track_seconds(cache: VectorCache, files: list[Path], audio: AudioConfig) -> 
     return np.concatenate(list(cache.vectors("seconds", files, seconds).values()))
 
 
-def _listen_to_copy(ears: Ears, write: Write) -> Listen:
-    whole = replace(ears.audio, sample_rate_hz=RATE_HZ)
+def _listen_to_copy(encoder: Embedder, write: Write) -> Listen:
+    whole = replace(encoder.audio, sample_rate_hz=RATE_HZ)
 
     def listen(path: Path) -> NDArray[np.float32]:
         with tempfile.TemporaryDirectory() as place:
             copy = Path(place) / "copy"
             write(copy, read_middle(path, whole, WHOLE_SECONDS))
-            return ears.hear(copy).embedding
+            return encoder.embed(copy).embedding
 
     return listen
 

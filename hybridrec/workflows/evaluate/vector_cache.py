@@ -57,14 +57,14 @@ class VectorCache:
         missing = [path for path in files if stamps[path] not in kept]
         bar = tqdm(missing, name, unit="file", disable=not (missing and self.show_progress))
         for start in range(0, len(missing), KEEP_EVERY):
-            heard = self._hear(missing[start : start + KEEP_EVERY], listen, bar)
-            kept |= {stamps[path]: vector for path, vector in heard.items()}
+            embedded = self._embed(missing[start : start + KEEP_EVERY], listen, bar)
+            kept |= {stamps[path]: vector for path, vector in embedded.items()}
             _write(place, kept)
         bar.close()
         return {path: kept[stamps[path]] for path in files if stamps[path] in kept}
 
-    def _hear(self, files: Sequence[Path], listen: Listen, bar: tqdm) -> dict[Path, NDArray[np.float32]]:
-        def hear(path: Path) -> NDArray[np.float32] | None:
+    def _embed(self, files: Sequence[Path], listen: Listen, bar: tqdm) -> dict[Path, NDArray[np.float32]]:
+        def embed(path: Path) -> NDArray[np.float32] | None:
             try:
                 return listen(path)
             except AudioError as error:
@@ -74,7 +74,7 @@ class VectorCache:
                 bar.update()
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            answers = zip(files, pool.map(hear, files), strict=True)
+            answers = zip(files, pool.map(embed, files), strict=True)
             return {path: vector for path, vector in answers if vector is not None}
 
 

@@ -10,17 +10,17 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from hybridrec.audio.kinds import is_worth_hearing
+from hybridrec.audio.kinds import may_be_audio
 from hybridrec.audio.stages import STAGES
 from hybridrec.config import AudioLimits
 from hybridrec.data.tracks import Track
+from hybridrec.embedder.pool import EmbedderPool
+from hybridrec.embedder.result import EmbeddedFile
 from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.errors import NotFound
-from hybridrec.storage.embeddings import FileStamp, HeardTrack
+from hybridrec.storage.embeddings import EmbeddedTrack, FileStamp
 from hybridrec.storage.library import Library
 from hybridrec.storage.paths import why_not_stored
-from hybridrec.workflows.hearing.heard import HeardFile
-from hybridrec.workflows.hearing.pool import HearingPool
 
 BATCH_TRACKS = 16
 """Tracks stored in one transaction, and the most that are heard again after an interruption."""
@@ -65,7 +65,7 @@ class IngestReport:
 def ingest_audio(
     library: Library,
     directory: Path,
-    ears_bytes: bytes,
+    checkpoint_bytes: bytes,
     *,
     workers: int | None = None,
     progress: bool = True,
@@ -89,22 +89,22 @@ def ingest_audio(
 
     Raises:
         NotFound: if the directory does not exist.
-        InvalidInput: if `ears_bytes` is no checkpoint.
+        InvalidInput: if `checkpoint_bytes` is no checkpoint.
     """
     if not directory.is_dir():
         raise NotFound("no such directory", got=str(directory), fix="check its spelling")
     start = time.monotonic()
     library.add_music_folder(directory)
-    run = _Ingest(library, Checkpoint.from_bytes(ears_bytes).fingerprint)
-    paths = [path for path in files_below(directory, leave_out=library.files) if is_worth_hearing(path)]
+    run = _Ingest(library, Checkpoint.from_bytes(checkpoint_bytes).fingerprint)
+    paths = [path for path in files_below(directory, leave_out=library.files) if may_be_audio(path)]
     changed = [path for path in paths if not run.is_unchanged(path)]
     run.report.unchanged = len(paths) - len(changed)
     if changed:
         workers = min(workers or os.cpu_count() or 1, len(changed))
         done, total = run.report.unchanged, len(paths)
         bar = tqdm(total=total, initial=done, desc="hearing", unit="file", disable=not progress)
-        with HearingPool(ears_bytes, limits or AudioLimits(), run.known_hashes(), workers) as pool, bar:
-            for file in pool.hear(changed):
+        with EmbedderPool(checkpoint_bytes, limits or AudioLimits(), run.known_hashes(), workers) as pool, bar:
+            for file in pool.embed(changed):
                 run.take(file)
                 bar.update()
         run.store()
@@ -137,16 +137,16 @@ class _Ingest:
         self._library = library
         self._fingerprint = fingerprint
         self._stamps = library.file_stamps()
-        self._tracks_heard = set(library.embeddings(fingerprint).ids)
+        self._tracks_embedded = set(library.embeddings(fingerprint).ids)
         self._ids = {stamp.content_hash: stamp.track_id for stamp in self._stamps.values()}
-        self._batch: list[HeardTrack] = []
-        if library.ears() is None:
-            library.set_ears(fingerprint)
+        self._batch: list[EmbeddedTrack] = []
+        if library.encoder() is None:
+            library.set_fingerprint(fingerprint)
 
     def is_unchanged(self, path: Path) -> bool:
         """Whether a file was heard by these ears and has its size and time of then."""
         stamp = self._stamps.get(str(path))
-        if stamp is None or stamp.track_id not in self._tracks_heard:
+        if stamp is None or stamp.track_id not in self._tracks_embedded:
             return False
         try:
             facts = path.stat()
@@ -156,9 +156,9 @@ class _Ingest:
 
     def known_hashes(self) -> frozenset[str]:
         """Contents that these ears have heard."""
-        return frozenset(hash_ for hash_, id_ in self._ids.items() if id_ in self._tracks_heard)
+        return frozenset(hash_ for hash_, id_ in self._ids.items() if id_ in self._tracks_embedded)
 
-    def take(self, file: HeardFile) -> None:
+    def take(self, file: EmbeddedFile) -> None:
         """Count what became of a file, and store it with the next batch."""
         why = file.why or why_not_stored(str(file.path))
         if why:
@@ -166,16 +166,16 @@ class _Ingest:
             return
         for stage, seconds in file.stage_seconds.items():
             self.report.stage_seconds[stage] += seconds
-        heard = self._heard_track(file)
-        if any(one.track.id == heard.track.id for one in self._batch):
+        embedded = self._embedded_track(file)
+        if any(one.track.id == embedded.track.id for one in self._batch):
             self.store()
-        self._batch.append(heard)
+        self._batch.append(embedded)
         if len(self._batch) >= BATCH_TRACKS:
             self.store()
 
     def store(self) -> None:
         """Store the batch: all of it or, if this is interrupted, nothing."""
-        self._library.put_heard(self._batch)
+        self._library.put_embedded(self._batch)
         self._batch = []
 
     def finished(self, seconds: float) -> IngestReport:
@@ -184,39 +184,39 @@ class _Ingest:
         self.report.tracks_per_second = (self.report.added + self.report.updated) / seconds
         return self.report
 
-    def _heard_track(self, file: HeardFile) -> HeardTrack:
+    def _embedded_track(self, file: EmbeddedFile) -> EmbeddedTrack:
         before = self._stamps.get(str(file.path))
         known = self._known_id(file.content_hash)
         id_ = known or (before.track_id if before else file.content_hash[:ID_CHARACTERS])
         if known is None:
             what = "updated" if before else "added"
-        elif id_ not in self._tracks_heard:
+        elif id_ not in self._tracks_embedded:
             what = "updated"
         else:
             what = "unchanged" if before and before.content_hash == file.content_hash else "moved"
         setattr(self.report, what, getattr(self.report, what) + 1)
         self._ids[file.content_hash] = id_
-        self._tracks_heard.add(id_)
+        self._tracks_embedded.add(id_)
         return self._record(file, id_)
 
-    def _record(self, file: HeardFile, id_: str) -> HeardTrack:
+    def _record(self, file: EmbeddedFile, id_: str) -> EmbeddedTrack:
         track = Track(
             id_,
             title=file.tags.title,
             artist=file.tags.artist,
             album=file.tags.album,
             genre=file.tags.genre,
-            duration_seconds=file.heard.duration_seconds if file.heard else None,
+            duration_seconds=file.embedded.duration_seconds if file.embedded else None,
             path=str(file.path),
             content_hash=file.content_hash,
             recording_mbid=file.tags.recording_mbid,
         )
         stamp = FileStamp(file.size_bytes, file.mtime_ns, file.content_hash, id_)
-        if file.heard is None:
+        if file.embedded is None:
             vector = self._library.embeddings(self._fingerprint, [id_]).vectors[0]
         else:
-            vector = file.heard.embedding
-        return HeardTrack(track, stamp, self._fingerprint, vector)
+            vector = file.embedded.embedding
+        return EmbeddedTrack(track, stamp, self._fingerprint, vector)
 
     def _known_id(self, content_hash: str) -> str | None:
         known = self._ids.get(content_hash)

@@ -44,8 +44,8 @@ def ingest_embeddings(library: Library, path: str | Path, *, name: str) -> int:
     _check(ids, vectors)
     fingerprint = f"external:{name.strip()}"
     library.put_embeddings(Embeddings(fingerprint, tuple(ids), unit_length(vectors)))
-    if library.ears() is None:
-        library.set_ears(fingerprint)
+    if library.encoder() is None:
+        library.set_fingerprint(fingerprint)
     return len(ids)
 
 

@@ -99,20 +99,22 @@ def map_library(library: Library, *, k: int = 10, most: int = 5000, seed: int = 
         NotReady: if the library has no embeddings.
         InvalidInput: if it has too few.
     """
-    ears = library.ears()
-    if ears is None:
+    encoder = library.encoder()
+    if encoder is None:
         raise NotReady("the library has heard nothing", fix="run `hybridrec ingest audio`")
-    heard = library.embeddings(ears)
-    if len(heard.ids) < FEWEST_TRACKS:
-        raise InvalidInput(f"a map needs {FEWEST_TRACKS} tracks or more", got=len(heard.ids), fix="ingest more audio")
-    rows = np.sort(np.random.default_rng(seed).permutation(len(heard.ids))[:most])
-    vectors, ids = heard.vectors[rows], [heard.ids[row] for row in rows]
+    embedded = library.embeddings(encoder)
+    if len(embedded.ids) < FEWEST_TRACKS:
+        raise InvalidInput(
+            f"a map needs {FEWEST_TRACKS} tracks or more", got=len(embedded.ids), fix="ingest more audio"
+        )
+    rows = np.sort(np.random.default_rng(seed).permutation(len(embedded.ids))[:most])
+    vectors, ids = embedded.vectors[rows], [embedded.ids[row] for row in rows]
     known = library.tracks(ids)
     tracks = [known[id_] for id_ in ids]
     agreements = {tag: _agreement(tracks, vectors, tag, k) for tag in TAGS}
     layouts = {"t-SNE": _t_sne(vectors, seed), "PCA": _scaled(PCA(2, random_state=seed).fit_transform(vectors))}
     found = {tag: agreement for tag, agreement in agreements.items() if agreement}
-    return LibraryMap(tracks, layouts, found, len(heard.ids) - len(rows))
+    return LibraryMap(tracks, layouts, found, len(embedded.ids) - len(rows))
 
 
 def _t_sne(vectors: NDArray[np.float32], seed: int) -> Layout:

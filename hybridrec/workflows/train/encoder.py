@@ -44,7 +44,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class TrainedEars:
+class TrainedEncoder:
     """What came of training.
 
     Attributes:
@@ -87,7 +87,7 @@ def train_encoder(
     on_epoch: Callable[[EpochReport], None] | None = None,
     show_progress: bool = False,
     device: str = "cpu",
-) -> TrainedEars:
+) -> TrainedEncoder:
     """Train an encoder contrastively: two chunks of a track belong together (SimCLR; Chen et al. 2020).
 
     Files are decoded once; an interrupted training goes on where it stopped.
@@ -114,24 +114,24 @@ def train_encoder(
     music = read_music(
         source, work_directory / "spectrograms", recipe.audio, recipe.training, groups, show_progress=show_progress
     )
-    heard, held_out = music.split(recipe.training.held_out_share, seed, families or groups or {})
-    model = start_from.build() if start_from else _begun(recipe, heard, seed)
+    embedded, held_out = music.split(recipe.training.held_out_share, seed, families or groups or {})
+    model = start_from.build() if start_from else _begun(recipe, embedded, seed)
     before = held_out.figures(model)
-    state_path = work_directory / recipe.state_name(heard.files, seed, start_from)
-    trained, reports = _learn(model, heard, held_out, recipe, seed, on_epoch, state_path, device)
+    state_path = work_directory / recipe.state_name(embedded.files, seed, start_from)
+    trained, reports = _learn(model, embedded, held_out, recipe, seed, on_epoch, state_path, device)
     after = held_out.figures(trained)
-    figures = {**after, "tracks": len(heard.files), "held_out": len(held_out.files), "seed": seed}
+    figures = {**after, "tracks": len(embedded.files), "held_out": len(held_out.files), "seed": seed}
     checkpoint = Checkpoint.of(trained, recipe.audio, mel_bank(recipe.audio), figures)
     kept_start = start_from is not None and after["recall_at_1"] <= before["recall_at_1"]
     if start_from is not None and kept_start:
         checkpoint = start_from
-    counts = len(heard.files), len(held_out.files)
-    return TrainedEars(checkpoint, *counts, music.skipped, kept_start, before, after, reports)
+    counts = len(embedded.files), len(held_out.files)
+    return TrainedEncoder(checkpoint, *counts, music.skipped, kept_start, before, after, reports)
 
 
 def _learn(
     model: ChunkEncoder,
-    heard: Music,
+    embedded: Music,
     held_out: Music,
     recipe: Recipe,
     seed: int,
@@ -145,7 +145,7 @@ def _learn(
     tempo_share = recipe.augment.tempo_share if recipe.augment.tempo else 0.0
     return train(
         model,
-        SpectrogramPairs(heard.spectrograms, recipe.audio.chunk_frames, heard.groups, tempo_share, augment),
+        SpectrogramPairs(embedded.spectrograms, recipe.audio.chunk_frames, embedded.groups, tempo_share, augment),
         recipe.training,
         seed=seed,
         validate=held_out.figures,
@@ -155,10 +155,10 @@ def _learn(
     )
 
 
-def _begun(recipe: Recipe, heard: Music, seed: int) -> ChunkEncoder:
+def _begun(recipe: Recipe, embedded: Music, seed: int) -> ChunkEncoder:
     """An encoder that has yet to learn, but for what the textures of the music are made of."""
     model = new_encoder(recipe.encoder, recipe.audio.n_mels, seed)
-    fit_texture_head(model, heard.spectrograms, recipe.audio.chunk_frames)
+    fit_texture_head(model, embedded.spectrograms, recipe.audio.chunk_frames)
     return model
 
 
@@ -170,7 +170,7 @@ def train_library_encoder(
     seed: int = 0,
     start_from: Checkpoint | None = None,
     progress: bool = False,
-) -> TrainedEars:
+) -> TrainedEncoder:
     """Train ears on the audio below a directory and make them the library's.
 
     What is decoded is kept in a directory of the library's files until the training is through.
@@ -187,7 +187,7 @@ def train_library_encoder(
             bar.set_postfix(loss=f"{report.loss:.2f}", recall=f"{report.figures['recall_at_1']:.2f}")
             bar.update(report.epoch - bar.n)
 
-        ears = train_encoder(
+        encoder = train_encoder(
             directory,
             work_directory,
             Recipe(training=training),
@@ -196,7 +196,7 @@ def train_library_encoder(
             on_epoch=show,
             show_progress=progress,
         )
-    checkpoint = ears.checkpoint
+    checkpoint = encoder.checkpoint
     library.save_artefact("encoder", checkpoint.to_bytes(), checkpoint.fingerprint, checkpoint.figures)
     shutil.rmtree(work_directory, ignore_errors=True)
-    return ears
+    return encoder

@@ -53,8 +53,8 @@ class Music:
         Raises:
             InvalidInput: if there are too few tracks.
         """
-        heard, held_out = split_tracks(self.files, held_out_share, seed, families)
-        return self._only(set(heard)), self._only(set(held_out))
+        embedded, held_out = split_tracks(self.files, held_out_share, seed, families)
+        return self._only(set(embedded)), self._only(set(held_out))
 
     def _only(self, files: set[Path]) -> Music:
         rows = [row for row, path in enumerate(self.files) if path in files]

@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.encoder.training import EpochReport
 from hybridrec.errors import InvalidInput
-from hybridrec.workflows.train.encoder import Recipe, TrainedEars, train_encoder
+from hybridrec.workflows.train.encoder import Recipe, TrainedEncoder, train_encoder
 
 TRAINED_SPLITS = ("train", "train-aux")
 
@@ -75,7 +75,7 @@ def pretrain_encoder(
     on_epoch: Callable[[EpochReport], None] | None = None,
     show_progress: bool = False,
     device: str = "cpu",
-) -> TrainedEars:
+) -> TrainedEncoder:
     """Train on a manifest as `train_encoder` does; collections are the groups, and whole families are held out.
 
     Raises:

@@ -11,7 +11,7 @@ from hybridrec.evaluation.curves import Curve, draw_curve
 from hybridrec.evaluation.page import bullets, page, table
 from hybridrec.evaluation.quality import ALL_TRACKS
 from hybridrec.evaluation.text_table import text_table
-from hybridrec.workflows.tune.choice import Trial, Tuning
+from hybridrec.workflows.tuning import Trial, Tuning
 
 NOTES = (
     "NDCG@20 on validation cuts of the plays, a fifth of the pairs held out in each; a user's mean over the cuts, then"
@@ -43,14 +43,14 @@ def as_html(tuning: Tuning) -> str:
 
 def curve_of(tuning: Tuning) -> Curve:
     """The curve as `draw_curve` takes it; empty where no track can be heard."""
-    return [(point.audio_share, point.ndcg) for point in tuning.curve]
+    return [(point.audio_weight, point.ndcg) for point in tuning.curve]
 
 
 def curve_figure(tuning: Tuning) -> str:
     """The curve as HTML with the picture inside."""
     if not tuning.curve:
         return "<p>No track can be heard, so there is nothing to weigh.</p>"
-    picture = b64encode(draw_curve(curve_of(tuning), tuning.blend.audio_share, "svg")).decode()
+    picture = b64encode(draw_curve(curve_of(tuning), tuning.blend.audio_weight, "svg")).decode()
     return (
         f'<figure style="margin:0"><img style="background:white;max-width:100%" alt="NDCG@20 by audio share"'
         f' src="data:image/svg+xml;base64,{picture}"><figcaption>Quality against audio weight, with 95 % intervals;'
@@ -98,4 +98,4 @@ def write_curves(tuning: Tuning, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tuning.html").write_text(as_html(tuning), encoding="utf-8")
     if tuning.curve:
-        (folder / "curves.png").write_bytes(draw_curve(curve_of(tuning), tuning.blend.audio_share, "png"))
+        (folder / "curves.png").write_bytes(draw_curve(curve_of(tuning), tuning.blend.audio_weight, "png"))

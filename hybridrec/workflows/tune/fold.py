@@ -15,12 +15,12 @@ from hybridrec.data.interactions import support_of
 from hybridrec.data.splits import Split
 from hybridrec.evaluation.baselines import Ease
 from hybridrec.evaluation.quality import Quality, Rows, Scorer, measure
-from hybridrec.fitted import Fitted, assemble, empty_tracks, learn_sound
+from hybridrec.model.fitted_model import FittedModel, assemble, empty_tracks, fit_projections
 
 Array = NDArray[np.float32]
 
 
-class Workbench:
+class Fold:
     """A split of plays with the tracks' audio; factors are fitted once for each setting of ALS.
 
     Args:
@@ -48,9 +48,9 @@ class Workbench:
         """EASE, decomposed once for all its settings."""
         return Ease(self.plays)
 
-    def with_audio(self, embeddings: NDArray[np.floating] | None) -> Workbench:
+    def with_audio(self, embeddings: NDArray[np.floating] | None) -> Fold:
         """The same cut and the same factors, heard otherwise."""
-        other = Workbench(self.split, embeddings, seed=self.seed)
+        other = Fold(self.split, embeddings, seed=self.seed)
         other._factors = self._factors
         return other
 
@@ -61,14 +61,14 @@ class Workbench:
             self._factors[config] = fit_als(self.plays, config, seed=self.seed)
         return self._factors[config]
 
-    def fitted(self, config: CollaborativeConfig, projection: ProjectionConfig, half_life: float) -> Fitted:
+    def fitted_model(self, config: CollaborativeConfig, projection: ProjectionConfig, half_life: float) -> FittedModel:
         """All that a recommender with these settings learns, as `HybridRecommender.fit` leaves it."""
         users, tracks = self.factors(config)
         support = support_of(self.plays)
-        heard, has_audio = aligned_embeddings(self.embeddings, len(tracks))
-        learnt, calibration = learn_sound(heard, has_audio, tracks, support, projection, self.seed)
-        rows = empty_tracks(learnt, tracks, heard[has_audio], BlendConfig(half_life=half_life))
-        known = np.where(has_audio[:, None], heard, np.float32(np.nan))
+        embedded, has_audio = aligned_embeddings(self.embeddings, len(tracks))
+        learnt, calibration = fit_projections(embedded, has_audio, tracks, support, projection, self.seed)
+        rows = empty_tracks(learnt, tracks, embedded[has_audio], BlendConfig(half_life=half_life))
+        known = np.where(has_audio[:, None], embedded, np.float32(np.nan))
         config = suitable_config(self.plays, config)
         return assemble(config, learnt, calibration, rows, users, tracks, support, known, self.plays)
 
@@ -77,13 +77,15 @@ class Workbench:
         return measure(score, self.split, users, by_support=by_support)
 
 
-def blended(fitted: Fitted, audio_share: float) -> Scorer:
+def blended(fitted_model: FittedModel, audio_weight: float) -> Scorer:
     """The scores that `recommend` ranks by, at an audio share."""
 
     def score(users: Rows) -> Array:
-        tastes = fitted.tastes(fitted.user_factors[users], fitted.user_sounds[users])
-        scores = fitted.tracks.user_parts(tastes, audio_share).scores
-        return np.where(fitted.tracks.scorable, scores, np.float32(-np.inf))
+        user_vectors = fitted_model.user_vectors(
+            fitted_model.user_factors[users], fitted_model.user_audio_vectors[users]
+        )
+        scores = fitted_model.tracks.user_components(user_vectors, audio_weight).scores
+        return np.where(fitted_model.tracks.scorable, scores, np.float32(-np.inf))
 
     return score
 

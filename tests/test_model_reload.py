@@ -10,29 +10,30 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybridrec import ranking
 from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
-from hybridrec.datasets.crowd import make_crowd
-from hybridrec.service import RecommendationService
-from hybridrec.serving import live_model, takeover
-from hybridrec.serving.answers import Wishes
+from hybridrec.datasets.synthetic_interactions import make_synthetic_interactions
+from hybridrec.model import ranking
+from hybridrec.serving import live_model
+from hybridrec.serving import reload as model_reload
+from hybridrec.serving.answers import Filters
 from hybridrec.serving.live_model import LiveModel
+from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.library import Library
 from hybridrec.workflows.fit import fit
 
-EARS = "external:crowd"
+ENCODER = "external:crowd"
 TRACKS = 1500
 
 
-def put_crowd(library: Library) -> None:
-    crowd = make_crowd(TRACKS, 200, 30, genres=20, dimensions=16)
+def put_synthetic_interactions(library: Library) -> None:
+    synthetic = make_synthetic_interactions(TRACKS, 200, 30, genres=20, dimensions=16)
     ids = tuple(f"t{row:04d}" for row in range(TRACKS))
     library.put_tracks(Track(id_, title=f"song {id_}", artist=f"band {row % 50}") for row, id_ in enumerate(ids))
-    library.put_embeddings(Embeddings(EARS, ids, crowd.embeddings))
-    library.set_ears(EARS)
-    users, tracks = crowd.plays.nonzero()
+    library.put_embeddings(Embeddings(ENCODER, ids, synthetic.embeddings))
+    library.set_fingerprint(ENCODER)
+    users, tracks = synthetic.plays.nonzero()
     library.add_plays(
         [Play(f"u{u}", ids[t], played_at=float(n)) for n, (u, t) in enumerate(zip(users, tracks, strict=True))]
     )
@@ -43,7 +44,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a library that is large enough for an index, fitted with one."""
     place = tmp_path_factory.mktemp("filled") / "library"
     with Library.open(place, create=True) as library:
-        put_crowd(library)
+        put_synthetic_interactions(library)
         assert (fit(library, index_from=1000).recall or 0.0) >= 0.99
     return place
 
@@ -52,7 +53,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def large(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
     """A copy of it, served as large libraries are."""
     monkeypatch.setattr(ranking, "FEW_ROWS", 100)
-    monkeypatch.setattr(takeover, "INDEXED_FROM", 1000)
+    monkeypatch.setattr(model_reload, "INDEXED_FROM", 1000)
     monkeypatch.setattr(live_model, "MOST_FRESH", 5)
     shutil.copytree(filled, tmp_path / "library")
     with Library.open(tmp_path / "library") as library:
@@ -63,15 +64,15 @@ def ids(service: RecommendationService, user: str = "u3") -> list[str]:
     return [hit.track.id for hit in service.recommend(user, 10).hits]
 
 
-def hear(library: Library, id_: str, like: str) -> None:
-    vector = library.embeddings(EARS, [like]).vectors
+def embed(library: Library, id_: str, like: str) -> None:
+    vector = library.embeddings(ENCODER, [like]).vectors
     library.put_tracks([Track(id_)])
-    library.put_embeddings(Embeddings(EARS, (id_,), vector))
+    library.put_embeddings(Embeddings(ENCODER, (id_,), vector))
 
 
 def test_answers_through_files_and_index_are_those_of_the_model_itself(large: Library) -> None:
     built = LiveModel.built(large)
-    built.model.fitted.indexes = None
+    built.model.fitted_model.indexes = None
     with RecommendationService(large) as service:
         for user in ("u3", "u50", "u120"):
             played = built.user_row(large.user_weights(user))
@@ -89,22 +90,22 @@ def test_files_are_written_once_and_then_only_opened(large: Library, monkeypatch
 
 
 def test_large_columns_are_mapped_in_half_precision_and_changes_stay_with_who_made_them(large: Library) -> None:
-    one, other = takeover.open_live_model(large), takeover.open_live_model(large)
+    one, other = model_reload.open_live_model(large), model_reload.open_live_model(large)
     for name in ("factors", "features", "embeddings"):
         column = getattr(one.model.tracks, name)
         assert column.dtype == np.float16
         assert isinstance(one.model.tracks._room[name].base, np.memmap)
     one.model.tracks.factors[0] = 7.0
     assert not (other.model.tracks.factors[0] == 7.0).any()
-    assert not (takeover.open_live_model(large).model.tracks.factors[0] == 7.0).any()
+    assert not (model_reload.open_live_model(large).model.tracks.factors[0] == 7.0).any()
 
 
 def test_a_new_track_comes_at_once_and_later_from_the_index(large: Library) -> None:
     with RecommendationService(large) as service:
-        hear(large, "new", like="t0007")
+        embed(large, "new", like="t0007")
         assert service.similar("t0007", 3, audio_weight=1.0).hits[0].track.id == "new"
         for n in range(8):
-            hear(large, f"more-{n}", like=f"t01{n}0")
+            embed(large, f"more-{n}", like=f"t01{n}0")
         await_successor(service)
         tier = service.figures()["index_fresh_tracks"][0]
         assert tier <= 5
@@ -118,7 +119,7 @@ def test_a_deleted_track_never_comes_back(large: Library) -> None:
         service.delete_track(gone)
         assert gone not in ids(service)
         for n in range(8):
-            hear(large, f"more-{n}", like=f"t01{n}0")
+            embed(large, f"more-{n}", like=f"t01{n}0")
         await_successor(service)
         assert gone not in ids(service)
     with RecommendationService(Library.open(large.opened_at)) as service:
@@ -143,7 +144,7 @@ def test_a_fit_that_comes_while_a_successor_is_made_is_not_missed(
     large: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened, go_on = threading.Event(), threading.Event()
-    real = takeover.open_live_model
+    real = model_reload.open_live_model
 
     def slow(library: Library) -> LiveModel:
         live = real(library)
@@ -153,9 +154,9 @@ def test_a_fit_that_comes_while_a_successor_is_made_is_not_missed(
 
     with RecommendationService(large) as service:
         before = service.recommend("u3").model_version
-        monkeypatch.setattr(takeover, "open_live_model", slow)
+        monkeypatch.setattr(model_reload, "open_live_model", slow)
         for n in range(8):
-            hear(large, f"more-{n}", like=f"t01{n}0")
+            embed(large, f"more-{n}", like=f"t01{n}0")
         service.recommend("u3")
         assert opened.wait(60)
         fit(large, index_from=1000)
@@ -167,15 +168,15 @@ def test_a_fit_that_comes_while_a_successor_is_made_is_not_missed(
 
 
 def test_a_catalogue_without_sound_is_indexed_too(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(takeover, "INDEXED_FROM", 1000)
-    crowd = make_crowd(TRACKS, 200, 60, genres=20, dimensions=2)
+    monkeypatch.setattr(model_reload, "INDEXED_FROM", 1000)
+    synthetic = make_synthetic_interactions(TRACKS, 200, 60, genres=20, dimensions=2)
     library.put_tracks(Track(f"t{row:04d}") for row in range(TRACKS))
-    pairs = zip(*crowd.plays.nonzero(), strict=True)
+    pairs = zip(*synthetic.plays.nonzero(), strict=True)
     library.add_plays([Play(f"u{user}", f"t{track:04d}", played_at=1e9 + track) for user, track in pairs])
     fit(library, index_from=500)
     with RecommendationService(library) as service:
         assert len(ids(service)) == 10
-        assert service._takeover.current().model.fitted.indexes is not None
+        assert service._model_reload.current().model.fitted_model.indexes is not None
 
 
 def test_what_serves_goes_on_where_its_successor_cannot_be_made(
@@ -183,7 +184,7 @@ def test_what_serves_goes_on_where_its_successor_cannot_be_made(
 ) -> None:
     with RecommendationService(large) as service:
         before = ids(service)
-        large.save_artefact("model", b"no model", EARS, {})
+        large.save_artefact("model", b"no model", ENCODER, {})
         assert ids(service) == before
         await_successor(service)
         assert ids(service) == before
@@ -212,10 +213,10 @@ def test_files_of_another_library_are_not_used(large: Library, tmp_path: Path) -
 
 
 def test_where_no_files_can_be_written_it_serves_without_sharing(large: Library) -> None:
-    takeover._files(large)._folder.write_text("a file where the folder should be")
+    model_reload._files(large)._folder.write_text("a file where the folder should be")
     with RecommendationService(large) as service:
         assert len(ids(service)) == 10
-        assert service.recommend("u3", wishes=Wishes(artist="band 3")).hits
+        assert service.recommend("u3", filters=Filters(artist="band 3")).hits
 
 
 def await_successor(service: RecommendationService) -> None:

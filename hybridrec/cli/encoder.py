@@ -35,11 +35,11 @@ def train_encoder(directory: Path, library: str, start: str, epochs: int | None,
 
     start_from = shipped() if start == "shipped" else None
     with Library.open(library, create=True) as opened:
-        ears = run(opened, directory, epochs=epochs, seed=seed, start_from=start_from, progress=not as_json)
+        encoder = run(opened, directory, epochs=epochs, seed=seed, start_from=start_from, progress=not as_json)
     if as_json:
-        print_json({"fingerprint": ears.checkpoint.fingerprint, "figures": ears.checkpoint.figures})
+        print_json({"fingerprint": encoder.checkpoint.fingerprint, "figures": encoder.checkpoint.figures})
     else:
-        click.echo(ears.in_words())
+        click.echo(encoder.in_words())
 
 
 @click.command("map")

@@ -7,7 +7,7 @@ from hybridrec.errors import NotReady
 from hybridrec.storage.library import Library
 
 
-def ears_in_use(library: Library) -> bytes:
+def encoder_in_use(library: Library) -> bytes:
     """The checkpoint of the encoder that made a library's embeddings.
 
     Raises:
@@ -16,19 +16,21 @@ def ears_in_use(library: Library) -> bytes:
     current = library.current("encoder")
     if current is None:
         raise NotReady("the library has no encoder", fix="run `hybridrec ingest audio` or `hybridrec train-encoder`")
-    if current.fingerprint != library.ears():
+    if current.fingerprint != library.encoder():
         fix = "run `hybridrec ingest audio` with its encoder"
-        raise NotReady("the library's embeddings were made by other ears than its encoder", got=library.ears(), fix=fix)
+        raise NotReady(
+            "the library's embeddings were made by other ears than its encoder", got=library.encoder(), fix=fix
+        )
     return library.artefact_bytes("encoder", current.version)
 
 
-def ensure_ears(library: Library) -> bytes:
+def ensure_encoder(library: Library) -> bytes:
     """The library's current encoder, as the bytes of its checkpoint.
 
     A library without one gets the ears that come with hybridrec, until
     `hybridrec train-encoder` makes its own.
     """
     if library.current("encoder") is None:
-        ears = shipped()
-        library.save_artefact("encoder", ears.to_bytes(), ears.fingerprint, ears.figures)
+        encoder = shipped()
+        library.save_artefact("encoder", encoder.to_bytes(), encoder.fingerprint, encoder.figures)
     return library.artefact_bytes("encoder")

@@ -16,9 +16,9 @@ from hybridrec.collaborative.features import AudioFeatures
 from hybridrec.collaborative.projection import Projection
 from hybridrec.config import BlendConfig, CollaborativeConfig
 from hybridrec.errors import LibraryError
-from hybridrec.fitted import Fitted
 from hybridrec.index.ann import AnnIndex
-from hybridrec.ranking import Indexes
+from hybridrec.model.fitted_model import FittedModel
+from hybridrec.model.ranking import Indexes
 
 FORMAT_VERSION = 2
 Part = Literal["users", "embeddings", "tracks", "indexes"]
@@ -26,7 +26,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def to_arrays(
-    settings: Mapping[str, Any], fitted: Fitted | None, without: Collection[Part] = ()
+    settings: Mapping[str, Any], fitted_model: FittedModel | None, without: Collection[Part] = ()
 ) -> dict[str, NDArray[Any]]:
     """All that makes a model, as arrays that need no pickle.
 
@@ -34,40 +34,40 @@ def to_arrays(
         settings: of the recommender, ready for JSON.
         fitted: what fitting left behind; None before that.
         without: what to leave out, because it is kept elsewhere: embeddings, which
-            `Fitted.put_items` brings back, users, who are folded in from their plays,
+            `FittedModel.put_items` brings back, users, who are folded in from their plays,
             tracks altogether, or their indexes.
     """
-    told: dict[str, Any] = {**settings, "version": FORMAT_VERSION, "fitted": fitted is not None}
+    told: dict[str, Any] = {**settings, "version": FORMAT_VERSION, "fitted": fitted_model is not None}
     arrays: dict[str, NDArray[Any]] = {}
-    if fitted is not None:
+    if fitted_model is not None:
         told |= {
-            "fitted_with": fitted.collaborative.to_dict(),
-            "calibration": dataclasses.asdict(fitted.calibration),
-            "feature_width": fitted.projection.features.width,
-            "popularity_discount": fitted.projection.popularity_discount,
+            "fitted_with": fitted_model.collaborative.to_dict(),
+            "calibration": dataclasses.asdict(fitted_model.calibration),
+            "feature_width": fitted_model.projection.features.width,
+            "popularity_discount": fitted_model.projection.popularity_discount,
         }
         kept = {part: slice(0, 0) if part in without else slice(None) for part in ("users", "tracks")}
-        arrays = _users(fitted, kept["users"])
-        arrays |= _tracks(fitted.tracks, kept["tracks"], heard=not {"tracks", "embeddings"} & set(without))
-        arrays |= _projection(fitted.projection)
-        if fitted.indexes is not None and "indexes" not in without:
-            arrays |= _index("users", fitted.indexes.users) | _index("seeds", fitted.indexes.seeds)
-            arrays["index_fresh"] = fitted.indexes.fresh
+        arrays = _users(fitted_model, kept["users"])
+        arrays |= _tracks(fitted_model.tracks, kept["tracks"], with_audio=not {"tracks", "embeddings"} & set(without))
+        arrays |= _projection(fitted_model.projection)
+        if fitted_model.indexes is not None and "indexes" not in without:
+            arrays |= _index("users", fitted_model.indexes.users) | _index("seeds", fitted_model.indexes.seeds)
+            arrays["index_fresh"] = fitted_model.indexes.fresh
     return arrays | {"settings": np.array(json.dumps(told))}
 
 
-def _users(fitted: Fitted, kept: slice) -> dict[str, NDArray[Any]]:
+def _users(fitted_model: FittedModel, kept: slice) -> dict[str, NDArray[Any]]:
     return {
-        "user_factors": fitted.user_factors[kept],
-        "user_sounds": fitted.user_sounds[kept],
-        "user_gram": fitted.user_gram,
-        "mean_factors": fitted.mean_factors,
-        "mean_sound": fitted.mean_sound,
+        "user_factors": fitted_model.user_factors[kept],
+        "user_sounds": fitted_model.user_audio_vectors[kept],
+        "user_gram": fitted_model.user_gram,
+        "mean_factors": fitted_model.mean_factors,
+        "mean_sound": fitted_model.mean_audio_vector,
     }
 
 
-def _tracks(tracks: BlendedTracks, kept: slice, *, heard: bool) -> dict[str, NDArray[Any]]:
-    with_audio = tracks.has_audio[kept] & heard
+def _tracks(tracks: BlendedTracks, kept: slice, *, with_audio: bool) -> dict[str, NDArray[Any]]:
+    with_audio = tracks.has_audio[kept] & with_audio
     return {
         "track_factors": tracks.factors[kept],
         "support": tracks.support[kept],
@@ -75,8 +75,8 @@ def _tracks(tracks: BlendedTracks, kept: slice, *, heard: bool) -> dict[str, NDA
         "embeddings": tracks.embeddings[kept][with_audio],
         "behaviour_mean": tracks.behaviour_scale.mean,
         "behaviour_covariance": tracks.behaviour_scale.covariance,
-        "sound_mean": tracks.sound_scale.mean,
-        "sound_covariance": tracks.sound_scale.covariance,
+        "sound_mean": tracks.audio_scale.mean,
+        "sound_covariance": tracks.audio_scale.covariance,
     }
 
 
@@ -124,7 +124,7 @@ def read_settings(data: Arrays) -> dict[str, Any]:
     return settings
 
 
-def from_arrays(settings: Mapping[str, Any], data: Arrays, blend: BlendConfig) -> Fitted | None:
+def from_arrays(settings: Mapping[str, Any], data: Arrays, blend: BlendConfig) -> FittedModel | None:
     """What fitting had left behind when `to_arrays` was called, or None if that was before."""
     if not settings["fitted"]:
         return None
@@ -138,26 +138,26 @@ def from_arrays(settings: Mapping[str, Any], data: Arrays, blend: BlendConfig) -
     )
     projection = Projection(features, data["projection_weights"], data["taste_solver"], settings["popularity_discount"])
     behaviour_scale = Standardisation(data["behaviour_mean"], data["behaviour_covariance"])
-    sound_scale = Standardisation(data["sound_mean"], data["sound_covariance"])
+    audio_scale = Standardisation(data["sound_mean"], data["sound_covariance"])
     dimensions = len(features.mean)
-    fitted = Fitted(
+    fitted_model = FittedModel(
         collaborative=CollaborativeConfig.from_dict(settings["fitted_with"]),
         projection=projection,
         calibration=CosineCalibration(**settings["calibration"]),
-        tracks=BlendedTracks(behaviour_scale, sound_scale, dimensions, blend.half_life),
+        tracks=BlendedTracks(behaviour_scale, audio_scale, dimensions, blend.half_life),
         user_factors=data["user_factors"],
-        user_sounds=data["user_sounds"],
+        user_audio_vectors=data["user_sounds"],
         user_gram=data["user_gram"],
         mean_factors=data["mean_factors"],
-        mean_sound=data["mean_sound"],
+        mean_audio_vector=data["mean_sound"],
     )
     embeddings = np.full((len(data["support"]), dimensions), np.nan, dtype=np.float32)
     embeddings[data["heard"]] = data["embeddings"]
     rows = np.arange(len(data["support"]))
-    fitted.put_items(rows, factors=data["track_factors"], support=data["support"], embeddings=embeddings)
+    fitted_model.put_items(rows, factors=data["track_factors"], support=data["support"], embeddings=embeddings)
     if "users_index_cells" in data:
-        fitted.indexes = Indexes(_read_index("users", data), _read_index("seeds", data), data["index_fresh"])
-    return fitted
+        fitted_model.indexes = Indexes(_read_index("users", data), _read_index("seeds", data), data["index_fresh"])
+    return fitted_model
 
 
 def _metric(settings: Mapping[str, Any], data: Arrays) -> NDArray[np.float32]:

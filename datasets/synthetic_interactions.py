@@ -16,7 +16,7 @@ from hybridrec.data.embeddings import unit_length
 from hybridrec.data.interactions import build_interactions
 
 GENRES_PER_STYLE = 20
-TASTES_PER_USER = 4
+GENRES_PER_USER = 4
 STRAYING = 0.1
 """The share of plays that follow popularity alone, whatever the listener's tastes."""
 
@@ -25,7 +25,7 @@ POPULARITY_EXPONENT = 0.9
 
 
 @dataclass(frozen=True)
-class Crowd:
+class SyntheticInteractions:
     """Tracks, and who played them.
 
     Attributes:
@@ -39,9 +39,9 @@ class Crowd:
     genres: NDArray[np.int64]
 
 
-def make_crowd(
+def make_synthetic_interactions(
     n_tracks: int, n_users: int, plays_per_user: int, *, genres: int = 1000, dimensions: int = 128, seed: int = 0
-) -> Crowd:
+) -> SyntheticInteractions:
     """Draw a catalogue and its plays.
 
     A genre is a Gaussian around a centre, the centres of a style lie around the centre
@@ -58,16 +58,16 @@ def make_crowd(
     genre_of = np.sort(rng.integers(genres, size=n_tracks))
     first = np.searchsorted(genre_of, np.arange(genres + 1))
     users = np.repeat(np.arange(n_users), plays_per_user)
-    favourites = rng.integers(genres, size=(n_users, TASTES_PER_USER))
-    shares = np.cumsum(rng.dirichlet(np.full(TASTES_PER_USER, 0.7), size=n_users), axis=1)
-    which = (rng.random(len(users))[:, None] > shares[users]).sum(axis=1).clip(max=TASTES_PER_USER - 1)
+    favourites = rng.integers(genres, size=(n_users, GENRES_PER_USER))
+    shares = np.cumsum(rng.dirichlet(np.full(GENRES_PER_USER, 0.7), size=n_users), axis=1)
+    which = (rng.random(len(users))[:, None] > shares[users]).sum(axis=1).clip(max=GENRES_PER_USER - 1)
     played = favourites[users, which]
     straying = rng.random(len(users)) < STRAYING
     played[straying] = rng.integers(genres, size=straying.sum())
     size = np.maximum(first[played + 1] - first[played], 1)
     tracks = np.minimum(first[played] + _power_law(rng, size), n_tracks - 1)
     matrix = build_interactions(users, tracks, np.ones(len(users)), (n_users, n_tracks))
-    return Crowd(matrix, _embeddings(rng, genre_of, genres, dimensions), genre_of)
+    return SyntheticInteractions(matrix, _embeddings(rng, genre_of, genres, dimensions), genre_of)
 
 
 def _power_law(rng: np.random.Generator, size: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -12,16 +12,16 @@ import numpy as np
 from hybridrec.collaborative.als import als_grid, suitable_config
 from hybridrec.config import CollaborativeConfig, ProjectionConfig
 from hybridrec.evaluation.baselines import (
-    LIKENESSES,
+    SIMILARITIES,
     AudioNeighbours,
     BayesianRanking,
     ItemNeighbours,
-    Likeness,
     Popularity,
+    Similarity,
 )
 from hybridrec.evaluation.quality import Rows, Scorer
-from hybridrec.evaluation.selection import mean_over_cuts
-from hybridrec.workflows.tune.workbench import Array, Workbench, by_behaviour
+from hybridrec.evaluation.selection import mean_over_folds
+from hybridrec.workflows.tune.fold import Array, Fold, by_behaviour
 
 SETTINGS_EACH = 20
 """Of each recommender as many settings are tried on validation (item neighbours: 21).
@@ -46,11 +46,11 @@ class Setting:
     """
 
     words: str
-    fit: Callable[[Workbench], Scorer]
+    fit: Callable[[Fold], Scorer]
 
 
 @dataclass(frozen=True)
-class Contender:
+class ComparedRecommender:
     """A recommender and the settings to choose from."""
 
     name: str
@@ -72,7 +72,7 @@ class Choice:
     tried: int
 
 
-def choose(contender: Contender, cuts: Sequence[Workbench], users: Rows, done: Callable[[], None]) -> Choice:
+def choose(compared: ComparedRecommender, folds: Sequence[Fold], users: Rows, done: Callable[[], None]) -> Choice:
     """The setting with the highest NDCG@20 over the users' means over validation cuts.
 
     Args:
@@ -82,22 +82,22 @@ def choose(contender: Contender, cuts: Sequence[Workbench], users: Rows, done: C
         done: called after each setting on each cut.
     """
     means = []
-    for setting in contender.settings:
+    for setting in compared.settings:
         figures = []
-        for cut in cuts:
-            figures.append(cut.measure(setting.fit(cut), users, by_support=False).ndcg())
+        for fold in folds:
+            figures.append(fold.measure(setting.fit(fold), users, by_support=False).ndcg())
             done()
-        means.append(float(np.nanmean(mean_over_cuts(figures))))
+        means.append(float(np.nanmean(mean_over_folds(figures))))
     best = int(np.argmax(means))
-    return Choice(contender.settings[best], means[best], len(means))
+    return Choice(compared.settings[best], means[best], len(means))
 
 
-def contenders(bench: Workbench) -> list[Contender]:
+def compared_recommenders(bench: Fold) -> list[ComparedRecommender]:
     """All that the blend is measured against; those that go by sound only where there is any."""
     base = suitable_config(bench.plays, CollaborativeConfig())
     grids: dict[str, Iterable[Setting]] = {
-        POPULARITY: [Setting("support", lambda cut: Popularity(cut.plays))],
-        ITEM_NEIGHBOURS: starmap(_item_neighbours, product(LIKENESSES, (10, 20, 50, 100, 200, 500, 1000))),
+        POPULARITY: [Setting("support", lambda fold: Popularity(fold.plays))],
+        ITEM_NEIGHBOURS: starmap(_item_neighbours, product(SIMILARITIES, (10, 20, 50, 100, 200, 500, 1000))),
         ALS: map(_als, als_grid(base)),
         BPR: starmap(_bpr, product((64, 128), (0.005, 0.01, 0.02, 0.05, 0.1), (0.003, 0.03))),
     }
@@ -107,35 +107,35 @@ def contenders(bench: Workbench) -> list[Contender]:
         by_projection = partial(_projection, base)
         grids[AUDIO_NEIGHBOURS] = starmap(_audio_neighbours, product((10, 30, 100, 300, 1000), (0, 0.5), (False, True)))
         grids[PROJECTION] = starmap(by_projection, product((0.03, 0.1, 0.3, 1, 3), (0, 2, 5, 20)))
-    return [Contender(name, tuple(settings)) for name, settings in grids.items()]
+    return [ComparedRecommender(name, tuple(settings)) for name, settings in grids.items()]
 
 
 def _als(config: CollaborativeConfig) -> Setting:
-    return Setting(config.in_words(), lambda cut: by_behaviour(*cut.factors(config)))
+    return Setting(config.in_words(), lambda fold: by_behaviour(*fold.factors(config)))
 
 
-def _item_neighbours(likeness: Likeness, neighbours: int) -> Setting:
-    words = f"{likeness}, {neighbours} neighbours"
-    return Setting(words, lambda cut: ItemNeighbours(cut.plays, neighbours, likeness))
+def _item_neighbours(similarity: Similarity, neighbours: int) -> Setting:
+    words = f"{similarity}, {neighbours} neighbours"
+    return Setting(words, lambda fold: ItemNeighbours(fold.plays, neighbours, similarity))
 
 
 def _bpr(factors: int, rate: float, ridge: float) -> Setting:
-    def fit(cut: Workbench) -> Scorer:
+    def fit(fold: Fold) -> Scorer:
         return BayesianRanking(
-            cut.plays, factors=factors, learning_rate=rate, regularization=ridge, iterations=100, seed=cut.seed
+            fold.plays, factors=factors, learning_rate=rate, regularization=ridge, iterations=100, seed=fold.seed
         )
 
     return Setting(f"{factors} factors, learning rate {rate:g}, regularization {ridge:g}", fit)
 
 
 def _ease(regularization: float) -> Setting:
-    return Setting(f"lambda {regularization:.3g}", lambda cut: cut.ease.regularised(regularization))
+    return Setting(f"lambda {regularization:.3g}", lambda fold: fold.ease.regularised(regularization))
 
 
 def _audio_neighbours(neighbours: int, discount: float, centred: bool) -> Setting:
-    def fit(cut: Workbench) -> Scorer:
-        assert cut.embeddings is not None
-        return AudioNeighbours(cut.plays, cut.embeddings, neighbours=neighbours, discount=discount, centred=centred)
+    def fit(fold: Fold) -> Scorer:
+        assert fold.embeddings is not None
+        return AudioNeighbours(fold.plays, fold.embeddings, neighbours=neighbours, discount=discount, centred=centred)
 
     return Setting(f"{neighbours} neighbours, discount {discount:g}{', centred' if centred else ''}", fit)
 
@@ -143,12 +143,12 @@ def _audio_neighbours(neighbours: int, discount: float, centred: bool) -> Settin
 def _projection(base: CollaborativeConfig, ridge: float, trust: float) -> Setting:
     config = ProjectionConfig(ridge=ridge, trust=trust)
 
-    def fit(cut: Workbench) -> Scorer:
-        fitted = cut.fitted(base, config, half_life=0.0)
-        tracks = fitted.tracks
+    def fit(fold: Fold) -> Scorer:
+        fitted_model = fold.fitted_model(base, config, half_life=0.0)
+        tracks = fitted_model.tracks
 
         def score(users: Rows) -> Array:
-            scores = fitted.projection.sound_of_factors(fitted.user_factors[users]) @ tracks.features.T
+            scores = fitted_model.projection.audio_of_factors(fitted_model.user_factors[users]) @ tracks.features.T
             return np.where(tracks.has_audio, scores, np.float32(-np.inf))
 
         return score

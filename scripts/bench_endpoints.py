@@ -24,8 +24,8 @@ import numpy as np
 import soundfile
 
 from hybridrec.data.embeddings import Embeddings, unit_length
+from hybridrec.embedder.library_encoder import ensure_encoder
 from hybridrec.storage.library import Library
-from hybridrec.workflows.hearing.library_encoder import ensure_ears
 
 SAMPLE_RATE_HZ = 44100
 
@@ -33,8 +33,8 @@ SAMPLE_RATE_HZ = 44100
 def build_library(directory: Path, tracks: int) -> None:
     """A library of random embeddings under the fingerprint of its own encoder."""
     with Library.open(directory, create=True) as library:
-        ensure_ears(library)
-        fingerprint = library.ears()
+        ensure_encoder(library)
+        fingerprint = library.encoder()
         assert fingerprint is not None
         vectors = unit_length(np.random.default_rng(0).normal(size=(tracks, 128)))
         library.put_embeddings(Embeddings(fingerprint, tuple(f"track-{n:06d}" for n in range(tracks)), vectors))

@@ -23,7 +23,7 @@ CENTRING_ROUNDS, TRAINED_PER_CELL = 8, 48
 SEED = 0
 
 
-class Rival(ABC):
+class ComparedIndex(ABC):
     """An index of one library, not yet built.
 
     Args:
@@ -75,7 +75,7 @@ class Rival(ABC):
         """Rows `(m, n)` of likely great inner product with queries `(m, d)`, by one thread."""
 
 
-class Augmented(Rival):
+class Augmented(ComparedIndex):
     """Searches by inner product as by distance: tracks get a coordinate that makes them equally long.
 
     Bachrach et al. 2014, Speeding up the Xbox recommender system using a Euclidean
@@ -87,7 +87,7 @@ class Augmented(Rival):
         return np.hstack([tracks, np.sqrt(missing)[:, None]]).astype(np.float32)
 
 
-class Faiss(Rival):
+class Faiss(ComparedIndex):
     """What the indexes of faiss have in common."""
 
     package, module, filters = "faiss-cpu", "faiss", True
@@ -170,7 +170,7 @@ class FaissGraphByDistance(Augmented, FaissGraph):
         return int(self.library.METRIC_L2)
 
 
-class Usearch(Rival):
+class Usearch(ComparedIndex):
     """A graph over tracks in half precision, links by inner product."""
 
     package, module = "usearch", "usearch.index"
@@ -215,7 +215,7 @@ class UsearchBytes(Augmented, Usearch):
     metric, kind = "cos", "i8"
 
 
-class Hnswlib(Rival):
+class Hnswlib(ComparedIndex):
     """A graph over tracks in single precision, links by inner product."""
 
     package, module, filters = "hnswlib", "hnswlib", True
@@ -249,7 +249,7 @@ class HnswlibByDistance(Augmented, Hnswlib):
     space = "l2"
 
 
-class Voyager(Rival):
+class Voyager(ComparedIndex):
     """A graph over tracks in single precision, links by inner product (voyager makes it a distance by itself)."""
 
     package, module = "voyager", "voyager"
@@ -283,7 +283,7 @@ class VoyagerBytes(Voyager):
     kind = "E4M3"
 
 
-RIVALS: dict[str, type[Rival]] = {
+COMPARED_INDEXES: dict[str, type[ComparedIndex]] = {
     "faiss-ivfpq": FaissInverted,
     "faiss-ivfsq8": FaissInvertedBytes,
     "faiss-hnsw": FaissGraph,

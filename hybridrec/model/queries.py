@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridrec.blend.calibration import CosineCalibration
-from hybridrec.blend.tracks import BlendedTracks, Parts, Rows
-from hybridrec.blend.weighting import Sides, Tastes, behaviour_trust, seed_query_vectors, user_query_vectors
+from hybridrec.blend.tracks import BlendedTracks, Rows, ScoreComponents
+from hybridrec.blend.weighting import ItemVectors, UserVectors, behaviour_trust, seed_query_vectors, user_query_vectors
 
 Array = NDArray[np.float32]
 
@@ -24,13 +24,13 @@ class Queries(Protocol):
         """`(m, 2)` bool, whether each knows sound, and whether it knows behaviour."""
 
     @property
-    def sound_shares(self) -> Array:
+    def audio_shares(self) -> Array:
         """`(m,)` float32, how much of the score of a much-played track comes from sound, 0 to 1."""
 
     def take(self, which: slice) -> Queries:
         """Some of them."""
 
-    def parts(self, tracks: BlendedTracks, rows: Rows) -> Parts:
+    def components(self, tracks: BlendedTracks, rows: Rows) -> ScoreComponents:
         """How rows score for them, `(m, n)`."""
 
     def vectors(self) -> Array:
@@ -46,30 +46,32 @@ class UserQueries:
         audio_share: the share of sound, 0 to 1.
     """
 
-    tastes: Tastes
-    audio_share: float
+    user_vectors: UserVectors
+    audio_weight: float
 
     @cached_property
     def kinds(self) -> NDArray[np.bool_]:
         """See `Queries`."""
-        return np.column_stack([self.tastes.knows_sound, self.tastes.knows_behaviour])
+        return np.column_stack([self.user_vectors.knows_audio, self.user_vectors.knows_behaviour])
 
     @property
-    def sound_shares(self) -> Array:
+    def audio_shares(self) -> Array:
         """See `Queries`."""
-        return self.tastes.shares(self.audio_share)
+        return self.user_vectors.shares(self.audio_weight)
 
     def take(self, which: slice) -> UserQueries:
         """See `Queries`."""
-        return UserQueries(Tastes(self.tastes.behaviour[which], self.tastes.sound[which]), self.audio_share)
+        return UserQueries(
+            UserVectors(self.user_vectors.behaviour[which], self.user_vectors.audio[which]), self.audio_weight
+        )
 
-    def parts(self, tracks: BlendedTracks, rows: Rows) -> Parts:
+    def components(self, tracks: BlendedTracks, rows: Rows) -> ScoreComponents:
         """See `Queries`."""
-        return tracks.user_parts(self.tastes, self.audio_share, rows)
+        return tracks.user_components(self.user_vectors, self.audio_weight, rows)
 
     def vectors(self) -> Array:
         """See `Queries`."""
-        return user_query_vectors(self.tastes, self.audio_share)
+        return user_query_vectors(self.user_vectors, self.audio_weight)
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,8 @@ class SeedQueries:
         calibration: of likeness by sound.
     """
 
-    seeds: Sides
-    audio_share: float
+    seeds: ItemVectors
+    audio_weight: float
     calibration: CosineCalibration
 
     @cached_property
@@ -92,18 +94,18 @@ class SeedQueries:
         return np.column_stack([self.seeds.has_audio, self.seeds.directions.any(axis=1)])
 
     @property
-    def sound_shares(self) -> Array:
+    def audio_shares(self) -> Array:
         """See `Queries`."""
-        return 1.0 - behaviour_trust(self.seeds, self.audio_share)
+        return 1.0 - behaviour_trust(self.seeds, self.audio_weight)
 
     def take(self, which: slice) -> SeedQueries:
         """See `Queries`."""
-        return SeedQueries(self.seeds.take(which), self.audio_share, self.calibration)
+        return SeedQueries(self.seeds.take(which), self.audio_weight, self.calibration)
 
-    def parts(self, tracks: BlendedTracks, rows: Rows) -> Parts:
+    def components(self, tracks: BlendedTracks, rows: Rows) -> ScoreComponents:
         """See `Queries`."""
-        return tracks.seed_parts(self.seeds, self.audio_share, self.calibration, rows)
+        return tracks.seed_components(self.seeds, self.audio_weight, self.calibration, rows)
 
     def vectors(self) -> Array:
         """See `Queries`."""
-        return seed_query_vectors(self.seeds, self.audio_share, self.calibration)
+        return seed_query_vectors(self.seeds, self.audio_weight, self.calibration)

@@ -39,7 +39,7 @@ class CurvePoint:
         ndcg: by bucket, the mean over users with the ends of its 95 % interval; only buckets with two users or more.
     """
 
-    audio_share: float
+    audio_weight: float
     ndcg: dict[str, Mean]
 
 

@@ -13,7 +13,7 @@ from hybridrec.errors import AudioError
 
 
 @dataclass(frozen=True)
-class Heard:
+class AudioEmbedding:
     """What was heard of a file.
 
     Attributes:
@@ -26,7 +26,7 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class HeardFile:
+class EmbeddedFile:
     """What became of a file.
 
     Attributes:
@@ -43,7 +43,7 @@ class HeardFile:
     mtime_ns: int = 0
     content_hash: str = ""
     tags: Tags = field(default_factory=lambda: Tags(""))
-    heard: Heard | None = None
+    embedded: AudioEmbedding | None = None
     error: AudioError | None = None
     stage_seconds: dict[str, float] = field(default_factory=dict)
 

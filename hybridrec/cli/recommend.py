@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hybridrec.cli.shared import as_json_option, print_answer, print_json, with_library
-from hybridrec.serving.answers import Wishes
+from hybridrec.serving.answers import Filters
 from hybridrec.storage.library import Library
 
 if TYPE_CHECKING:
-    from hybridrec.service import RecommendationService
+    from hybridrec.serving.service import RecommendationService
 
 _number = click.option("-n", "n", type=click.IntRange(1, 1000), default=10, help="How many tracks.")
 _weight = click.option(
@@ -32,22 +32,22 @@ _WISHES = (
 )
 
 
-def _with_wishes(command: Callable[..., None]) -> Callable[..., None]:
-    """Options that say which tracks may come, handed on as one argument `wishes`."""
+def _with_filters(command: Callable[..., None]) -> Callable[..., None]:
+    """Options that say which tracks may come, handed on as one argument `filters`."""
 
     @functools.wraps(command)
-    def wishing(*args: Any, allow: tuple[str, ...], **options: Any) -> None:
+    def filtering(*args: Any, allow: tuple[str, ...], **options: Any) -> None:
         told = {name: options.pop(name) for name in ("deny", "artist", "album", "per_artist", "per_album")}
-        command(*args, wishes=Wishes(allow=allow or None, **told), **options)
+        command(*args, filters=Filters(allow=allow or None, **told), **options)
 
     for option in reversed(_WISHES):
-        wishing = option(wishing)
-    return wishing
+        filtering = option(filtering)
+    return filtering
 
 
 def _service(library: str) -> RecommendationService:
     """The library's answers; what gives them takes a second to import, so other commands go without."""
-    from hybridrec.service import RecommendationService
+    from hybridrec.serving.service import RecommendationService
 
     return RecommendationService(Library.open(library))
 
@@ -58,7 +58,7 @@ def _service(library: str) -> RecommendationService:
 @_number
 @_weight
 @click.option("--include-played", is_flag=True, help="Also tracks that the user has played.")
-@_with_wishes
+@_with_filters
 @as_json_option
 def recommend(
     user: str,
@@ -66,13 +66,13 @@ def recommend(
     n: int,
     audio_weight: float | None,
     include_played: bool,
-    wishes: Wishes,
+    filters: Filters,
     as_json: bool,
 ) -> None:
     """What USER should hear next."""
     with _service(library) as service:
         exclude = not include_played
-        answer = service.recommend(user, n, audio_weight=audio_weight, exclude_played=exclude, wishes=wishes)
+        answer = service.recommend(user, n, audio_weight=audio_weight, exclude_played=exclude, filters=filters)
     print_answer(answer, as_json)
 
 
@@ -81,15 +81,15 @@ def recommend(
 @with_library
 @_number
 @_weight
-@_with_wishes
+@_with_filters
 @as_json_option
-def similar(track: str, library: str, n: int, audio_weight: float | None, wishes: Wishes, as_json: bool) -> None:
+def similar(track: str, library: str, n: int, audio_weight: float | None, filters: Filters, as_json: bool) -> None:
     """Tracks like TRACK, which is the id of a stored one or an audio file."""
     with _service(library) as service:
         if Path(track).is_file():
-            answer = service.similar_to_audio(Path(track), n, wishes=wishes)
+            answer = service.similar_to_audio(Path(track), n, filters=filters)
         else:
-            answer = service.similar(track, n, audio_weight=audio_weight, wishes=wishes)
+            answer = service.similar(track, n, audio_weight=audio_weight, filters=filters)
     print_answer(answer, as_json)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hybridrec.blend.tracks import EVERY_ROW, BlendedTracks
 from hybridrec.index.ann import AnnIndex
 from hybridrec.index.exact import UNRANKED, best
-from hybridrec.queries import Queries
+from hybridrec.model.queries import Queries
 
 Array = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -45,10 +45,10 @@ class Nearby:
 
     def rows(self, query: Queries, n: int, spare: int, wanted: NDArray[np.bool_] | None) -> Rows:
         """Candidates for the n best rows for one query, some to spare and the fresh ones too, in order, once each."""
-        kind = min(int(np.searchsorted(INDEXED_FOR, query.sound_shares[0])), len(INDEXED_FOR) - 1)
-        reach = self.index.reaches[kind]
-        more = max(0, 5 * n - reach.n_candidates)
-        near = self.index.near(query.vectors()[0], reach, more + spare, wanted)
+        kind = min(int(np.searchsorted(INDEXED_FOR, query.audio_shares[0])), len(INDEXED_FOR) - 1)
+        search = self.index.search_parameters[kind]
+        more = max(0, 5 * n - search.n_candidates)
+        near = self.index.near(query.vectors()[0], search, more + spare, wanted)
         rows = np.sort(np.concatenate([near, self.fresh]))
         return rows[np.diff(rows, prepend=-1) > 0]
 
@@ -72,10 +72,10 @@ class Indexes:
 
     def take_in(self, tracks: BlendedTracks) -> None:
         """Index the tier too; where its rows were before, they are still found, and scored as they are now."""
-        rows = self.fresh[tracks.comparable(sound=True, behaviour=True, rows=self.fresh)]
+        rows = self.fresh[tracks.comparable(audio=True, behaviour=True, rows=self.fresh)]
         if len(rows):
-            self.users.add(rows, tracks.user_vectors(rows))
-            self.seeds.add(rows, tracks.seed_vectors(rows))
+            self.users.add(rows, tracks.vectors_for_users(rows))
+            self.seeds.add(rows, tracks.vectors_for_seeds(rows))
         self.fresh = self.fresh[:0]
 
 
@@ -131,9 +131,9 @@ def rank(
 
 def _rank_all(tracks: BlendedTracks, queries: Queries, n: int, unwanted: list[Rows], chosen: Rows | None) -> Ranking:
     asked = EVERY_ROW if chosen is None else chosen
-    scores = queries.parts(tracks, asked).scores
-    for query, (sound, behaviour) in enumerate(queries.kinds.tolist()):
-        scores[query, ~tracks.comparable(sound=sound, behaviour=behaviour, rows=asked)] = UNRANKED
+    scores = queries.components(tracks, asked).scores
+    for query, (audio, behaviour) in enumerate(queries.kinds.tolist()):
+        scores[query, ~tracks.comparable(audio=audio, behaviour=behaviour, rows=asked)] = UNRANKED
         scores[query, unwanted[query] if chosen is None else np.isin(chosen, unwanted[query])] = UNRANKED
     places, found = best(scores, n)
     return (places if chosen is None else chosen[places]).astype(np.int32), found
@@ -142,10 +142,10 @@ def _rank_all(tracks: BlendedTracks, queries: Queries, n: int, unwanted: list[Ro
 def _rank_nearby(
     tracks: BlendedTracks, query: Queries, n: int, unwanted: Rows, chosen: Rows | None, index: Nearby
 ) -> Ranking:
-    sound, behaviour = query.kinds[0].tolist()
+    audio, behaviour = query.kinds[0].tolist()
     wanted = None
-    if chosen is not None or len(unwanted) > MANY_UNWANTED or not (sound and behaviour):
-        wanted = tracks.comparable(sound=sound, behaviour=behaviour)
+    if chosen is not None or len(unwanted) > MANY_UNWANTED or not (audio and behaviour):
+        wanted = tracks.comparable(audio=audio, behaviour=behaviour)
         wanted[unwanted] = False
         if chosen is not None:
             among_chosen = np.zeros(len(tracks), dtype=np.bool_)
@@ -157,14 +157,14 @@ def _rank_nearby(
     near = near[_still_wanted(tracks, query, near, unwanted) if wanted is None else wanted[near]]
     if len(near) < n:  # so many were deleted since the index was built
         return _rank_all(tracks, query, n, [unwanted], chosen)
-    places, found = best(query.parts(tracks, near).scores, n)
+    places, found = best(query.components(tracks, near).scores, n)
     return near[places].astype(np.int32), found
 
 
 def _still_wanted(tracks: BlendedTracks, query: Queries, near: Rows, unwanted: Rows) -> NDArray[np.bool_]:
     """Which of the candidates, in order, may be returned."""
-    sound, behaviour = query.kinds[0].tolist()
-    wanted = tracks.comparable(sound=sound, behaviour=behaviour, rows=near)
+    audio, behaviour = query.kinds[0].tolist()
+    wanted = tracks.comparable(audio=audio, behaviour=behaviour, rows=near)
     places = np.searchsorted(near, unwanted)
     inside = places < len(near)
     places, unwanted = places[inside], unwanted[inside]

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from hybridrec.audio.tags import Tags
+from hybridrec.embedder.result import AudioEmbedding, EmbeddedFile
 from hybridrec.errors import AudioError
-from hybridrec.workflows.hearing.heard import Heard, HeardFile
 
 _LENGTH = struct.Struct("!Q")
 _FLOATS = np.dtype("<f4")
@@ -61,31 +61,31 @@ def unpack_bytes(text: str) -> bytes:
     return base64.b64decode(text)
 
 
-def pack_file(file: HeardFile) -> dict[str, Any]:
+def pack_file(file: EmbeddedFile) -> dict[str, Any]:
     """What became of a file, as a message; whoever asked knows its path."""
-    heard, error = file.heard, file.error
-    embedding = None if heard is None else pack_bytes(heard.embedding.astype(_FLOATS).tobytes())
+    embedded, error = file.embedded, file.error
+    embedding = None if embedded is None else pack_bytes(embedded.embedding.astype(_FLOATS).tobytes())
     return {
         "facts": [file.size_bytes, file.mtime_ns, file.content_hash],
         "tags": dataclasses.asdict(file.tags),
-        "heard": None if heard is None else [embedding, heard.duration_seconds],
+        "heard": None if embedded is None else [embedding, embedded.duration_seconds],
         "error": None if error is None else [error.what, _plain(error.got), error.fix],
         "stage_seconds": file.stage_seconds,
     }
 
 
-def unpack_file(path: Path, message: dict[str, Any]) -> HeardFile:
+def unpack_file(path: Path, message: dict[str, Any]) -> EmbeddedFile:
     """What `pack_file` told of a file."""
-    heard, error = message["heard"], None
-    if heard is not None:
-        embedding = np.frombuffer(unpack_bytes(heard[0]), dtype=_FLOATS).astype(np.float32)
-        heard = Heard(embedding, heard[1])
+    embedded, error = message["heard"], None
+    if embedded is not None:
+        embedding = np.frombuffer(unpack_bytes(embedded[0]), dtype=_FLOATS).astype(np.float32)
+        embedded = AudioEmbedding(embedding, embedded[1])
     if message["error"] is not None:
         what, got, fix = message["error"]
         error = AudioError(what, got=got, fix=fix)
     size_bytes, mtime_ns, content_hash = message["facts"]
     tags = Tags(**message["tags"])
-    return HeardFile(path, size_bytes, mtime_ns, content_hash, tags, heard, error, message["stage_seconds"])
+    return EmbeddedFile(path, size_bytes, mtime_ns, content_hash, tags, embedded, error, message["stage_seconds"])
 
 
 def _plain(got: object) -> object:

@@ -1,6 +1,6 @@
 """The program that embeds: it imports torch once, forks a process a socket, and replaces those that die.
 
-    python -P -m hybridrec.workflows.hearing.program FD...
+    python -P -m hybridrec.embedder.program FD...
 
 It is a program of its own, so that nothing of the one that starts it runs in
 it: neither its main script, which may lack a guard, nor its exit handlers.
@@ -22,8 +22,8 @@ import sys
 from pathlib import Path
 
 from hybridrec.config import AudioLimits
-from hybridrec.workflows.hearing import process
-from hybridrec.workflows.hearing.frames import pack_file, receive, send, unpack_bytes
+from hybridrec.embedder import worker
+from hybridrec.embedder.frames import pack_file, receive, send, unpack_bytes
 
 
 def main(descriptors: list[int]) -> None:
@@ -34,8 +34,8 @@ def main(descriptors: list[int]) -> None:
     if setup is None:
         return
     limits = AudioLimits.from_dict(setup["limits"])
-    process.load(unpack_bytes(setup["checkpoint"]), limits, frozenset(setup["known"]))
-    process.silence_decoders()
+    worker.load(unpack_bytes(setup["checkpoint"]), limits, frozenset(setup["known"]))
+    worker.silence_decoders()
     serving = {_fork(one, sockets): one for one in sockets}
     while serving:
         ended, status = os.wait()
@@ -68,12 +68,12 @@ def _fork(own: socket.socket, sockets: list[socket.socket]) -> int:
 
 
 def _serve(own: socket.socket) -> None:
-    process.bound_memory()
+    worker.bound_memory()
     send(own, {"ready": os.getpid()})
     while (request := receive(own)) is not None:
         send(own, {"begun": request["number"]})
         path = Path(os.fsdecode(unpack_bytes(request["path"])))
-        send(own, {"answer": request["number"], **pack_file(process.hear_file(path, request["called"]))})
+        send(own, {"answer": request["number"], **pack_file(worker.embed_file(path, request["called"]))})
 
 
 if __name__ == "__main__":

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from hybridrec.embedder.frames import pack_bytes, receive, send, unpack_file
+from hybridrec.embedder.result import EmbeddedFile
 from hybridrec.errors import AudioError, NotReady
-from hybridrec.workflows.hearing.frames import pack_bytes, receive, send, unpack_file
-from hybridrec.workflows.hearing.heard import HeardFile
 
-PROGRAM = "hybridrec.workflows.hearing.program"
+PROGRAM = "hybridrec.embedder.program"
 _TRIES = 3
 
 
@@ -53,7 +53,7 @@ class Worker:
         while "ready" not in self._receive():
             continue
 
-    def hear(self, path: Path, called: str) -> HeardFile:
+    def embed(self, path: Path, called: str) -> EmbeddedFile:
         """What became of a file; a process that it kills is what became of it.
 
         Raises:
@@ -67,7 +67,7 @@ class Worker:
                 return unpack_file(path, answer)
             if begun:
                 break
-        return HeardFile(path, error=_fatal(path))
+        return EmbeddedFile(path, error=_fatal(path))
 
     def close(self) -> None:
         """End the process; who waits for its answer is told that it is gone."""

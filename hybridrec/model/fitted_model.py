@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from hybridrec.blend.calibration import CosineCalibration, Standardisation
 from hybridrec.blend.tracks import BlendedTracks
-from hybridrec.blend.weighting import Array, Sides, Tastes
+from hybridrec.blend.weighting import Array, ItemVectors, UserVectors
 from hybridrec.collaborative.als import fold_in
 from hybridrec.collaborative.projection import Projection, fit_projection
 from hybridrec.config import BlendConfig, CollaborativeConfig, ProjectionConfig
 from hybridrec.data.embeddings import aligned_embeddings, unit_length
 from hybridrec.errors import InvalidInput
 from hybridrec.index.ann import AnnIndex
-from hybridrec.queries import Queries, SeedQueries, UserQueries
-from hybridrec.ranking import INDEXED_FOR, Indexes, Nearby
+from hybridrec.model.queries import Queries, SeedQueries, UserQueries
+from hybridrec.model.ranking import INDEXED_FOR, Indexes, Nearby
 
 WARM_LISTENERS = 5
 FEWEST_TO_INDEX = 1000
@@ -30,7 +30,7 @@ Rows = NDArray[np.int64]
 
 
 @dataclass
-class Fitted:
+class FittedModel:
     """Users by their factors and sounds, tracks by both their sides.
 
     Attributes:
@@ -39,7 +39,7 @@ class Fitted:
         calibration: of likeness by sound, for seed songs.
         tracks: the items.
         user_factors: `(n_users, f)` float32.
-        user_sounds: `(n_users, l)` float32, see `Projection.sound_of_plays`.
+        user_sounds: `(n_users, l)` float32, see `Projection.audio_of_plays`.
         user_gram: `(f, f)` float32, the users' inner products, for folding items in.
         mean_factors, mean_sound: `(f,)` and `(l,)` float32, the listener of whom nothing is known.
         indexes: of the tracks, where there are many.
@@ -50,10 +50,10 @@ class Fitted:
     calibration: CosineCalibration
     tracks: BlendedTracks
     user_factors: Array
-    user_sounds: Array
+    user_audio_vectors: Array
     user_gram: Array
     mean_factors: Array
-    mean_sound: Array
+    mean_audio_vector: Array
     indexes: Indexes | None = None
 
     def near(self, queries: Queries) -> Nearby | None:
@@ -63,15 +63,15 @@ class Fitted:
         index = self.indexes.users if isinstance(queries, UserQueries) else self.indexes.seeds
         return Nearby(index, self.indexes.fresh)
 
-    def tastes(self, factors: Array, sounds: Array) -> Tastes:
+    def user_vectors(self, factors: Array, audio_vectors: Array) -> UserVectors:
         """Bring factors `(m, f)` and sounds of plays `(m, l)` to the scales of the catalogue.
 
         The sound of a taste is half what the user played, half what tracks of great
         affinity to her factors sound like; each is standardised before they are added.
         """
-        sound_scale = self.tracks.sound_scale
-        heard = sound_scale.unit(sounds) + sound_scale.unit(self.projection.sound_of_factors(factors))
-        return Tastes(self.tracks.behaviour_scale.unit(factors), sound_scale.unit(heard))
+        audio_scale = self.tracks.audio_scale
+        with_audio = audio_scale.unit(audio_vectors) + audio_scale.unit(self.projection.audio_of_factors(factors))
+        return UserVectors(self.tracks.behaviour_scale.unit(factors), audio_scale.unit(with_audio))
 
     def fold_in_users(self, plays: sp.csr_matrix) -> tuple[Array, Array]:
         """Factors `(m, f)` and sounds `(m, l)` of users from CSR `(m, n_tracks)` confidences alone."""
@@ -80,7 +80,7 @@ class Fitted:
         among_played = sp.csr_matrix((plays.data, places, plays.indptr), shape=(plays.shape[0], len(played)))
         factors = fold_in(among_played, tracks.factors[played].astype(np.float32), tracks.gram, self.collaborative)
         features, support = tracks.features[played].astype(np.float32), tracks.support[played]
-        return factors, self.projection.sound_of_plays(among_played, features, support)
+        return factors, self.projection.audio_of_plays(among_played, features, support)
 
     def fold_in_items(self, listeners: sp.csr_matrix) -> Array:
         """Factors `(m, f)` of items from CSR `(m, n_users)` confidences alone."""
@@ -110,14 +110,14 @@ class Fitted:
         if embeddings is None:
             self.tracks.put(rows, factors=factors, support=support)
             return
-        heard, has_audio = aligned_embeddings(embeddings, len(rows))
-        features = np.where(has_audio[:, None], self.projection.features(heard), np.float32(0.0))
+        with_audio, has_audio = aligned_embeddings(embeddings, len(rows))
+        features = np.where(has_audio[:, None], self.projection.features(with_audio), np.float32(0.0))
         self.tracks.put(
             rows,
             factors=factors,
             support=support,
             features=features,
-            embeddings=heard,
+            embeddings=with_audio,
             has_audio=has_audio,
         )
 
@@ -135,34 +135,36 @@ class Fitted:
             fix = "leave it: so few are ranked at once"
             raise InvalidInput(f"an index wants {FEWEST_TO_INDEX} tracks or more", got=len(rows), fix=fix)
         rng = np.random.default_rng(seed)
-        by_user = [UserQueries(self._some_tastes(rng), share).vectors() for share in INDEXED_FOR]
+        by_user = [UserQueries(self._some_users(rng), share).vectors() for share in INDEXED_FOR]
         by_seed = [
             SeedQueries(self._some_seeds(rng, share), share, self.calibration).vectors() for share in INDEXED_FOR
         ]
         self.indexes = Indexes(
-            AnnIndex.build(self.tracks.user_vectors, rows, by_user, seed=seed),
-            AnnIndex.build(self.tracks.seed_vectors, rows, by_seed, seed=seed),
+            AnnIndex.build(self.tracks.vectors_for_users, rows, by_user, seed=seed),
+            AnnIndex.build(self.tracks.vectors_for_seeds, rows, by_seed, seed=seed),
         )
         return self.indexes
 
-    def _some_seeds(self, rng: np.random.Generator, audio_share: float) -> Sides:
+    def _some_seeds(self, rng: np.random.Generator, audio_weight: float) -> ItemVectors:
         """Seed songs; only sound can tell what is like one that nobody played, whatever share is asked for."""
-        played = (self.tracks.support > 0) & (audio_share < 1.0)
+        played = (self.tracks.support > 0) & (audio_weight < 1.0)
         rows = np.flatnonzero(played if played.any() else self.tracks.scorable)
-        return self.tracks.sides(rng.choice(rows, _QUERIES_PER_SHARE))
+        return self.tracks.item_vectors(rng.choice(rows, _QUERIES_PER_SHARE))
 
-    def _some_tastes(self, rng: np.random.Generator) -> Tastes:
+    def _some_users(self, rng: np.random.Generator) -> UserVectors:
         """Tastes as users have them; where none is known, of listeners who heard one track each."""
-        users = np.flatnonzero(self.user_factors.any(axis=1) | self.user_sounds.any(axis=1))
+        users = np.flatnonzero(self.user_factors.any(axis=1) | self.user_audio_vectors.any(axis=1))
         if len(users):
             some = rng.choice(users, _QUERIES_PER_SHARE)
-            return self.tastes(self.user_factors[some], self.user_sounds[some])
-        heard = rng.choice(np.flatnonzero(self.tracks.scorable), _QUERIES_PER_SHARE)
-        one_each = np.ones(len(heard), np.float32), (np.arange(len(heard)), heard)
-        return self.tastes(*self.fold_in_users(sp.csr_matrix(one_each, shape=(len(heard), len(self.tracks)))))
+            return self.user_vectors(self.user_factors[some], self.user_audio_vectors[some])
+        with_audio = rng.choice(np.flatnonzero(self.tracks.scorable), _QUERIES_PER_SHARE)
+        one_each = np.ones(len(with_audio), np.float32), (np.arange(len(with_audio)), with_audio)
+        return self.user_vectors(
+            *self.fold_in_users(sp.csr_matrix(one_each, shape=(len(with_audio), len(self.tracks))))
+        )
 
 
-def learn_sound(
+def fit_projections(
     embeddings: Array,
     has_audio: NDArray[np.bool_],
     factors: Array,
@@ -172,17 +174,17 @@ def learn_sound(
 ) -> tuple[Projection, CosineCalibration]:
     """Learn what tastes sound like from the items `(n, ...)` that can be heard."""
     rng = np.random.default_rng(seed)
-    heard = embeddings[has_audio]
-    projection = fit_projection(heard, factors[has_audio], support[has_audio], config, rng)
+    with_audio = embeddings[has_audio]
+    projection = fit_projection(with_audio, factors[has_audio], support[has_audio], config, rng)
     warm = has_audio & (support >= WARM_LISTENERS)
     return projection, CosineCalibration.fit(unit_length(factors[warm]), unit_length(embeddings[warm]), rng)
 
 
-def empty_tracks(projection: Projection, factors: Array, heard: Array, blend: BlendConfig) -> BlendedTracks:
+def empty_tracks(projection: Projection, factors: Array, with_audio: Array, blend: BlendConfig) -> BlendedTracks:
     """A catalogue without rows, scaled to the items' `(n, f)` factors and the heard items' `(m, d)` embeddings."""
     behaviour_scale = Standardisation.fit(factors)
-    sound_scale = Standardisation.fit(projection.features(heard))
-    return BlendedTracks(behaviour_scale, sound_scale, heard.shape[1], blend.half_life)
+    audio_scale = Standardisation.fit(projection.features(with_audio))
+    return BlendedTracks(behaviour_scale, audio_scale, with_audio.shape[1], blend.half_life)
 
 
 def assemble(
@@ -195,33 +197,35 @@ def assemble(
     support: Rows,
     embeddings: Array,
     plays: sp.csr_matrix,
-) -> Fitted:
+) -> FittedModel:
     """Put users and items together with what was learnt of them.
 
     Args:
         config: the settings of ALS, all filled in.
-        projection, calibration, tracks: from `learn_sound` and `empty_tracks`.
+        projection, calibration, tracks: from `fit_projections` and `empty_tracks`.
         users, items: factors `(n_users, f)` and `(n_items, f)`.
         support: `(n_items,)`.
         embeddings: `(n_items, d)`, a row of NaN without audio.
         plays: CSR `(n_users, n_items)` confidences.
     """
     active = np.diff(plays.indptr) > 0
-    fitted = Fitted(
+    fitted_model = FittedModel(
         collaborative=config,
         projection=projection,
         calibration=calibration,
         tracks=tracks,
         user_factors=users,
-        user_sounds=np.zeros((len(users), projection.features.length), dtype=np.float32),
+        user_audio_vectors=np.zeros((len(users), projection.features.length), dtype=np.float32),
         user_gram=users.T @ users,
         mean_factors=_mean(users[active]),
-        mean_sound=np.zeros(projection.features.length, dtype=np.float32),
+        mean_audio_vector=np.zeros(projection.features.length, dtype=np.float32),
     )
-    fitted.put_items(np.arange(len(items)), factors=items, support=support, embeddings=embeddings)
-    fitted.user_sounds = projection.sound_of_plays(plays, tracks.features, support)
-    fitted.mean_sound = _mean(fitted.user_sounds[active] if active.any() else tracks.features @ projection.solver)
-    return fitted
+    fitted_model.put_items(np.arange(len(items)), factors=items, support=support, embeddings=embeddings)
+    fitted_model.user_audio_vectors = projection.audio_of_plays(plays, tracks.features, support)
+    fitted_model.mean_audio_vector = _mean(
+        fitted_model.user_audio_vectors[active] if active.any() else tracks.features @ projection.solver
+    )
+    return fitted_model
 
 
 def _mean(vectors: Array) -> Array:

@@ -13,19 +13,19 @@ from types import TracebackType
 from typing import Self
 
 from hybridrec.config import AudioLimits
+from hybridrec.embedder.client import Gone, Worker, end_program, start_program
+from hybridrec.embedder.frames import pack_bytes
+from hybridrec.embedder.library_encoder import encoder_in_use
+from hybridrec.embedder.result import AudioEmbedding, EmbeddedFile
 from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.errors import InvalidInput, LibraryError, NotReady
 from hybridrec.storage.library import Library
-from hybridrec.workflows.hearing.frames import pack_bytes
-from hybridrec.workflows.hearing.heard import Heard, HeardFile
-from hybridrec.workflows.hearing.library_encoder import ears_in_use
-from hybridrec.workflows.hearing.worker import Gone, Worker, end_program, start_program
 
 IN_FLIGHT = 4
 """Files a worker that are handed out ahead; what bounds memory however many there are."""
 
 
-class HearingPool:
+class EmbedderPool:
     """Processes that hear files. A context manager; safe to use from several threads.
 
     Args:
@@ -35,25 +35,29 @@ class HearingPool:
         workers: how many processes.
 
     Raises:
-        InvalidInput: if `ears_bytes` is no checkpoint.
+        InvalidInput: if `checkpoint_bytes` is no checkpoint.
         NotReady: if a process cannot start.
     """
 
-    def __init__(self, ears_bytes: bytes, limits: AudioLimits, known: frozenset[str], workers: int) -> None:
-        Checkpoint.from_bytes(ears_bytes)  # a process that cannot start could not say what is wrong with it
-        self._settings = {"checkpoint": pack_bytes(ears_bytes), "limits": limits.to_dict(), "known": sorted(known)}
+    def __init__(self, checkpoint_bytes: bytes, limits: AudioLimits, known: frozenset[str], workers: int) -> None:
+        Checkpoint.from_bytes(checkpoint_bytes)  # a process that cannot start could not say what is wrong with it
+        self._settings = {
+            "checkpoint": pack_bytes(checkpoint_bytes),
+            "limits": limits.to_dict(),
+            "known": sorted(known),
+        }
         self._changing = threading.Lock()
         self._closed = False
         self._start(workers)
 
-    def hear(self, paths: Iterable[Path]) -> Iterator[HeardFile]:
+    def embed(self, paths: Iterable[Path]) -> Iterator[EmbeddedFile]:
         """What became of each file, in the order given."""
-        paths, waiting = iter(paths), deque[Future[HeardFile]]()
+        paths, waiting = iter(paths), deque[Future[EmbeddedFile]]()
         with ThreadPoolExecutor(len(self._workers)) as threads:
             try:
                 while True:
                     room = IN_FLIGHT * len(self._workers) - len(waiting)
-                    waiting.extend(threads.submit(self._hear, path) for path in islice(paths, room))
+                    waiting.extend(threads.submit(self._embed, path) for path in islice(paths, room))
                     if not waiting:
                         return
                     yield waiting.popleft().result()
@@ -61,7 +65,7 @@ class HearingPool:
                 for future in waiting:
                     future.cancel()
 
-    def hear_one(self, path: Path, called: str = "") -> tuple[HeardFile, Heard]:
+    def embed_one(self, path: Path, called: str = "") -> tuple[EmbeddedFile, AudioEmbedding]:
         """What one file is and sounds like.
 
         Args:
@@ -72,11 +76,11 @@ class HearingPool:
             AudioError: if it cannot be heard, or not within the limits.
             NotReady: if its process was ended and cannot start again.
         """
-        file = self._hear(path, called)
+        file = self._embed(path, called)
         if file.error is not None:
             raise file.error
-        assert file.heard is not None
-        return file, file.heard
+        assert file.embedded is not None
+        return file, file.embedded
 
     @property
     def processes(self) -> list[int]:
@@ -89,16 +93,16 @@ class HearingPool:
             self._closed = True
             end_program(self._program, self._workers)
 
-    def _hear(self, path: Path, called: str = "") -> HeardFile:
+    def _embed(self, path: Path, called: str = "") -> EmbeddedFile:
         free = self._free
         worker = free.get()
         try:
-            return worker.hear(path, called)
+            return worker.embed(path, called)
         except Gone:
             self._start_again(free)
         finally:
             free.put(worker)
-        return self._hear(path, called)
+        return self._embed(path, called)
 
     def _start_again(self, ended: queue.SimpleQueue[Worker]) -> None:
         """Start the program again, unless another thread has; somebody ended it, for a file cannot."""
@@ -122,7 +126,7 @@ class HearingPool:
         self.close()
 
 
-def library_pool(library: Library, limits: AudioLimits) -> HearingPool:
+def library_pool(library: Library, limits: AudioLimits) -> EmbedderPool:
     """One process with the ears of a library.
 
     Raises:
@@ -130,7 +134,7 @@ def library_pool(library: Library, limits: AudioLimits) -> HearingPool:
         LibraryError: if the encoder is damaged, or newer than this program.
     """
     try:
-        return HearingPool(ears_in_use(library), limits, frozenset(), 1)
+        return EmbedderPool(encoder_in_use(library), limits, frozenset(), 1)
     except InvalidInput as error:
         fix = "run `hybridrec train-encoder`"
         raise LibraryError("the library's encoder cannot be used", got=str(error), fix=fix) from error

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridrec.blend.weighting import Sides
+from hybridrec.blend.weighting import ItemVectors
 from hybridrec.config import AudioLimits
 from hybridrec.data.embeddings import unit_length
 from hybridrec.data.listens import Listen
@@ -20,15 +20,15 @@ from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
 from hybridrec.errors import Conflict
 from hybridrec.index.exact import UNRANKED
-from hybridrec.queries import Queries, SeedQueries, UserQueries
-from hybridrec.ranking import Rows
+from hybridrec.model.queries import Queries, SeedQueries, UserQueries
+from hybridrec.model.ranking import Rows
 from hybridrec.serving.admission import Admission
-from hybridrec.serving.answers import Answer, Basis, Hit, Wishes
+from hybridrec.serving.answers import Answer, Basis, Filters, Hit
 from hybridrec.serving.counts import KeptCounts
 from hybridrec.serving.live_model import LiveModel
+from hybridrec.serving.reload import ModelReload
 from hybridrec.serving.selection import Selection
-from hybridrec.serving.takeover import Takeover
-from hybridrec.storage.embeddings import HeardTrack
+from hybridrec.storage.embeddings import EmbeddedTrack
 from hybridrec.storage.kept_files import sha256_of
 from hybridrec.storage.library import Library
 from hybridrec.storage.listens import ListensAdded
@@ -37,10 +37,10 @@ from hybridrec.storage.turns import SERVING
 
 if TYPE_CHECKING:
     from hybridrec.audio.tags import Tags
-    from hybridrec.workflows.hearing.heard import Heard, HeardFile
-    from hybridrec.workflows.hearing.pool import HearingPool
+    from hybridrec.embedder.pool import EmbedderPool
+    from hybridrec.embedder.result import AudioEmbedding, EmbeddedFile
 
-ANYTHING = Wishes()
+ANYTHING = Filters()
 _NO_ROWS = np.zeros(0, dtype=np.int64)
 
 UPLOAD_SECONDS = 30.0
@@ -79,20 +79,20 @@ class RecommendationService:
     def __init__(self, library: Library, limits: AudioLimits | None = None) -> None:
         self.library = library
         library.limit_writers(SERVING)
-        self._takeover = Takeover(library)
-        self._limits = limits or AudioLimits(max_hearing_seconds=UPLOAD_SECONDS)
+        self._model_reload = ModelReload(library)
+        self._limits = limits or AudioLimits(max_embedding_seconds=UPLOAD_SECONDS)
         self._counts = KeptCounts(library)
         self._admission = Admission()
-        self._hearing = threading.Lock()
-        self._pool: tuple[HearingPool, str] | None = None
+        self._embedder_lock = threading.Lock()
+        self._pool: tuple[EmbedderPool, str] | None = None
 
     def close(self) -> None:
         """Close the library, and end the process that hears."""
-        with self._hearing:
+        with self._embedder_lock:
             if self._pool is not None:
                 self._pool[0].close()
                 self._pool = None
-        self._takeover.close()
+        self._model_reload.close()
         self.library.close()
 
     def settle(self, seconds: float = 60.0) -> bool:
@@ -103,7 +103,7 @@ class RecommendationService:
         Returns:
             whether it was done within so many seconds.
         """
-        return self._takeover.settle(seconds)
+        return self._model_reload.settle(seconds)
 
     def __enter__(self) -> Self:
         return self
@@ -120,7 +120,7 @@ class RecommendationService:
         *,
         audio_weight: float | None = None,
         exclude_played: bool = True,
-        wishes: Wishes = ANYTHING,
+        filters: Filters = ANYTHING,
     ) -> Answer:
         """What a user should hear next. A user without plays gets what is popular.
 
@@ -137,18 +137,22 @@ class RecommendationService:
         weights = self.library.user_weights(user)
         with self._caught_up() as live:
             model = live.model
-            share = model.audio_share(audio_weight)
+            share = model.audio_weight(audio_weight)
             played = live.user_row(weights)
             known = played.nnz > 0
-            taste = model.fitted.tastes(*model.fitted.fold_in_users(played)) if known else model.nobody
-            queries = UserQueries(taste, share)
-            hits = self._hits(live, queries, n, played.indices if exclude_played else _NO_ROWS, wishes)
-            by_taste: Basis = "behaviour" if taste.knows_behaviour[0] else "audio"
-            basis = by_taste if known and taste.knows_anything[0] else "popularity"
+            preference = (
+                model.fitted_model.user_vectors(*model.fitted_model.fold_in_users(played))
+                if known
+                else model.unknown_user
+            )
+            queries = UserQueries(preference, share)
+            hits = self._hits(live, queries, n, played.indices if exclude_played else _NO_ROWS, filters)
+            by_user: Basis = "behaviour" if preference.knows_behaviour[0] else "audio"
+            basis = by_user if known and preference.knows_anything[0] else "popularity"
             return Answer(hits, basis, share, live.state.version, live.state.fingerprint)
 
     def similar(
-        self, track: str, n: int = 10, *, audio_weight: float | None = None, wishes: Wishes = ANYTHING
+        self, track: str, n: int = 10, *, audio_weight: float | None = None, filters: Filters = ANYTHING
     ) -> Answer:
         """What sounds and is heard like a track.
 
@@ -159,10 +163,10 @@ class RecommendationService:
         self.library.track(track)
         with self._caught_up() as live:
             seed = live.rows([track])
-            return self._similar(live, live.model.tracks.sides(seed), n, audio_weight, seed, wishes)
+            return self._similar(live, live.model.tracks.item_vectors(seed), n, audio_weight, seed, filters)
 
     def similar_to_audio(
-        self, path: Path, n: int = 10, *, wishes: Wishes = ANYTHING, caller: str | None = None
+        self, path: Path, n: int = 10, *, filters: Filters = ANYTHING, caller: str | None = None
     ) -> Answer:
         """What sounds like a file, which is not kept.
 
@@ -177,22 +181,22 @@ class RecommendationService:
             Busy: if too many wait for the same.
             NotReady: if the library's vectors were made elsewhere, so that no encoder goes with them.
         """
-        _, heard, _ = self._hear(path, caller=caller)
+        _, embedded, _ = self._embed(path, caller=caller)
         with self._caught_up() as live:
-            return self._similar(live, _unplayed(heard.embedding, live), n, None, _NO_ROWS, wishes)
+            return self._similar(live, _unplayed(embedded.embedding, live), n, None, _NO_ROWS, filters)
 
     def _similar(
-        self, live: LiveModel, seed: Sides, n: int, audio_weight: float | None, known: Rows, wishes: Wishes
+        self, live: LiveModel, seed: ItemVectors, n: int, audio_weight: float | None, known: Rows, filters: Filters
     ) -> Answer:
-        share = live.model.audio_share(audio_weight)
-        hits = self._hits(live, SeedQueries(seed, share, live.model.fitted.calibration), n, known, wishes)
+        share = live.model.audio_weight(audio_weight)
+        hits = self._hits(live, SeedQueries(seed, share, live.model.fitted_model.calibration), n, known, filters)
         return Answer(hits, "track", share, live.state.version, live.state.fingerprint)
 
-    def _hits(self, live: LiveModel, query: Queries, n: int, known: Rows, wishes: Wishes) -> list[Hit]:
-        selection = Selection(self.library, live, wishes, known)
-        denied, allowed = np.concatenate([known, live.rows(wishes.deny)]), selection.rows()
+    def _hits(self, live: LiveModel, query: Queries, n: int, known: Rows, filters: Filters) -> list[Hit]:
+        selection = Selection(self.library, live, filters, known)
+        denied, allowed = np.concatenate([known, live.rows(filters.deny)]), selection.rows()
         chosen = selection.choose(lambda k: _ranked(live, query, k, denied, allowed), n)
-        parts = query.parts(live.model.tracks, np.array([one.row for one in chosen], dtype=np.int64))
+        parts = query.components(live.model.tracks, np.array([one.row for one in chosen], dtype=np.int64))
         values = zip(chosen, *(part[0].tolist() for part in (parts.weights, parts.audio, parts.behaviour)), strict=True)
         return [
             Hit(one.track, audio + behaviour, weight, audio, behaviour, live.support(one.track.id), tuple(one.others))
@@ -226,9 +230,9 @@ class RecommendationService:
         id_ = details.id or content_hash[:16]
         if self._is_taken(id_):
             raise Conflict("the id belongs to a track with other audio", got=id_, fix="choose another id")
-        file, heard, fingerprint = self._hear(path, details.filename, caller)
-        track = _described(id_, details, file.tags, heard.duration_seconds, content_hash)
-        return self.library.add_upload(path, HeardTrack(track, None, fingerprint, heard.embedding))
+        file, embedded, fingerprint = self._embed(path, details.filename, caller)
+        track = _described(id_, details, file.tags, embedded.duration_seconds, content_hash)
+        return self.library.add_upload(path, EmbeddedTrack(track, None, fingerprint, embedded.embedding))
 
     def add_plays(self, plays: Sequence[Play]) -> PlaysAdded:
         """Store plays; each counts once however often it is told, and the next request knows it.
@@ -302,11 +306,11 @@ class RecommendationService:
         Raises:
             LibraryError: if the library cannot be read.
         """
-        return self._takeover.current().totals.scorable > 0
+        return self._model_reload.current().totals.scorable > 0
 
     def readiness(self) -> dict[str, object]:
         """Whether recommendations can be given, what they go by, and why not."""
-        live = self._takeover.current()
+        live = self._model_reload.current()
         totals, counts = live.totals, self._counts.at(live.known_up_to)
         return {
             "ready": totals.scorable > 0,
@@ -321,9 +325,9 @@ class RecommendationService:
 
     def figures(self) -> dict[str, tuple[float, str]]:
         """What an operator watches: each figure with what it means."""
-        live = self._takeover.current()
+        live = self._model_reload.current()
         totals, counts = live.totals, self._counts.at(live.known_up_to)
-        indexes = live.model.fitted.indexes
+        indexes = live.model.fitted_model.indexes
         cold_share = totals.cold / totals.scorable if totals.scorable else 0.0
         fresh = 0 if indexes is None else len(indexes.fresh)
         return {
@@ -342,24 +346,26 @@ class RecommendationService:
     @contextmanager
     def _caught_up(self) -> Iterator[LiveModel]:
         """The live model with all that was written, held still while it answers."""
-        live = self._takeover.current()
+        live = self._model_reload.current()
         with live.lock:
             yield live
 
-    def _hear(self, path: Path, called: str = "", caller: str | None = None) -> tuple[HeardFile, Heard, str]:
+    def _embed(
+        self, path: Path, called: str = "", caller: str | None = None
+    ) -> tuple[EmbeddedFile, AudioEmbedding, str]:
         """A file as a process of its own hears it, and the fingerprint of the ears it has."""
-        with self._admission.turn(caller), self._hearing:
-            pool, fingerprint = self._hearing_pool()
-            file, heard = pool.hear_one(path, called)
-        return file, heard, fingerprint
+        with self._admission.turn(caller), self._embedder_lock:
+            pool, fingerprint = self._open_pool()
+            file, embedded = pool.embed_one(path, called)
+        return file, embedded, fingerprint
 
-    def _hearing_pool(self) -> tuple[HearingPool, str]:
-        from hybridrec.workflows.hearing.library_encoder import ensure_ears
-        from hybridrec.workflows.hearing.pool import library_pool  # decoders take time to import
+    def _open_pool(self) -> tuple[EmbedderPool, str]:
+        from hybridrec.embedder.library_encoder import ensure_encoder
+        from hybridrec.embedder.pool import library_pool  # decoders take time to import
 
-        if self.library.ears() is None:
-            ensure_ears(self.library)
-        fingerprint = self.library.ears()
+        if self.library.encoder() is None:
+            ensure_encoder(self.library)
+        fingerprint = self.library.encoder()
         assert fingerprint is not None
         if self._pool is None or self._pool[1] != fingerprint:
             if self._pool is not None:
@@ -384,9 +390,11 @@ def _ranked(live: LiveModel, query: Queries, k: int, denied: Rows, allowed: Rows
     return np.asarray(found[0][scores[0] > UNRANKED], dtype=np.int64)
 
 
-def _unplayed(embedding: NDArray[np.float32], live: LiveModel) -> Sides:
+def _unplayed(embedding: NDArray[np.float32], live: LiveModel) -> ItemVectors:
     nothing = np.zeros((1, live.model.tracks.factors.shape[1]), dtype=np.float32)
-    return Sides(nothing, unit_length(embedding[None, :]), np.ones(1, dtype=np.float32), np.ones(1, dtype=np.bool_))
+    return ItemVectors(
+        nothing, unit_length(embedding[None, :]), np.ones(1, dtype=np.float32), np.ones(1, dtype=np.bool_)
+    )
 
 
 def _described(id_: str, details: TrackDetails, tags: Tags, duration_seconds: float, content_hash: str) -> Track:

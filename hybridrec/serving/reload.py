@@ -57,7 +57,7 @@ class _Closing(Exception):
     """The service is closed while something is being taken in."""
 
 
-class Takeover:
+class ModelReload:
     """The live model of a library, which a thread keeps in step beside the requests and replaces by its successor.
 
     The thread begins when a request finds that something was written, and ends when all of it
@@ -199,7 +199,7 @@ def _write_here(library: Library, files: ServingFiles) -> None:
     if live is None or not _caught_up(live):
         live = LiveModel.built(library)
         live.catch_up()
-    indexes = live.model.fitted.indexes
+    indexes = live.model.fitted_model.indexes
     if indexes is not None:
         indexes.take_in(live.model.tracks)
     files.write(live.state)

@@ -15,24 +15,24 @@ from hybridrec.audio.decode import check_file
 from hybridrec.audio.stages import StageClock
 from hybridrec.audio.tags import read_tags
 from hybridrec.config import AudioLimits
+from hybridrec.embedder.embedder import Embedder
+from hybridrec.embedder.result import EmbeddedFile
 from hybridrec.errors import AudioError
-from hybridrec.workflows.hearing.ears import Ears
-from hybridrec.workflows.hearing.heard import HeardFile
 
 
 class _Worker:
     """What a process of the pool keeps between files."""
 
-    ears: Ears
+    encoder: Embedder
     limits: AudioLimits
     known: frozenset[str]
 
 
-def load(ears_bytes: bytes, limits: AudioLimits, known: frozenset[str]) -> None:
+def load(checkpoint_bytes: bytes, limits: AudioLimits, known: frozenset[str]) -> None:
     """Make this process, and those that it forks, ready to hear within limits."""
     torch.set_num_threads(1)
     threadpoolctl.threadpool_limits(1)
-    _Worker.ears = Ears.from_checkpoint(ears_bytes, limits)
+    _Worker.encoder = Embedder.from_checkpoint(checkpoint_bytes, limits)
     _Worker.limits, _Worker.known = limits, known
 
 
@@ -50,27 +50,29 @@ def silence_decoders() -> None:
     os.close(nowhere)
 
 
-def hear_file(path: Path, called: str) -> HeardFile:
+def embed_file(path: Path, called: str) -> EmbeddedFile:
     """Hear a file, or be ended by the alarm: even a decoder that hangs in C cannot put it off."""
-    signal.setitimer(signal.ITIMER_REAL, _Worker.limits.max_hearing_seconds)
+    signal.setitimer(signal.ITIMER_REAL, _Worker.limits.max_embedding_seconds)
     try:
-        return _heard(path, called)
+        return _embedded(path, called)
     except AudioError as error:
-        return HeardFile(path, error=error)
+        return EmbeddedFile(path, error=error)
     except OSError as error:
-        return HeardFile(path, error=AudioError(f"{path.name}: cannot be read ({error.strerror})"))
+        return EmbeddedFile(path, error=AudioError(f"{path.name}: cannot be read ({error.strerror})"))
     except Exception as error:  # one odd file must never stop the others
-        return HeardFile(path, error=AudioError(f"{path.name}: {type(error).__name__}: {error}"))
+        return EmbeddedFile(path, error=AudioError(f"{path.name}: {type(error).__name__}: {error}"))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _heard(path: Path, called: str) -> HeardFile:
+def _embedded(path: Path, called: str) -> EmbeddedFile:
     check_file(path, _Worker.limits)
     with path.open("rb") as file:
         facts = os.fstat(file.fileno())
         content_hash = hashlib.file_digest(file, "sha256").hexdigest()
     clock = StageClock()
-    heard = None if content_hash in _Worker.known else _Worker.ears.hear(path, clock)
+    embedded = None if content_hash in _Worker.known else _Worker.encoder.embed(path, clock)
     tags = read_tags(path, called)
-    return HeardFile(path, facts.st_size, facts.st_mtime_ns, content_hash, tags, heard, stage_seconds=clock.seconds)
+    return EmbeddedFile(
+        path, facts.st_size, facts.st_mtime_ns, content_hash, tags, embedded, stage_seconds=clock.seconds
+    )

@@ -17,17 +17,17 @@ from implicit.utils import check_csr
 from numpy.typing import NDArray
 
 from hybridrec.blend.tracks import BlendedTracks
-from hybridrec.blend.weighting import Array, Tastes
+from hybridrec.blend.weighting import Array, UserVectors
 from hybridrec.collaborative.als import EpochCallback, fit_als, suitable_config
 from hybridrec.config import BlendConfig, CollaborativeConfig, ProjectionConfig
 from hybridrec.data.embeddings import aligned_embeddings, unit_length
 from hybridrec.data.interactions import support_of
 from hybridrec.errors import InvalidInput, NotReady
-from hybridrec.fitted import Fitted, Rows, assemble, empty_tracks, learn_sound
-from hybridrec.fitted_file import Part, from_arrays, read_settings, to_arrays
 from hybridrec.index.exact import UNRANKED, best, itself_first
-from hybridrec.queries import Queries, SeedQueries, UserQueries
-from hybridrec.ranking import Indexes, Ranking, chosen_rows, rank, refuse_both
+from hybridrec.model.fitted_model import FittedModel, Rows, assemble, empty_tracks, fit_projections
+from hybridrec.model.queries import Queries, SeedQueries, UserQueries
+from hybridrec.model.ranking import Indexes, Ranking, chosen_rows, rank, refuse_both
+from hybridrec.model.serialization import Part, from_arrays, read_settings, to_arrays
 
 Ids = int | Sequence[int] | Rows
 
@@ -55,33 +55,33 @@ class HybridRecommender(RecommenderBase):
         self.blend = blend or BlendConfig()
         self.random_state = random_state
         self.num_threads = num_threads
-        self._fitted: Fitted | None = None
+        self._fitted_model: FittedModel | None = None
 
     @property
     def is_fitted(self) -> bool:
         """Whether `fit` has been called, or a fitted model loaded."""
-        return self._fitted is not None
+        return self._fitted_model is not None
 
     @property
-    def fitted(self) -> Fitted:
+    def fitted_model(self) -> FittedModel:
         """What fitting left behind.
 
         Raises:
             NotReady: before `fit`.
         """
-        if self._fitted is None:
+        if self._fitted_model is None:
             raise NotReady("the recommender is not fitted", fix="call fit first")
-        return self._fitted
+        return self._fitted_model
 
     @property
     def tracks(self) -> BlendedTracks:
         """The items with both their sides."""
-        return self.fitted.tracks
+        return self.fitted_model.tracks
 
     @property
     def user_factors(self) -> Array:
         """`(n_users, f)` float32."""
-        return self.fitted.user_factors
+        return self.fitted_model.user_factors
 
     @property
     def item_factors(self) -> Array:
@@ -89,14 +89,16 @@ class HybridRecommender(RecommenderBase):
         return np.asarray(self.tracks.factors)
 
     @property
-    def knows_taste(self) -> bool:
+    def has_behaviour(self) -> bool:
         """Whether any item has been played, so that there are factors and not sound alone."""
         return bool(self.tracks.support.any())
 
     @property
-    def nobody(self) -> Tastes:
+    def unknown_user(self) -> UserVectors:
         """The taste of a user of whom nothing is known: that of the mean listener."""
-        return self.fitted.tastes(self.fitted.mean_factors[None, :], self.fitted.mean_sound[None, :])
+        return self.fitted_model.user_vectors(
+            self.fitted_model.mean_factors[None, :], self.fitted_model.mean_audio_vector[None, :]
+        )
 
     def fit(
         self,
@@ -130,9 +132,9 @@ class HybridRecommender(RecommenderBase):
             show_progress=show_progress,
             callback=callback,
         )
-        self._fitted = self._assembled(config, users, items, support_of(matrix), item_embeddings, matrix)
+        self._fitted_model = self._assembled(config, users, items, support_of(matrix), item_embeddings, matrix)
 
-    def hear(self, item_embeddings: NDArray[np.floating]) -> None:
+    def replace_embeddings(self, item_embeddings: NDArray[np.floating]) -> None:
         """Give the fitted items other ears: what tastes sound like is learnt anew, the factors stay.
 
         What is known of users is then their factors alone, until the next `fit`.
@@ -143,12 +145,12 @@ class HybridRecommender(RecommenderBase):
         Raises:
             InvalidInput: if the embeddings do not fit the items.
         """
-        old = self.fitted
+        old = self.fitted_model
         nothing_played = sp.csr_matrix((len(old.user_factors), len(old.tracks)), dtype=np.float32)
         new = self._assembled(
             old.collaborative, old.user_factors, old.tracks.factors, old.tracks.support, item_embeddings, nothing_played
         )
-        self._fitted = dataclasses.replace(new, mean_factors=old.mean_factors, user_gram=old.user_gram)
+        self._fitted_model = dataclasses.replace(new, mean_factors=old.mean_factors, user_gram=old.user_gram)
 
     def _assembled(
         self,
@@ -158,34 +160,34 @@ class HybridRecommender(RecommenderBase):
         support: Rows,
         item_embeddings: NDArray[np.floating] | None,
         plays: sp.csr_matrix,
-    ) -> Fitted:
+    ) -> FittedModel:
         embeddings, has_audio = aligned_embeddings(item_embeddings, len(items))
-        projection, calibration = learn_sound(
+        projection, calibration = fit_projections(
             embeddings, has_audio, items, support, self.projection, self.random_state or 0
         )
         tracks = empty_tracks(projection, items, embeddings[has_audio], self.blend)
-        heard = np.where(has_audio[:, None], embeddings, np.float32(np.nan))
-        return assemble(config, projection, calibration, tracks, users, items, support, heard, plays)
+        with_audio = np.where(has_audio[:, None], embeddings, np.float32(np.nan))
+        return assemble(config, projection, calibration, tracks, users, items, support, with_audio, plays)
 
     def recalculate_user(self, userid: Ids, user_items: sp.csr_matrix) -> Array:
         """ALS factors of users from their plays alone, `(f,)` for a scalar or `(m, f)`; nothing is stored."""
-        found, _ = self.fitted.fold_in_users(_checked_rows(userid, check_csr(user_items)))
+        found, _ = self.fitted_model.fold_in_users(_checked_rows(userid, check_csr(user_items)))
         return found[0] if np.isscalar(userid) else found
 
     def recalculate_item(self, itemid: Ids, item_users: sp.csr_matrix) -> Array:
         """ALS factors of items from their listeners alone, `(f,)` or `(m, f)`; nothing is stored."""
-        found = self.fitted.fold_in_items(_checked_rows(itemid, check_csr(item_users)))
+        found = self.fitted_model.fold_in_items(_checked_rows(itemid, check_csr(item_users)))
         return found[0] if np.isscalar(itemid) else found
 
     def partial_fit_users(self, userids: Sequence[int] | Rows, user_items: sp.csr_matrix) -> None:
         """Recalculate and keep what is known of some users, new ones included."""
-        fitted, rows = self.fitted, np.asarray(userids)
-        factors, sounds = fitted.fold_in_users(_checked_rows(rows, check_csr(user_items)))
-        missing = max(0, int(rows.max()) + 1 - len(fitted.user_factors))
-        fitted.user_factors = np.pad(fitted.user_factors, ((0, missing), (0, 0)))
-        fitted.user_sounds = np.pad(fitted.user_sounds, ((0, missing), (0, 0)))
-        fitted.user_factors[rows], fitted.user_sounds[rows] = factors, sounds
-        fitted.user_gram = fitted.user_factors.T @ fitted.user_factors
+        fitted_model, rows = self.fitted_model, np.asarray(userids)
+        factors, audio_vectors = fitted_model.fold_in_users(_checked_rows(rows, check_csr(user_items)))
+        missing = max(0, int(rows.max()) + 1 - len(fitted_model.user_factors))
+        fitted_model.user_factors = np.pad(fitted_model.user_factors, ((0, missing), (0, 0)))
+        fitted_model.user_audio_vectors = np.pad(fitted_model.user_audio_vectors, ((0, missing), (0, 0)))
+        fitted_model.user_factors[rows], fitted_model.user_audio_vectors[rows] = factors, audio_vectors
+        fitted_model.user_gram = fitted_model.user_factors.T @ fitted_model.user_factors
 
     def partial_fit_items(
         self,
@@ -204,7 +206,7 @@ class HybridRecommender(RecommenderBase):
         rows = np.asarray(itemids, dtype=np.int64)
         factors = self.recalculate_item(rows, item_users)
         support = support_of(check_csr(item_users).T.tocsr())
-        self.fitted.put_items(rows, factors=factors, support=support, embeddings=item_embeddings)
+        self.fitted_model.put_items(rows, factors=factors, support=support, embeddings=item_embeddings)
 
     def recommend(
         self,
@@ -241,14 +243,14 @@ class HybridRecommender(RecommenderBase):
         """
         if filter_already_liked_items or recalculate_user:
             _checked_rows(userid, user_items)
-        fitted = self.fitted
+        fitted_model = self.fitted_model
         if recalculate_user:
-            factors, sounds = fitted.fold_in_users(user_items)
+            factors, audio_vectors = fitted_model.fold_in_users(user_items)
         else:
-            factors, sounds = fitted.user_factors[userid], fitted.user_sounds[userid]
-        tastes = fitted.tastes(np.atleast_2d(factors), np.atleast_2d(sounds))
+            factors, audio_vectors = fitted_model.user_factors[userid], fitted_model.user_audio_vectors[userid]
+        user_vectors = fitted_model.user_vectors(np.atleast_2d(factors), np.atleast_2d(audio_vectors))
         liked = user_items if filter_already_liked_items else None
-        queries = UserQueries(tastes, self.audio_share(audio_weight))
+        queries = UserQueries(user_vectors, self.audio_weight(audio_weight))
         return _shaped(self.rank(queries, N, exclude=filter_items, liked=liked, items=items), userid)
 
     def rank(
@@ -261,7 +263,7 @@ class HybridRecommender(RecommenderBase):
         items: Sequence[int] | Rows | None = None,
     ) -> Ranking:
         """Best items for tastes or seeds that need not be those of users or items; otherwise as `recommend`."""
-        index = self.fitted.near(queries)
+        index = self.fitted_model.near(queries)
         return rank(self.tracks, queries, N, exclude=exclude, liked=liked, items=items, index=index)
 
     def similar_items(
@@ -279,16 +281,16 @@ class HybridRecommender(RecommenderBase):
 
         `recalculate_item` places the seeds anew from their listeners, CSR `(m, n_users)`.
         """
-        seeds = self.tracks.sides(np.atleast_1d(itemid))
+        seeds = self.tracks.item_vectors(np.atleast_1d(itemid))
         if recalculate_item:
             placed = np.atleast_2d(self.recalculate_item(itemid, item_users))
             seeds = dataclasses.replace(seeds, directions=unit_length(placed))
-        queries = SeedQueries(seeds, self.audio_share(audio_weight), self.fitted.calibration)
+        queries = SeedQueries(seeds, self.audio_weight(audio_weight), self.fitted_model.calibration)
 
         def like(place: int, seed: int) -> Ranking:
             query = queries.take(slice(place, place + 1))
             rows, scores = self.rank(query, N, exclude=filter_items, items=items)
-            own = query.parts(self.tracks, np.array([seed])).scores[0, 0]
+            own = query.components(self.tracks, np.array([seed])).scores[0, 0]
             return itself_first(rows[0], scores[0], seed, float(own), _may_come(seed, items, filter_items))
 
         return _one_by_one(like, itemid)
@@ -307,10 +309,10 @@ class HybridRecommender(RecommenderBase):
         among = directions[chosen].T
 
         def like(_place: int, user: int) -> Ranking:
-            likeness = directions[user] @ among
+            similarity = directions[user] @ among
             if filter_users is not None:
-                likeness[np.isin(chosen, filter_users)] = UNRANKED
-            places, scores = best(likeness[None, :], N)
+                similarity[np.isin(chosen, filter_users)] = UNRANKED
+            places, scores = best(similarity[None, :], N)
             own = float(directions[user] @ directions[user])
             rows = chosen[places[0]].astype(np.int32)
             return itself_first(rows, scores[0], user, own, _may_come(user, users, filter_users))
@@ -322,21 +324,21 @@ class HybridRecommender(RecommenderBase):
 
         Answers then come from some hundred likely items, scored as before; how many of the truly
         best are among them is measured and returned. Items that change later are scored beside the
-        index; `fit` and `hear` forget it.
+        index; `fit` and `replace_embeddings` forget it.
 
         Raises:
             InvalidInput: if there are too few items for an index to be worth it.
         """
-        return self.fitted.index_tracks(self.random_state or 0)
+        return self.fitted_model.index_tracks(self.random_state or 0)
 
-    def audio_share(self, audio_weight: float | None) -> float:
+    def audio_weight(self, audio_weight: float | None) -> float:
         """The audio share of a query: the tuned one, or the one asked for.
 
         Raises:
             InvalidInput: if it is not 0 to 1.
         """
         if audio_weight is None:
-            return self.blend.audio_share
+            return self.blend.audio_weight
         if not 0.0 <= audio_weight <= 1.0:
             raise InvalidInput("audio_weight must be 0 to 1", got=audio_weight, fix="leave it out for the tuned one")
         return audio_weight
@@ -355,7 +357,7 @@ class HybridRecommender(RecommenderBase):
             "random_state": self.random_state,
             "num_threads": self.num_threads,
         }
-        np.savez(fileobj_or_path, allow_pickle=False, **to_arrays(settings, self._fitted, without))
+        np.savez(fileobj_or_path, allow_pickle=False, **to_arrays(settings, self._fitted_model, without))
 
     @classmethod
     def load(cls, fileobj_or_path: str | IO[bytes]) -> Self:
@@ -375,7 +377,7 @@ class HybridRecommender(RecommenderBase):
                 settings["random_state"],
                 settings["num_threads"],
             )
-            model._fitted = from_arrays(settings, data, model.blend)
+            model._fitted_model = from_arrays(settings, data, model.blend)
             return model
 
 

@@ -12,7 +12,7 @@ BUCKETS = 2**18
 _BUCKET = struct.Struct("=dd")  # the requests that it lacks to be full, and the second when that was so
 
 
-class Pace:
+class RateLimit:
     """Token buckets by caller; safe to use from several threads, and shared by the processes that are forked later.
 
     Processes do not wait for each other: two that ask for one caller in the same

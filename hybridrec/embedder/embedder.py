@@ -9,11 +9,11 @@ from hybridrec.audio.decode import decode_chunks
 from hybridrec.audio.melspec import keep_mel_bank, log_mel
 from hybridrec.audio.stages import StageClock
 from hybridrec.config import AudioLimits
+from hybridrec.embedder.result import AudioEmbedding
 from hybridrec.encoder.checkpoint import Checkpoint
-from hybridrec.workflows.hearing.heard import Heard
 
 
-class Ears:
+class Embedder:
     """An encoder with the audio settings it was trained on, ready to hear files.
 
     May be used from several threads at once.
@@ -43,7 +43,7 @@ class Ears:
         """
         return cls(Checkpoint.from_bytes(payload), limits)
 
-    def hear(self, path: Path, clock: StageClock | None = None) -> Heard:
+    def embed(self, path: Path, clock: StageClock | None = None) -> AudioEmbedding:
         """The embedding of a file: the mean of its chunks' vectors, renormalised.
 
         Args:
@@ -59,4 +59,4 @@ class Ears:
             chunks = log_mel(excerpts.samples, self.audio)
         with clock.stage("network"):
             embedding = self._model.embed(chunks)
-        return Heard(embedding, excerpts.duration_seconds)
+        return AudioEmbedding(embedding, excerpts.duration_seconds)

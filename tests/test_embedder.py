@@ -1,0 +1,139 @@
+"""What ears hear does not depend on how the sound was stored."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from audio_files import RATE_HZ, WRITERS, melody, write_sound
+
+from hybridrec.audio.stages import STAGES, StageClock
+from hybridrec.config import AudioLimits
+from hybridrec.embedder.embedder import Embedder
+from hybridrec.embedder.library_encoder import encoder_in_use, ensure_encoder
+from hybridrec.encoder.checkpoint import Checkpoint, shipped
+from hybridrec.errors import AudioError, InvalidInput, NotReady
+from hybridrec.storage.library import Library
+
+FORMATS = ("flac", "mp3", "opus", "ogg")
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Embedder:
+    """The ears that come with hybridrec."""
+    return Embedder(shipped())
+
+
+@pytest.fixture(scope="module")
+def shipped_embedder() -> Embedder:
+    """The ears that come with hybridrec."""
+    return Embedder(shipped())
+
+
+@pytest.fixture
+def song(tmp_path: Path) -> Path:
+    return WRITERS["flac"](tmp_path / "song.flac", melody(10))
+
+
+def test_an_embedding_is_a_finite_vector_of_unit_length(encoder: Embedder, song: Path) -> None:
+    embedded = encoder.embed(song)
+    assert embedded.embedding.shape == (128,)
+    assert embedded.embedding.dtype == np.float32
+    assert np.linalg.norm(embedded.embedding) == pytest.approx(1, abs=1e-5)
+    assert embedded.duration_seconds == pytest.approx(10, abs=0.01)
+
+
+@pytest.mark.parametrize("which", ["ears", "shipped_ears"])
+def test_the_format_of_a_file_does_not_show(request: pytest.FixtureRequest, tmp_path: Path, which: str) -> None:
+    encoder, music = request.getfixturevalue(which), melody(8, seed=1)
+    vectors = np.array([encoder.embed(WRITERS[e](tmp_path / f"x.{e}", music)).embedding for e in (*FORMATS, "m4a")])
+    assert (vectors @ vectors.T).min() >= 0.98
+
+
+def test_the_volume_of_a_file_does_not_show(encoder: Embedder, tmp_path: Path) -> None:
+    full, half = (write_sound(tmp_path / f"{g}", g * melody(10), "WAV", "PCM_24") for g in (1.0, 0.5))
+    assert encoder.embed(full).embedding @ encoder.embed(half).embedding > 0.9999
+
+
+def test_other_music_is_further_away_than_another_copy(encoder: Embedder, tmp_path: Path, song: Path) -> None:
+    copy, other = WRITERS["mp3"](tmp_path / "copy", melody(10)), WRITERS["flac"](tmp_path / "other", melody(10, seed=5))
+    here = encoder.embed(song).embedding
+    assert here @ encoder.embed(copy).embedding > here @ encoder.embed(other).embedding
+
+
+@pytest.mark.data
+def test_the_format_does_not_show_on_real_music(
+    shipped_embedder: Embedder, data_directory: Path, tmp_path: Path
+) -> None:
+    clips = sorted((data_directory / "music" / "clips").glob("*.opus"))[::60]
+    for clip in clips:
+        samples, rate_hz = soundfile.read(clip, dtype="float32")
+        music = soxr.resample(samples, rate_hz, RATE_HZ)[: 15 * RATE_HZ]
+        vectors = np.array([shipped_embedder.embed(WRITERS[e](tmp_path / f"x.{e}", music)).embedding for e in FORMATS])
+        assert (vectors @ vectors.T).min() >= 0.98, clip.name
+
+
+def test_one_second_gets_an_answer(encoder: Embedder, tmp_path: Path) -> None:
+    embedded = encoder.embed(WRITERS["mp3"](tmp_path / "x", melody(1)))
+    assert np.isfinite(embedded.embedding).all()
+    assert embedded.duration_seconds == pytest.approx(1, abs=0.1)
+
+
+def test_silence_is_an_error_and_not_a_vector(encoder: Embedder, tmp_path: Path) -> None:
+    silence = WRITERS["mp3"](tmp_path / "silence.mp3", np.zeros(5 * RATE_HZ, dtype=np.float32))
+    with pytest.raises(AudioError, match=r"silence\.mp3: there is nothing to hear"):
+        encoder.embed(silence)
+
+
+def test_several_threads_hear_the_same(encoder: Embedder, song: Path) -> None:
+    alone = encoder.embed(song).embedding
+    with ThreadPoolExecutor(4) as pool:
+        for embedded in pool.map(encoder.embed, [song] * 8):
+            np.testing.assert_allclose(embedded.embedding, alone, atol=1e-5)
+
+
+def test_the_clock_is_told_every_stage(encoder: Embedder, song: Path) -> None:
+    clock = StageClock()
+    encoder.embed(song, clock)
+    assert set(clock.seconds) == set(STAGES)
+    assert min(clock.seconds.values()) > 0
+
+
+def test_ears_from_bytes_are_the_same_ears(shipped_embedder: Embedder, song: Path) -> None:
+    again = Embedder.from_checkpoint(shipped().to_bytes())
+    assert again.fingerprint == shipped_embedder.fingerprint
+    np.testing.assert_array_equal(again.embed(song).embedding, shipped_embedder.embed(song).embedding)
+
+
+def test_limits_hold_for_ears(library: Library, song: Path) -> None:
+    with pytest.raises(AudioError, match="too long"):
+        Embedder.from_checkpoint(ensure_encoder(library), AudioLimits(max_seconds=5)).embed(song)
+
+
+def test_bytes_that_are_no_checkpoint_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="not a readable checkpoint"):
+        Embedder.from_checkpoint(b"not a checkpoint")
+
+
+def test_a_library_without_an_encoder_says_how_to_get_one(library: Library) -> None:
+    with pytest.raises(NotReady, match="no encoder; run `hybridrec ingest audio` or `hybridrec train-encoder`"):
+        encoder_in_use(library)
+
+
+def test_a_library_is_given_the_shipped_ears_once(library: Library) -> None:
+    first = ensure_encoder(library)
+    assert first == shipped().to_bytes()
+    assert ensure_encoder(library) == first
+    assert [artefact.version for artefact in library.artefacts("encoder")] == [1]
+    assert Checkpoint.from_bytes(encoder_in_use(library)).fingerprint == library.encoder()
+
+
+def test_ears_that_did_not_make_the_librarys_vectors_are_not_used(library: Library) -> None:
+    ensure_encoder(library)
+    library.set_fingerprint("external:other")
+    with pytest.raises(NotReady, match="made by other ears than its encoder; got 'external:other'"):
+        encoder_in_use(library)
