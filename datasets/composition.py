@@ -1,4 +1,4 @@
-"""From a style to the notes of one track: chords, patterns and a melody that walks at random inside the scale."""
+"""The notes of one track: chords, patterns, and a melody as a random walk on the scale."""
 
 from __future__ import annotations
 
@@ -10,14 +10,26 @@ from numpy.typing import NDArray
 from .styles import MODES, Layer, Style
 
 STEPS_A_BEAT = 4
-MELODY_STEPS = (-3, -2, -1, -1, -1, 0, 1, 1, 1, 2, 2)  # scale degrees from one melody note to the next
+MELODY_STEPS = (
+    -3,
+    -2,
+    -1,
+    -1,
+    -1,
+    0,
+    1,
+    1,
+    1,
+    2,
+    2,
+)  # scale degrees from one melody note to the next
 DRUM_PITCH = 60  # drums sound the same at any
 TONICS = tuple(range(-5, 7))  # semitones from C
 
 
 @dataclass(frozen=True)
 class Note:
-    """One note: `pitch` is a MIDI number, times are in seconds from the start, `level` is 0 to 1."""
+    """One note: a MIDI pitch, times in seconds from the start, and a level of 0 to 1."""
 
     instrument: str
     pitch: int
@@ -28,7 +40,7 @@ class Note:
 
 @dataclass(frozen=True)
 class _Key:
-    """A scale that goes on through all octaves; degree 0 is the tonic."""
+    """A scale over all octaves; degree 0 is the tonic."""
 
     tonic: int
     mode: tuple[int, ...]
@@ -38,14 +50,14 @@ class _Key:
         return self.tonic + 12 * octave + self.mode[step]
 
     def nearest(self, degree: int, pitch: int) -> int:
-        """`degree`, moved by octaves until it sounds nearest to `pitch`."""
+        """`degree`, moved by octaves to be nearest to `pitch`."""
         octaves = round((pitch - self.pitch(degree)) / 12)
         return degree + octaves * len(self.mode)
 
 
 @dataclass(frozen=True)
 class _Part:
-    """A layer as one track plays it: its instrument, its two patterns and its melodic motif."""
+    """A layer in one track: its instrument, two patterns and a melodic motif."""
 
     layer: Layer
     instrument: str
@@ -54,16 +66,20 @@ class _Part:
 
 
 def compose(
-    style: Style, seconds: float, tempo_bpm: float, line_up: np.random.Generator, rng: np.random.Generator
+    style: Style,
+    seconds: float,
+    tempo_bpm: float,
+    line_up: np.random.Generator,
+    rng: np.random.Generator,
 ) -> list[Note]:
     """The notes of one track.
 
     Args:
         style: instruments, patterns, chords and scales to choose from.
-        seconds: how long the track is; whole bars, the last one cut off.
+        seconds: length of the track; the last bar is truncated.
         tempo_bpm: beats a minute.
-        line_up: chooses the instruments; the same for all tracks of an artist.
-        rng: all else that is left to chance.
+        line_up: chooses the instruments; the same state for all tracks of an artist.
+        rng: everything else that is random.
     """
     key = _Key(60 + int(rng.choice(TONICS)), MODES[str(rng.choice(style.modes))])
     progression = style.progressions[int(rng.integers(len(style.progressions)))]
@@ -78,7 +94,8 @@ def compose(
     start_seconds, bar = 0.0, 0
     while start_seconds < seconds:
         for part in parts:
-            notes += _play_bar(style, part, key, progression[bar % len(progression)], bar, start_seconds, step_seconds)
+            degree = progression[bar % len(progression)]
+            notes += _play_bar(style, part, key, degree, bar, start_seconds, step_seconds)
         start_seconds += len(parts[0].patterns[0]) * step_seconds
         bar += 1
     return [_humanise(note, rng) for note in notes if note.start_seconds < seconds - step_seconds]
@@ -91,9 +108,15 @@ def _rehearse(layer: Layer, instrument: str, rng: np.random.Generator) -> _Part:
 
 
 def _play_bar(
-    style: Style, part: _Part, key: _Key, degree: int, bar: int, start_seconds: float, step_seconds: float
+    style: Style,
+    part: _Part,
+    key: _Key,
+    degree: int,
+    bar: int,
+    start_seconds: float,
+    step_seconds: float,
 ) -> list[Note]:
-    """One bar of one part; every fourth bar takes the second pattern, as an answer to the first."""
+    """One bar of one part; every fourth bar has the second pattern."""
     pattern = part.patterns[1 if bar % 4 == 3 else 0]
     notes: list[Note] = []
     melody_note = 0
@@ -105,34 +128,40 @@ def _play_bar(
         start = start_seconds + (step + late) * step_seconds
         accent = 1.0 if step % 8 == 0 else 0.8
         for pitch in _pitches(style, part, key, degree, symbol, step, melody_note):
-            notes.append(Note(part.instrument, pitch, start, (held + 1) * step_seconds, accent * part.layer.level))
+            seconds, level = (held + 1) * step_seconds, accent * part.layer.level
+            notes.append(Note(part.instrument, pitch, start, seconds, level))
         melody_note += symbol == "m"
     return notes
 
 
-def _pitches(style: Style, part: _Part, key: _Key, degree: int, symbol: str, step: int, melody_note: int) -> list[int]:
+def _pitches(
+    style: Style, part: _Part, key: _Key, degree: int, symbol: str, step: int, melody_note: int
+) -> list[int]:
+    """MIDI pitches of one symbol of a pattern, see `styles`."""
     centre = part.layer.pitch
     if centre is None:
         return [DRUM_PITCH]
     chord = [degree + 2 * tone for tone in range(style.chord_tones)]
-    if symbol == "x":  # close position around the centre, so that neighbouring chords share or hardly move their tones
+    if symbol == "x":  # close position, so that the tones of successive chords move little
         return sorted({key.pitch(key.nearest(tone, centre)) for tone in chord})
     root = key.nearest(degree, centre)
     if symbol == "m":
         walked = root + int(part.motif[melody_note % len(part.motif)])
-        return [key.pitch(_chord_tone_near(walked, root, len(key.mode)) if step % 8 == 0 else walked)]
+        on_beat = step % 8 == 0
+        tone = _chord_tone_near(walked, root, len(key.mode)) if on_beat else walked
+        return [key.pitch(tone)]
     octaves, tone = divmod(int(symbol), 3)
     return [key.pitch(root + 2 * tone + octaves * len(key.mode))]
 
 
 def _chord_tone_near(walked: int, root: int, octave: int) -> int:
-    """The tone of the triad on `root` next to the degree that the walk has reached."""
+    """The tone of the triad on `root` nearest to the degree that the melody is at."""
     triad = [root + 2 * tone + octave * shift for shift in (-2, -1, 0, 1, 2) for tone in range(3)]
     return min(triad, key=lambda degree: abs(degree - walked))
 
 
 def _humanise(note: Note, rng: np.random.Generator) -> Note:
-    """A few milliseconds late and a little louder or softer, as people play."""
+    """Delay a note by some milliseconds and vary its level, as in human playing."""
     return Note(
         note.instrument,
         note.pitch,

@@ -1,8 +1,7 @@
-"""The synthesiser's instruments: each turns a pitch and a length into a note, `(n,)` float32, peak 1.
+"""The synthesiser's instruments: each renders a pitch and a length as `(n,)` float32.
 
-Plucked strings are Karplus and Strong (1983) with a fractional delay; bells and
-electric pianos are frequency modulation (Chowning 1973); the rest is additive
-synthesis and shaped noise.
+Plucked strings are Karplus and Strong (1983) with a fractional delay; bells and electric pianos
+are frequency modulation (Chowning 1973); the rest is additive synthesis and shaped noise.
 """
 
 from __future__ import annotations
@@ -17,11 +16,14 @@ SAMPLE_RATE_HZ = 24_000
 MAX_PARTIAL_HZ = 10_000.0
 
 Sound = NDArray[np.float32]
-Instrument = Callable[[float, float, float, np.random.Generator], Sound]  # (hertz, seconds, brightness 0-1, noise)
+Instrument = Callable[[float, float, float, np.random.Generator], Sound]
+"""From hertz, seconds, brightness (0 to 1) and a generator to a note."""
 
 
-def play_note(instrument: str, hertz: float, seconds: float, brightness: float, rng: np.random.Generator) -> Sound:
-    """One note, `(n,)` float32 at `SAMPLE_RATE_HZ`, peak 1, ending without a click, perhaps after `seconds`."""
+def play_note(
+    instrument: str, hertz: float, seconds: float, brightness: float, rng: np.random.Generator
+) -> Sound:
+    """One note, `(n,)` float32 at `SAMPLE_RATE_HZ`, peak 1; it may ring longer than `seconds`."""
     sound = INSTRUMENTS[instrument](hertz, seconds, brightness, rng)
     release_samples = min(len(sound), SAMPLE_RATE_HZ // 50)
     sound[-release_samples:] *= np.linspace(1, 0, release_samples, dtype=np.float32)
@@ -29,20 +31,28 @@ def play_note(instrument: str, hertz: float, seconds: float, brightness: float, 
 
 
 def _times(seconds: float) -> Sound:
-    return np.asarray(np.arange(max(round(seconds * SAMPLE_RATE_HZ), 64)) / SAMPLE_RATE_HZ, dtype=np.float32)
+    n_samples = max(round(seconds * SAMPLE_RATE_HZ), 64)
+    return np.asarray(np.arange(n_samples) / SAMPLE_RATE_HZ, dtype=np.float32)
 
 
 def _swell(times: Sound, seconds: float, attack_seconds: float, release_seconds: float) -> Sound:
-    """An envelope that rises, holds until `seconds` and falls, for sounds that are bowed or blown."""
+    """An envelope that rises, holds until `seconds` and falls, as of bowed and blown notes."""
     rise = np.clip(times / attack_seconds, 0, 1)
     fall = np.clip((seconds + release_seconds - times) / release_seconds, 0, 1)
     return np.asarray(rise * fall, dtype=np.float32)
 
 
 def _partials(
-    times: Sound, hertz: float, levels: Sound, decays: Sound | None = None, wobble: Sound | None = None
+    times: Sound,
+    hertz: float,
+    levels: Sound,
+    decays: Sound | None = None,
+    wobble: Sound | None = None,
 ) -> Sound:
-    """A sum of harmonics: `levels[k]` of harmonic k + 1, dying off at `decays[k]` a second, phases bent by `wobble`."""
+    """A sum of harmonics: harmonic k + 1 has `levels[k]`, the decay rate `decays[k]` per second.
+
+    `wobble` is added to the phase of the fundamental, in radians.
+    """
     phase = (2 * np.pi * hertz * times).astype(np.float32)
     if wobble is not None:
         phase = phase + wobble
@@ -68,7 +78,7 @@ def _pluck(hertz: float, seconds: float, brightness: float, rng: np.random.Gener
     delay, fraction = int(period_samples), period_samples % 1
     excitation = np.zeros(len(_times(seconds + 0.3)))
     burst = lfilter([1.0], [1, -(0.85 - 0.8 * brightness)], rng.uniform(-1, 1, delay))
-    excitation[:delay] = burst - burst.mean()  # a string has no constant part, and the loop would keep one
+    excitation[:delay] = burst - burst.mean()  # the loop would sustain a constant part
     loss = 0.994 ** (220 / hertz)
     loop = np.zeros(delay + 3)
     loop[0] = 1
@@ -76,7 +86,9 @@ def _pluck(hertz: float, seconds: float, brightness: float, rng: np.random.Gener
     return np.asarray(lfilter([1.0], loop, excitation), dtype=np.float32)
 
 
-def _upright_bass(hertz: float, seconds: float, brightness: float, rng: np.random.Generator) -> Sound:
+def _upright_bass(
+    hertz: float, seconds: float, brightness: float, rng: np.random.Generator
+) -> Sound:
     return _pluck(hertz, seconds, 0.25 * brightness, rng)
 
 
@@ -84,16 +96,20 @@ def _guitar(hertz: float, seconds: float, brightness: float, rng: np.random.Gene
     """A power chord (root, fifth, octave) through an overdriven amplifier and its cabinet."""
     strings = sum(_pluck(hertz * ratio, seconds, 0.7, rng) for ratio in (1.0, 1.4983, 2.0))
     driven = np.tanh((4 + 8 * brightness) * np.asarray(strings))
-    cabinet = butter(2, (80, 2500 + 2500 * brightness), btype="bandpass", fs=SAMPLE_RATE_HZ, output="sos")
+    cabinet = butter(
+        2, (80, 2500 + 2500 * brightness), btype="bandpass", fs=SAMPLE_RATE_HZ, output="sos"
+    )
     sound = np.asarray(sosfilt(cabinet, driven), dtype=np.float32)
     return sound * _swell(_times(seconds + 0.3), seconds, 0.002, 0.3)
 
 
 def _organ(hertz: float, seconds: float, brightness: float, rng: np.random.Generator) -> Sound:
     times = _times(seconds + 0.15)
-    levels = np.array([1, 0.7, 0.45 * brightness + 0.1, 0.5 * brightness, 0, 0.35 * brightness, 0, 0.4 * brightness])
+    upper = [0.45 * brightness + 0.1, 0.5 * brightness, 0, 0.35 * brightness, 0, 0.4 * brightness]
+    levels = np.array([1, 0.7, *upper], dtype=np.float32)
     wobble = 0.06 * np.sin(2 * np.pi * 5.5 * times)
-    return _partials(times, hertz, levels.astype(np.float32), wobble=wobble) * _swell(times, seconds, 0.02, 0.15)
+    sound = _partials(times, hertz, levels, wobble=wobble)
+    return sound * _swell(times, seconds, 0.02, 0.15)
 
 
 def _strings(hertz: float, seconds: float, brightness: float, rng: np.random.Generator) -> Sound:
@@ -101,7 +117,8 @@ def _strings(hertz: float, seconds: float, brightness: float, rng: np.random.Gen
     times = _times(seconds + 0.5)
     levels = _harmonics(18) ** -(1.9 - 0.9 * brightness)
     vibrato = 0.12 * np.clip(times * 2, 0, 1) * np.sin(2 * np.pi * rng.uniform(4.8, 5.8) * times)
-    sound = _partials(times, hertz * 0.998, levels, wobble=vibrato) + _partials(times, hertz * 1.0025, levels)
+    sound = _partials(times, hertz * 0.998, levels, wobble=vibrato)
+    sound = sound + _partials(times, hertz * 1.0025, levels)
     return sound * _swell(times, seconds, min(0.25, seconds / 2), 0.5)
 
 
@@ -110,11 +127,12 @@ def _flute(hertz: float, seconds: float, brightness: float, rng: np.random.Gener
     vibrato = 0.15 * np.clip(times * 3, 0, 1) * np.sin(2 * np.pi * 5 * times)
     levels = np.array([1, 0.35 * brightness + 0.1, 0.1 * brightness, 0.04], dtype=np.float32)
     breath = 0.06 * _noise(times, rng, 1500, 5000)
-    return (_partials(times, hertz, levels, wobble=vibrato) + breath) * _swell(times, seconds, 0.05, 0.08)
+    sound = _partials(times, hertz, levels, wobble=vibrato) + breath
+    return sound * _swell(times, seconds, 0.05, 0.08)
 
 
 def _reed(hertz: float, seconds: float, brightness: float, rng: np.random.Generator) -> Sound:
-    """A melodica: odd harmonics are the stronger ones."""
+    """A melodica, in which odd harmonics are the stronger ones."""
     times = _times(seconds + 0.06)
     levels = _harmonics(14) ** -(1.6 - 0.6 * brightness)
     levels[1::2] *= 0.45
@@ -124,22 +142,30 @@ def _reed(hertz: float, seconds: float, brightness: float, rng: np.random.Genera
 def _piano(hertz: float, seconds: float, brightness: float, rng: np.random.Generator) -> Sound:
     times = _times(seconds + 0.4)
     k = _harmonics(14)
-    sound = _partials(times, hertz, k ** -(2.0 - brightness), decays=(0.8 + 0.5 * k) * (hertz / 260) ** 0.5)
+    decays = (0.8 + 0.5 * k) * (hertz / 260) ** 0.5
+    sound = _partials(times, hertz, k ** -(2.0 - brightness), decays=decays)
     hammer = 0.15 * _noise(times, rng, 600, 3000) * np.exp(-90 * times)
     return (sound + hammer) * _swell(times, seconds, 0.003, 0.4)
 
 
-def _modulated(times: Sound, hertz: float, ratio: float, index: float, index_decay: float, decay: float) -> Sound:
-    audible = max((MAX_PARTIAL_HZ / hertz - 1) / ratio - 1, 0.0)  # Carson's rule: beyond it, sidebands would fold back
-    modulator = min(index, audible) * np.exp(-index_decay * times) * np.sin(2 * np.pi * hertz * ratio * times)
-    return np.asarray(np.exp(-decay * times) * np.sin(2 * np.pi * hertz * times + modulator), dtype=np.float32)
+def _modulated(
+    times: Sound, hertz: float, ratio: float, index: float, index_decay: float, decay: float
+) -> Sound:
+    # Carson's rule: with a greater index, sidebands would alias.
+    greatest_index = max((MAX_PARTIAL_HZ / hertz - 1) / ratio - 1, 0.0)
+    falling_index = min(index, greatest_index) * np.exp(-index_decay * times)
+    modulator = falling_index * np.sin(2 * np.pi * hertz * ratio * times)
+    carrier = np.sin(2 * np.pi * hertz * times + modulator)
+    return np.asarray(np.exp(-decay * times) * carrier, dtype=np.float32)
 
 
 def _bell(hertz: float, seconds: float, brightness: float, rng: np.random.Generator) -> Sound:
     return _modulated(_times(max(seconds, 1.0) + 1.2), hertz, 3.5, 1 + 3 * brightness, 2.0, 1.8)
 
 
-def _electric_piano(hertz: float, seconds: float, brightness: float, rng: np.random.Generator) -> Sound:
+def _electric_piano(
+    hertz: float, seconds: float, brightness: float, rng: np.random.Generator
+) -> Sound:
     times = _times(seconds + 0.25)
     body = _modulated(times, hertz, 1.0, 0.4 + brightness, 1.5, 1.5)
     tine = 0.3 * brightness * _modulated(times, hertz, 7.0, 0.8, 12, 8)
@@ -147,11 +173,12 @@ def _electric_piano(hertz: float, seconds: float, brightness: float, rng: np.ran
 
 
 def _square(hertz: float, seconds: float, brightness: float, rng: np.random.Generator) -> Sound:
-    """A pulse wave of an old sound chip; `brightness` narrows the pulse."""
+    """A pulse wave as of old sound chips; `brightness` narrows the pulse."""
     times = _times(seconds)
     k = _harmonics(24)
     levels = np.abs(np.sin(np.pi * k * (0.5 - 0.25 * brightness))) / k
-    return np.asarray(_partials(times, hertz, levels.astype(np.float32)) * np.exp(-1.5 * times), dtype=np.float32)
+    sound = _partials(times, hertz, levels.astype(np.float32)) * np.exp(-1.5 * times)
+    return np.asarray(sound, dtype=np.float32)
 
 
 def _triangle(hertz: float, seconds: float, brightness: float, rng: np.random.Generator) -> Sound:
@@ -161,10 +188,11 @@ def _triangle(hertz: float, seconds: float, brightness: float, rng: np.random.Ge
 
 
 def _saw_bass(hertz: float, seconds: float, brightness: float, rng: np.random.Generator) -> Sound:
-    """A sawtooth whose filter closes: the higher the harmonic, the sooner it is gone."""
+    """A sawtooth with a closing filter: higher harmonics decay faster."""
     times = _times(seconds + 0.05)
     k = _harmonics(30)
-    return _partials(times, hertz, k**-1, decays=k * (2.5 - 2 * brightness)) * _swell(times, seconds, 0.005, 0.05)
+    sound = _partials(times, hertz, k**-1, decays=k * (2.5 - 2 * brightness))
+    return sound * _swell(times, seconds, 0.005, 0.05)
 
 
 def _sub_bass(hertz: float, seconds: float, brightness: float, rng: np.random.Generator) -> Sound:
@@ -183,13 +211,15 @@ def _kick(hertz: float, seconds: float, brightness: float, rng: np.random.Genera
 def _snare(hertz: float, seconds: float, brightness: float, rng: np.random.Generator) -> Sound:
     times = _times(0.25)
     rattle = _noise(times, rng, 900, 5000 + 5000 * brightness) * np.exp(-18 * times)
-    return np.asarray(rattle + 0.5 * np.sin(2 * np.pi * 185 * times) * np.exp(-25 * times), dtype=np.float32)
+    tone = 0.5 * np.sin(2 * np.pi * 185 * times) * np.exp(-25 * times)
+    return np.asarray(rattle + tone, dtype=np.float32)
 
 
 def _clap(hertz: float, seconds: float, brightness: float, rng: np.random.Generator) -> Sound:
     times = _times(0.25)
     hands = sum(np.exp(-120 * np.abs(times - late)) for late in (0.0, 0.011, 0.022))
-    return _noise(times, rng, 800, 4000) * np.asarray(hands + 0.5 * np.exp(-20 * times), dtype=np.float32)
+    envelope = np.asarray(hands + 0.5 * np.exp(-20 * times), dtype=np.float32)
+    return _noise(times, rng, 800, 4000) * envelope
 
 
 def _hat(hertz: float, seconds: float, brightness: float, rng: np.random.Generator) -> Sound:
@@ -205,9 +235,8 @@ def _open_hat(hertz: float, seconds: float, brightness: float, rng: np.random.Ge
 def _ride(hertz: float, seconds: float, brightness: float, rng: np.random.Generator) -> Sound:
     times = _times(0.5)
     ring = np.sin(2 * np.pi * 3170 * times) + np.sin(2 * np.pi * 4790 * times)
-    return np.asarray(
-        _noise(times, rng, 3500, 11_000) * np.exp(-9 * times) + 0.08 * ring * np.exp(-7 * times), dtype=np.float32
-    )
+    sizzle = _noise(times, rng, 3500, 11_000) * np.exp(-9 * times)
+    return np.asarray(sizzle + 0.08 * ring * np.exp(-7 * times), dtype=np.float32)
 
 
 INSTRUMENTS: dict[str, Instrument] = {

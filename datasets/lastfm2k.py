@@ -1,6 +1,6 @@
-"""Last.fm-2K: real play counts of artists, joined to their sound; see lastfm2k.md, its data card.
+"""Last.fm-2K: real play counts of artists, with audio vectors; lastfm2k.md is its data card.
 
-Here an artist plays the part of a track.
+Each artist is treated as a track.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import pandas as pd
 
 from hybridrec.data.ids import IdMap
 from hybridrec.data.interactions import build_interactions
+from hybridrec.data.standardisation import column_scale, standardised
 
-from .real_plays import RealPlays, checked_file, standardised
+from .real_plays import RealPlays, checked_file
 
 SPOTIFY_FOLDER = "lastfm2k_hetrec_spotify9"
 NEURAL_FOLDER = "lastfm2k_vggish_whisper"
@@ -37,11 +38,11 @@ DESCRIPTORS = [
     "tempo",
     "valence",
 ]
-LAST_SOUND_ID = 1992  # the neural vectors of later artists belong to somebody else
+LAST_ID_WITH_AUDIO = 1992  # the neural vectors of later ids belong to other artists
 
 
 def load_spotify(data: Path) -> RealPlays:
-    """1,881 users and 4,629 artists with nine audio descriptors each, standardised and cut off at +-4.
+    """1,881 users and 4,629 artists with nine audio descriptors each, standardised and clipped.
 
     Args:
         data: the folder that holds `lastfm2k_hetrec_spotify9/`.
@@ -53,12 +54,13 @@ def load_spotify(data: Path) -> RealPlays:
     folder = data / SPOTIFY_FOLDER
     plays = _read(folder / "interactions.csv", ",", dtype={"artist_key": str})
     features = _read(folder / "item_features.csv", ",", dtype={"artist_key": str})
-    embeddings = standardised(features[DESCRIPTORS].to_numpy(dtype=np.float64))
-    return _joined(plays["userID"], plays["artist_key"], plays["plays"], features["artist_key"], embeddings)
+    vectors = features[DESCRIPTORS].to_numpy(dtype=np.float64)
+    users, tracks, counts = plays["userID"], plays["artist_key"], plays["plays"]
+    return _joined(users, tracks, counts, features["artist_key"], vectors)
 
 
 def load_neural(data: Path, vectors: str) -> RealPlays:
-    """The same listeners, 1,425 artists, 1,201 of them with neural audio vectors, standardised and cut off at +-4.
+    """The same users, 1,425 artists, 1,201 of them with neural vectors, standardised.
 
     Args:
         data: the folder that holds `lastfm2k_vggish_whisper/`.
@@ -72,21 +74,28 @@ def load_neural(data: Path, vectors: str) -> RealPlays:
     rows = _read(folder / "lfm2k.inter", "\t")["itemID"].to_numpy()
     pairs = _read(folder / "lfm2k_og_ids.inter", "\t")
     counts = _read(folder / "user_artists.dat", "\t").set_index(["userID", "artistID"])["weight"]
-    plays = counts.reindex(pd.MultiIndex.from_frame(pairs[["userID", "itemID"]])).to_numpy(dtype=np.float64)
-    file = f"{vectors}.npy"
-    embeddings = np.load(checked_file(folder / file, SHA256[file]), allow_pickle=False).astype(np.float64)
+    keys = pd.MultiIndex.from_frame(pairs[["userID", "itemID"]])
+    plays = counts.reindex(keys).to_numpy(dtype=np.float64)
+    file = checked_file(folder / f"{vectors}.npy", SHA256[f"{vectors}.npy"])
+    embeddings = np.load(file, allow_pickle=False).astype(np.float64)
     artists = np.zeros(len(embeddings), dtype=np.int64)
     artists[rows] = pairs["itemID"]
-    embeddings[artists > LAST_SOUND_ID] = np.nan
-    return _joined(pairs["userID"], pairs["itemID"].astype(str), plays, artists.astype(str), standardised(embeddings))
+    embeddings[artists > LAST_ID_WITH_AUDIO] = np.nan
+    tracks = pairs["itemID"].astype(str)
+    return _joined(pairs["userID"], tracks, plays, artists.astype(str), embeddings)
 
 
 def _read(path: Path, separator: str, **options: object) -> pd.DataFrame:
-    return pd.read_csv(checked_file(path, SHA256[path.name]), sep=separator, keep_default_na=False, **options)
+    checked = checked_file(path, SHA256[path.name])
+    return pd.read_csv(checked, sep=separator, keep_default_na=False, **options)
 
 
 def _joined(
-    users: pd.Series, tracks: pd.Series, plays: pd.Series, track_ids: pd.Series, embeddings: np.ndarray
+    users: pd.Series,
+    tracks: pd.Series,
+    plays: pd.Series,
+    track_ids: pd.Series,
+    vectors: np.ndarray,
 ) -> RealPlays:
     user_ids, all_tracks = IdMap(str(user) for user in np.unique(users)), IdMap(track_ids)
     interactions = build_interactions(
@@ -95,4 +104,5 @@ def _joined(
         np.asarray(plays, dtype=np.float64),
         (len(user_ids), len(all_tracks)),
     )
+    embeddings = standardised(vectors, *column_scale(vectors))
     return RealPlays(user_ids, all_tracks, interactions, embeddings)

@@ -1,4 +1,4 @@
-"""From notes to sound: the instruments play, the room answers, and the loudness is made even."""
+"""The audio of a track from its notes: instruments, echo, reverberation and loudness."""
 
 from __future__ import annotations
 
@@ -17,17 +17,22 @@ FADE_SECONDS = 1.0
 
 
 def render(
-    style: Style, notes: Iterable[Note], seconds: float, tempo_bpm: float, brightness: float, rng: np.random.Generator
+    style: Style,
+    notes: Iterable[Note],
+    seconds: float,
+    tempo_bpm: float,
+    brightness: float,
+    rng: np.random.Generator,
 ) -> Sound:
-    """The sound of a track, `(round(seconds * SAMPLE_RATE_HZ),)` float32, within `CEILING`, at even loudness.
+    """Render a track to `(round(seconds * SAMPLE_RATE_HZ),)` float32, peak at most `CEILING`.
 
     Args:
-        style: gives the room and the echo.
-        notes: what is played.
-        seconds: where the track ends, after a short fade.
+        style: gives the reverberation and the echo.
+        notes: in any order.
+        seconds: where the track ends, with a short fade.
         tempo_bpm: beats a minute, for the echo.
-        brightness: 0 (mellow) to 1 (bright), of instruments and recording.
-        rng: noise of drums, strings and room.
+        brightness: 0 (dark) to 1 (bright), of instruments and recording.
+        rng: noise of drums, strings and reverberation.
     """
     sound = _mix(notes, round(seconds * SAMPLE_RATE_HZ), brightness, rng)
     if style.echo:
@@ -41,7 +46,7 @@ def render(
 
 
 def _mix(notes: Iterable[Note], samples: int, brightness: float, rng: np.random.Generator) -> Sound:
-    """All notes added up; a note that comes again is synthesised once."""
+    """The sum of all notes; equal notes are synthesised once."""
     mix = np.zeros(samples, dtype=np.float32)
     played: dict[tuple[str, int, int], Sound] = {}
     for note in notes:
@@ -66,16 +71,17 @@ def _with_echo(sound: Sound, delay_seconds: float, level: float) -> Sound:
 
 
 def _with_room(sound: Sound, reverb_seconds: float, wet: float, rng: np.random.Generator) -> Sound:
-    """Convolution with decaying noise, which falls by 60 dB in `reverb_seconds` and is darker than the source."""
+    """Convolve with band-limited noise that decays by 60 dB in `reverb_seconds`."""
     times = np.arange(round(reverb_seconds * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
     room = rng.standard_normal(len(times)) * 10 ** (-3 * times / reverb_seconds)
-    room = sosfilt(butter(1, (200, 5000), btype="bandpass", fs=SAMPLE_RATE_HZ, output="sos"), room)
+    band = butter(1, (200, 5000), btype="bandpass", fs=SAMPLE_RATE_HZ, output="sos")
+    room = sosfilt(band, room)
     answer = oaconvolve(sound, (room / np.linalg.norm(room)).astype(np.float32))[: len(sound)]
     return np.asarray((1 - wet) * sound + wet * answer, dtype=np.float32)
 
 
 def _level(sound: Sound) -> Sound:
-    """Bring the track to `LOUDNESS_RMS`, rounding off peaks instead of clipping them."""
+    """Scale to `LOUDNESS_RMS` with soft clipping; repeated, since clipping lowers the level."""
     sound = sound.astype(np.float32)
     for _ in range(3):
         sound = sound * np.float32(LOUDNESS_RMS / max(float(np.sqrt(np.mean(sound**2))), 1e-9))

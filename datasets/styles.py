@@ -1,9 +1,10 @@
-"""Ten styles of the synthesised catalogue, told apart by instruments, tempo, scale, density, register and room.
+"""Ten styles of the synthesised catalogue.
 
-A layer's pattern is one bar of equal steps. In it `-` holds the note, `.` is a
-rest, a digit is that tone of the chord counted upwards (0 the root, 1 the third),
-`x` is the whole chord (or one stroke of a drum), and `m` is the next note of the
-melody.
+They differ in instruments, tempo, scale, density, register and reverberation.
+
+A layer's pattern is one bar of equal steps. In it `-` holds the note, `.` is a rest, a digit is
+that tone of the chord counted upwards (0 the root, 1 the third), `x` is the whole chord (or one
+stroke of a drum), and `m` is the next note of the melody.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ class Layer:
     """One part of the arrangement.
 
     Attributes:
-        instruments: a track takes one of them; often-named ones are likelier.
-        patterns: a track takes one or two of them.
+        instruments: a track has one of them; a repeated name is likelier.
+        patterns: a track has one or two of them.
         pitch: MIDI note around which the part lies; None for drums, which have none.
         level: loudness, 0 to 1.
-        chance: how likely a track has this part, 0 to 1.
+        chance: probability that a track has this part.
     """
 
     instruments: tuple[str, ...]
@@ -44,13 +45,13 @@ class Layer:
 
 @dataclass(frozen=True)
 class Style:
-    """How tracks of one style are made.
+    """How tracks of one style are generated.
 
     Attributes:
         name: goes into the genre tag.
         tempo_bpm: slowest and fastest.
-        reverb_seconds: how long the room rings; `wet` is its share, 0 to 1.
-        swing: how late every second eighth comes, in eighths.
+        reverb_seconds: decay by 60 dB; `wet` is the share of reverberation, 0 to 1.
+        swing: delay of every second eighth, in eighths.
         echo: level of a repeat after three eighths, 0 for none.
         chord_tones: 3 for triads, 4 with sevenths.
     """
@@ -79,17 +80,20 @@ FOLK = Style(
     "Folk", (88, 116), ("major", "mixolydian"), HOPEFUL, wet=0.12,
     layers=(
         Layer(("pluck",), ("0-2-1-2-3-2-1-2-", "0-2132-10-2132-1"), 52, 0.6),
-        Layer(("flute", "pluck", "reed", "piano"), ("m---m-m-m---m---", "m-m-m---m-m-m-m-"), 74, 0.5, 0.85),
+        Layer(("flute", "pluck", "reed", "piano"), ("m---m-m-m---m---", "m-m-m---m-m-m-m-"), 74,
+            0.5, 0.85),
         Layer(("upright bass",), ("0-------2-------",), 38, 0.5, 0.6),
         _pad(0.12, 0.3),
         _drum("hat", "..x...x...x...x.", 0.12, 0.3),
     ),
 )  # fmt: skip
 CHURCH_ORGAN = Style(
-    "Church Organ", (54, 72), ("minor", "dorian", "major"), HOPEFUL + WISTFUL, reverb_seconds=3.2, wet=0.4,
+    "Church Organ", (54, 72), ("minor", "dorian", "major"), HOPEFUL + WISTFUL, reverb_seconds=3.2,
+    wet=0.4,
     layers=(
         Layer(("organ",), ("x-------x-------", "x-----------x---"), 60, 0.35),
-        Layer(("organ", "organ", "flute", "reed"), ("m---m---m---m---", "m-----m-m---m-m-"), 74, 0.4),
+        Layer(("organ", "organ", "flute", "reed"), ("m---m---m---m---", "m-----m-m---m-m-"), 74,
+            0.4),
         Layer(("organ",), ("0---------------", "0-------2-------"), 38, 0.5),
         _pad(0.2, 0.25),
     ),
@@ -98,7 +102,8 @@ AMBIENT_BELLS = Style(
     "Ambient Bells", (58, 84), ("pentatonic",), DRONES, reverb_seconds=3.5, wet=0.45,
     layers=(
         Layer(("bell",), ("m-----m---m-----", "m-------m-----m-"), 79, 0.5),
-        Layer(("bell", "bell", "electric piano"), ("0-----2-....3---", "....1-----3-...."), 67, 0.35),
+        Layer(("bell", "bell", "electric piano"), ("0-----2-....3---", "....1-----3-...."), 67,
+            0.35),
         _pad(0.3, 0.6),
         Layer(("pluck", "piano"), ("0---2---3---2---",), 55, 0.25, 0.3),
     ),
@@ -110,8 +115,10 @@ DRUM_AND_BASS = Style(
         _drum("snare", "....x.......x...", 0.6),
         _drum("hat", "x.x.x.xxx.x.x.x.", 0.4),
         _drum("snare", ".......x.x.....x", 0.15, 0.6),
-        Layer(("saw bass", "saw bass", "sub bass"), ("0---..0-....2-3-", "0-----0---..3---"), 34, 0.6),
-        Layer(("electric piano", "bell", "square"), ("m-----m-..m-----", "m--m--m-m--m--m-"), 70, 0.3, 0.6),
+        Layer(("saw bass", "saw bass", "sub bass"), ("0---..0-....2-3-", "0-----0---..3---"), 34,
+            0.6),
+        Layer(("electric piano", "bell", "square"), ("m-----m-..m-----", "m--m--m-m--m--m-"), 70,
+            0.3, 0.6),
         _pad(0.2, 0.7),
     ),
 )  # fmt: skip
@@ -123,7 +130,8 @@ HOUSE = Style(
         _drum("open hat", "..x...x...x...x.", 0.45),
         _drum("hat", "xxxxxxxxxxxxxxxx", 0.2, 0.4),
         Layer(("saw bass", "sub bass"), ("..0-..0-..0-..3-", "0-.0..0-.0..0-3-"), 38, 0.6),
-        Layer(("electric piano", "organ", "piano"), ("x-.x-.x-..x-.x..", "..x-..x-..x-.xx-"), 62, 0.35),
+        Layer(("electric piano", "organ", "piano"), ("x-.x-.x-..x-.x..", "..x-..x-..x-.xx-"), 62,
+            0.35),
         _pad(0.15, 0.35),
     ),
 )  # fmt: skip
@@ -151,7 +159,8 @@ DUB = Style(
     "Dub", (66, 80), ("minor", "dorian"), DRONES, reverb_seconds=1.4, wet=0.2, echo=0.45,
     layers=(
         Layer(("organ", "pluck", "piano"), ("..x...x...x...x.", "..xx..x...xx..x."), 62, 0.35),
-        Layer(("sub bass", "sub bass", "saw bass"), ("0---..0-2---0-..", "..0-0-2-..3-2-0-"), 36, 0.8),
+        Layer(("sub bass", "sub bass", "saw bass"), ("0---..0-2---0-..", "..0-0-2-..3-2-0-"), 36,
+            0.8),
         _drum("kick", "........x.......", 0.8),
         _drum("snare", "........x.......", 0.4),
         _drum("hat", "x.x.x.x.x.x.x.x.", 0.3),
@@ -161,11 +170,13 @@ DUB = Style(
 JAZZ = Style(
     "Jazz", (112, 150), ("major", "dorian"), JAZZ_TURNS, wet=0.12, swing=0.33, chord_tones=4,
     layers=(
-        Layer(("electric piano", "piano", "piano"), ("x--x......x-....", "..x---....x--x.."), 60, 0.35),
+        Layer(("electric piano", "piano", "piano"), ("x--x......x-....", "..x---....x--x.."), 60,
+            0.35),
         Layer(("upright bass",), ("0---1---2---3---", "0---2---3---1---"), 38, 0.6),
         _drum("ride", "x---x-x-x---x-x-", 0.3),
         _drum("hat", "....x.......x...", 0.15),
-        Layer(("piano", "flute", "reed", "electric piano"), ("m-m-m---m-m-m-m-", "..m-m-m-m---m-m-"), 74, 0.45, 0.9),
+        Layer(("piano", "flute", "reed", "electric piano"),
+            ("m-m-m---m-m-m-m-", "..m-m-m-m---m-m-"), 74, 0.45, 0.9),
         _drum("kick", "x.......x.......", 0.25, 0.3),
     ),
 )  # fmt: skip
@@ -181,4 +192,15 @@ ROCK = Style(
     ),
 )  # fmt: skip
 
-STYLES = (FOLK, CHURCH_ORGAN, AMBIENT_BELLS, DRUM_AND_BASS, HOUSE, CHIPTUNE, STRINGS, DUB, JAZZ, ROCK)
+STYLES = (
+    FOLK,
+    CHURCH_ORGAN,
+    AMBIENT_BELLS,
+    DRUM_AND_BASS,
+    HOUSE,
+    CHIPTUNE,
+    STRINGS,
+    DUB,
+    JAZZ,
+    ROCK,
+)

@@ -1,4 +1,4 @@
-"""The first rows of the Echo Nest Taste Profile: real plays of songs, without audio; see taste_profile.md."""
+"""The first rows of the Echo Nest Taste Profile: real plays, no audio; see taste_profile.md."""
 
 from __future__ import annotations
 

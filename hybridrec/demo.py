@@ -1,8 +1,7 @@
-"""The demo: the whole line on music that needs no download, with simulated listeners."""
+"""The demo: every step on synthesised music, without a download, with simulated users."""
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from hybridrec.datasets.listeners import simulate_plays
 from hybridrec.datasets.synthetic import synthesise_catalogue
 from hybridrec.embedder.library_encoder import ensure_encoder
 from hybridrec.encoder.checkpoint import shipped
+from hybridrec.files import sha256_of
 from hybridrec.serving.answers import Answer
 from hybridrec.serving.service import RecommendationService, TrackDetails
 from hybridrec.storage.library import Library
@@ -29,16 +29,18 @@ Say = Callable[[str], object]
 Show = Callable[[Answer], object]
 
 
-def prepare_demo(directory: Path, *, music: Path | None, say: Say, show: Show, tracks: int = TRACKS) -> Path:
-    """Build the demo's library and show a user, a seed song and a fresh upload.
+def prepare_demo(
+    directory: Path, *, music: Path | None, say: Say, show: Show, tracks: int = TRACKS
+) -> Path:
+    """Build the demo's library; show results for a user, a seed song and a new upload.
 
-    What is there from an earlier run is kept, so a second run is quick.
+    Results of an earlier run are kept, so that a second run is fast.
 
     Args:
         directory: where the synthesised music and the library go.
         music: a folder of the user's own audio; None synthesises a small catalogue.
-        say: is told each step, in words.
-        show: is shown each answer.
+        say: called with a line of text for each step.
+        show: called with each answer.
         tracks: how many tracks to synthesise.
 
     Returns:
@@ -50,9 +52,9 @@ def prepare_demo(directory: Path, *, music: Path | None, say: Say, show: Show, t
         synthesise_catalogue(directory / "music", tracks=tracks)
     place = directory / ("library" if music is None else f"library-{_short_name(music)}")
     with Library.open(place, create=True) as library:
-        _learn(library, music or directory / "music", say)
-        _simulate_listeners(library, directory / "simulated-plays.csv", say)
-        say("\nFitting taste and the blend")
+        _train_and_ingest(library, music or directory / "music", say)
+        _simulate_users(library, directory / "simulated-plays.csv", say)
+        say("\nFitting the model")
         fit(library)
         _show_answers(library, _fresh_upload(directory, music), say, show)
     say(f"\nThe demo took {time.monotonic() - begin:.0f} s; its library is {place}")
@@ -60,32 +62,35 @@ def prepare_demo(directory: Path, *, music: Path | None, say: Say, show: Show, t
 
 
 def _short_name(folder: Path) -> str:
-    """A name for a folder that no other folder has, so that two folders make two libraries."""
+    """A name that no other folder has, so that two folders make two libraries."""
     whole = folder.resolve()
-    return f"{whole.name}-{hashlib.sha256(bytes(whole)).hexdigest()[:8]}"
+    return f"{whole.name}-{sha256_of(bytes(whole))[:8]}"
 
 
-def _learn(library: Library, music: Path, say: Say) -> None:
+def _train_and_ingest(library: Library, music: Path, say: Say) -> None:
     if library.current("encoder") is None:
-        say("\nTraining the shipped ears on them, briefly")
+        say("\nTraining the shipped encoder on them, briefly")
         report = train_library_encoder(library, music, start_from=shipped(), epochs=EPOCHS)
         say(report.in_words())
-    say("\nHearing them")
+    say("\nEmbedding them")
     embedded = ingest_audio(library, music, ensure_encoder(library))
     for unreadable in embedded.failed:
         say(f"  not read: {unreadable.path}: {unreadable.why}")
-    say(f"{embedded.added} tracks added, {embedded.unchanged} unchanged, {embedded.tracks_per_second:.1f} tracks/s")
+    counts = f"{embedded.added} tracks added, {embedded.unchanged} unchanged"
+    say(f"{counts}, {embedded.tracks_per_second:.1f} tracks/s")
 
 
-def _simulate_listeners(library: Library, file: Path, say: Say) -> None:
+def _simulate_users(library: Library, file: Path, say: Say) -> None:
     if library.status()["plays"]:
         return
     tracks = library.find_tracks(limit=100_000)
-    plays = simulate_plays([track.id for track in tracks], [track.genre or track.album for track in tracks])
+    styles = [track.genre or track.album for track in tracks]
+    plays = simulate_plays([track.id for track in tracks], styles)
     _write_plays(plays, file)
     report = ingest_plays(library, file)
     users = library.status()["users"]
-    say(f"\nSimulated listeners, whose taste follows sound only in part: {users} users, {report.added} plays")
+    counts = f"{users} users, {report.added} plays"
+    say(f"\nSimulated users, whose plays depend on audio only in part: {counts}")
 
 
 def _write_plays(plays: list[Play], file: Path) -> None:
@@ -95,10 +100,12 @@ def _write_plays(plays: list[Play], file: Path) -> None:
 
 
 def _fresh_upload(directory: Path, music: Path | None) -> Path | None:
-    """A track of the synthesised kind that is not in the catalogue; None where the music is the user's own."""
+    """A synthesised track outside the catalogue; None where the music is the user's own."""
     if music is not None:
         return None
-    return Path(synthesise_catalogue(directory / "upload", tracks=1, seed=FRESH_SEED, progress=False)[0].path)
+    upload = directory / "upload"
+    made = synthesise_catalogue(upload, tracks=1, seed=FRESH_SEED, progress=False)
+    return Path(made[0].path)
 
 
 def _show_answers(library: Library, fresh: Path | None, say: Say, show: Show) -> None:
@@ -107,9 +114,9 @@ def _show_answers(library: Library, fresh: Path | None, say: Say, show: Show) ->
         say(f"\nFor {user}:")
         show(service.recommend(user, 5))
         seed = library.find_tracks(limit=1)[0]
-        say(f"\nLike {seed.name} ({seed.id}):")
+        say(f"\nSimilar to {seed.name} ({seed.id}):")
         show(service.similar(seed.id, 5))
         if fresh is not None:
             track, _ = service.add_track(fresh, TrackDetails(filename=fresh.name))
-            say(f"\nLike the fresh upload {track.name} ({track.genre}), which nobody has played:")
+            say(f"\nSimilar to the new upload {track.name} ({track.genre}), which nobody has played:")
             show(service.similar(track.id, 5))

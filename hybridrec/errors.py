@@ -1,7 +1,7 @@
-"""Every mistake a user of hybridrec can make, as one small tree of exceptions.
+"""The exceptions of hybridrec: one small tree.
 
-Each carries three things: *what* was wrong, what was *got*, and the *fix*. The
-command line prints them as one line, the HTTP API as one problem document.
+Each says *what* was wrong, what was *got*, and the *fix*. The command line prints them as one
+line, the HTTP API as one problem document.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ class Conflict(HybridrecError):
 
 
 class AudioError(HybridrecError):
-    """A file could not be heard: empty, damaged, too short, too long, or not audio."""
+    """A file could not be embedded: empty, damaged, too short, too long, or not audio."""
 
 
 class FingerprintMismatch(HybridrecError):
-    """Vectors or weights made by different ears were about to be mixed."""
+    """Embeddings or weights of different encoders were about to be mixed."""
 
 
 class NotReady(HybridrecError):

@@ -1,13 +1,13 @@
-"""What an answer costs in a large catalogue: in the library, and over HTTP.
+"""Time of an answer from a large catalogue: in the library, and over HTTP.
 
-For each size a crowd is made up (see hybridrec.datasets.synthetic_interactions), a model fitted
-to it and its tracks indexed. Then, in one run and with one user a call:
-`recommend` through the index, the same by scoring every track, and implicit's
-own `recommend` on the same factors; and how many of the ten truly best tracks
-the index finds. The largest catalogue is then stored in a library and served by
-two workers, which eight connections ask without pause.
+For each size, a model is fitted to synthetic interactions (see
+hybridrec.datasets.synthetic_interactions) and its tracks are indexed. Then it measures, with one
+user per call: `recommend` through the index, the same by scoring every track, implicit's own
+`recommend` on the same factors, and the recall of the index among the ten best tracks. The largest
+catalogue is then stored in a library and served by two workers under the load of eight
+connections.
 
-Prints a table, and writes figures.json and cost.png.
+Prints the figures, and writes figures.json and cost.png.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as implicit advises; it has threads of its own
+os.environ.setdefault(
+    "OPENBLAS_NUM_THREADS", "1"
+)  # as implicit advises, for it has its own threads
 
 import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
@@ -30,7 +32,10 @@ from serving_load import over_http
 
 from hybridrec import HybridRecommender
 from hybridrec.config import CollaborativeConfig
-from hybridrec.datasets.synthetic_interactions import SyntheticInteractions, make_synthetic_interactions
+from hybridrec.datasets.synthetic_interactions import (
+    SyntheticInteractions,
+    make_synthetic_interactions,
+)
 from hybridrec.model.ranking import Indexes
 
 PLAYS_PER_USER = 40
@@ -39,7 +44,7 @@ N = 10
 
 
 def milliseconds(ask: Callable[[int], object], users: np.ndarray) -> dict[str, float]:
-    """Median and 99th percentile of calls, one user each."""
+    """Median and 99th percentile of the times of calls, one user each."""
     times = []
     for user in users.tolist():
         begin = time.perf_counter()
@@ -48,8 +53,10 @@ def milliseconds(ask: Callable[[int], object], users: np.ndarray) -> dict[str, f
     return {"median": float(np.median(times)), "p99": float(np.percentile(times, 99))}
 
 
-def fitted_model(synthetic: SyntheticInteractions, iterations: int) -> tuple[HybridRecommender, float]:
-    """A model of the crowd, and the seconds that it took."""
+def fitted_model(
+    synthetic: SyntheticInteractions, iterations: int
+) -> tuple[HybridRecommender, float]:
+    """A model of the synthetic interactions, and the seconds that fitting took."""
     begin = time.perf_counter()
     model = HybridRecommender(CollaborativeConfig(iterations=iterations), random_state=0)
     model.fit(synthetic.plays, show_progress=False, item_embeddings=synthetic.embeddings)
@@ -57,9 +64,12 @@ def fitted_model(synthetic: SyntheticInteractions, iterations: int) -> tuple[Hyb
 
 
 def implicit_model(model: HybridRecommender) -> AlternatingLeastSquares:
-    """implicit's ALS with the factors of ours."""
+    """implicit's ALS with the factors of a model."""
     als = AlternatingLeastSquares(factors=model.item_factors.shape[1])
-    als.user_factors, als.item_factors = model.user_factors, np.ascontiguousarray(model.item_factors)
+    als.user_factors, als.item_factors = (
+        model.user_factors,
+        np.ascontiguousarray(model.item_factors),
+    )
     return als
 
 
@@ -70,18 +80,22 @@ def recall(
     users: np.ndarray,
     weight: float | None,
 ) -> float:
-    """Share of the ten tracks that scoring every one finds best which the index finds too."""
+    """Share of the ten exactly best tracks that the index finds."""
     shares = []
     for user in users.tolist():
+        played = synthetic.plays[user]
         model.fitted_model.indexes = None
-        best, _ = model.recommend(user, synthetic.plays[user], N, audio_weight=weight)
+        best, _ = model.recommend(user, played, N, audio_weight=weight)
         model.fitted_model.indexes = indexes
-        shares.append(np.isin(best, model.recommend(user, synthetic.plays[user], N, audio_weight=weight)[0]).mean())
+        found, _ = model.recommend(user, played, N, audio_weight=weight)
+        shares.append(np.isin(best, found).mean())
     return float(np.mean(shares))
 
 
-def in_the_library(synthetic: SyntheticInteractions, model: HybridRecommender, calls: int) -> dict[str, Any]:
-    """Times, recall and the build of the index."""
+def in_the_library(
+    synthetic: SyntheticInteractions, model: HybridRecommender, calls: int
+) -> dict[str, Any]:
+    """Times of answers without HTTP, recall, and time of building the index."""
     n_users = synthetic.plays.shape[0]
     users = np.random.default_rng(0).choice(n_users, calls)
     few = users[: max(20, calls // 20)]
@@ -97,7 +111,8 @@ def in_the_library(synthetic: SyntheticInteractions, model: HybridRecommender, c
     built = time.perf_counter() - begin
     ask(0)
     ours = milliseconds(ask, users)
-    recalls = {str(weight): recall(model, synthetic, indexes, few, weight) for weight in (None, 0.0, 0.5, 1.0)}
+    weights = (None, 0.0, 0.5, 1.0)
+    recalls = {str(weight): recall(model, synthetic, indexes, few, weight) for weight in weights}
     return {
         "exact_ms": exact,
         "index_ms": ours,
@@ -105,12 +120,14 @@ def in_the_library(synthetic: SyntheticInteractions, model: HybridRecommender, c
         "times_faster_than_implicit": theirs["median"] / ours["median"],
         "recall_at_10": recalls,
         "index_seconds": built,
-        "reaches": [dataclasses.asdict(search) for search in indexes.users.search_parameters],
+        "search_parameters": [
+            dataclasses.asdict(search) for search in indexes.users.search_parameters
+        ],
     }
 
 
 def plot(figures: dict[int, dict[str, Any]], path: Path) -> None:
-    """Milliseconds an answer against tracks, both logarithmic."""
+    """Milliseconds per answer against the number of tracks, both logarithmic."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -118,28 +135,38 @@ def plot(figures: dict[int, dict[str, Any]], path: Path) -> None:
 
     sizes = sorted(figures)
     figure, axes = pyplot.subplots(figsize=(6.4, 4.0), layout="constrained")
-    for name, label in {"implicit_ms": "implicit", "exact_ms": "scoring every track", "index_ms": "index"}.items():
+    lines = {"implicit_ms": "implicit", "exact_ms": "scoring every track", "index_ms": "index"}
+    for name, label in lines.items():
         times = [figures[size][name]["median"] for size in sizes]
         (line,) = axes.plot(sizes, times, marker="o", label=label)
-        axes.annotate(f"{times[-1]:.1f} ms", (sizes[-1], times[-1]), textcoords="offset points", xytext=(6, -3))
+        axes.annotate(
+            f"{times[-1]:.1f} ms",
+            (sizes[-1], times[-1]),
+            textcoords="offset points",
+            xytext=(6, -3),
+        )
         if name == "index_ms":
             worst = [figures[size][name]["p99"] for size in sizes]
-            axes.plot(sizes, worst, linestyle=":", color=line.get_color(), label="index, 99th percentile")
-    axes.set(xscale="log", yscale="log", xlabel="tracks", ylabel="milliseconds an answer", xlim=(None, sizes[-1] * 2))
-    axes.set_title("What it costs to recommend ten tracks", loc="left")
+            style = {"linestyle": ":", "color": line.get_color()}
+            axes.plot(sizes, worst, label="index, 99th percentile", **style)
+    axes.set(xscale="log", yscale="log", xlim=(None, sizes[-1] * 2))
+    axes.set(xlabel="tracks", ylabel="milliseconds per answer")
+    axes.set_title("Time to recommend ten tracks", loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     figure.savefig(path, dpi=150)
 
 
 def main() -> None:
-    """Measure each size, serve the largest, write it all down."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Measure each size, serve the largest, write the figures."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("output", type=Path, help="directory for figures.json and cost.png")
     parser.add_argument("--tracks", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--calls", type=int, default=1000, help="of each kind")
     parser.add_argument("--iterations", type=int, default=5, help="of ALS")
-    parser.add_argument("--http", action=argparse.BooleanOptionalAction, default=True, help="serve the largest")
+    yes_no = argparse.BooleanOptionalAction
+    parser.add_argument("--http", action=yes_no, default=True, help="serve the largest")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     figures: dict[int, dict[str, Any]] = {}
@@ -150,7 +177,8 @@ def main() -> None:
         print(f"{n} tracks: {json.dumps(figures[n], indent=1)}", flush=True)
     if options.http:
         with tempfile.TemporaryDirectory() as scratch:
-            figures[n]["http"] = over_http(synthetic, model, Path(scratch) / "library", options.calls)
+            place = Path(scratch) / "library"
+            figures[n]["http"] = over_http(synthetic, model, place, options.calls)
         print(f"over HTTP: {json.dumps(figures[n]['http'], indent=1)}")
     (options.output / "figures.json").write_text(json.dumps(figures, indent=1))
     plot(figures, options.output / "cost.png")

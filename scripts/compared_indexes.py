@@ -1,6 +1,6 @@
-"""Libraries for approximate search by inner product, each behind the same few calls.
+"""Libraries for approximate search by inner product, behind one interface.
 
-None but faiss is a dependency; each is imported when it is asked for.
+Only faiss is a dependency; each library is imported when it is used.
 """
 
 from __future__ import annotations
@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-Vectors = NDArray[np.float32]
-Rows = NDArray[np.int64]
+from hybridrec.data.arrays import Array, Mask, Rows
 
 CENTRING_ROUNDS, TRAINED_PER_CELL = 8, 48
-"""How the centres of cells are looked for: rounds of k-means, and tracks of the sample for each cell."""
+"""For the centres of cells: iterations of k-means, and sampled tracks for each cell."""
 
 SEED = 0
 
@@ -27,14 +25,14 @@ class ComparedIndex(ABC):
     """An index of one library, not yet built.
 
     Args:
-        links: of a node in a graph, twice as many on its lowest level, often named M.
-        build_effort: nodes that a graph looks at to place a new one, often named ef_construction.
+        links: of a node in a graph, twice as many on the lowest level; often called M.
+        build_effort: nodes visited to insert a new one; often called ef_construction.
 
     Attributes:
-        package: what to install.
-        efforts: settings of the search from least to most, as multiples of the candidates asked for.
-        filters: whether `find` takes the rows that it may return.
-        index: the library's own object, once there is one.
+        package: the distribution to install.
+        efforts: settings of the search, ascending, as multiples of the number of candidates.
+        filters: whether `find` accepts the rows that it may return.
+        index: the library's own object, once built or loaded.
     """
 
     package: ClassVar[str]
@@ -50,16 +48,16 @@ class ComparedIndex(ABC):
             sys.exit(f"{self.package} is not installed: pip install {self.package}")
         self.index: Any = None
 
-    def prepared(self, tracks: Vectors, longest: float) -> Vectors:
-        """Tracks `(n, d)`, or queries with `longest` 0, as the index wants them; here as they are."""
+    def prepared(self, tracks: Array, longest: float) -> Array:
+        """Tracks `(n, d)`, or queries with `longest` 0, as the index needs them; here unchanged."""
         return tracks
 
     def effort(self, step: float, n: int) -> int:
-        """What a step of `efforts` means where n candidates are asked for."""
+        """The setting of the search for a step of `efforts` and n candidates."""
         return int(step * n)
 
     @abstractmethod
-    def build(self, tracks: Vectors, threads: int) -> None:
+    def build(self, tracks: Array, threads: int) -> None:
         """Index tracks `(n, d)`."""
 
     @abstractmethod
@@ -68,22 +66,23 @@ class ComparedIndex(ABC):
 
     @abstractmethod
     def load(self, path: Path, dimensions: int) -> None:
-        """Read the file, or map it into memory where the library can."""
+        """Read the file, or memory-map it where the library can."""
 
     @abstractmethod
-    def find(self, queries: Vectors, n: int, effort: int, allowed: NDArray[np.bool_] | None = None) -> Rows:
-        """Rows `(m, n)` of likely great inner product with queries `(m, d)`, by one thread."""
+    def find(self, queries: Array, n: int, effort: int, allowed: Mask | None = None) -> Rows:
+        """Rows `(m, n)` with probably great inner products with queries `(m, d)`, on one thread."""
 
 
 class Augmented(ComparedIndex):
-    """Searches by inner product as by distance: tracks get a coordinate that makes them equally long.
+    """Reduces inner product to distance by a coordinate that makes all tracks equally long.
 
-    Bachrach et al. 2014, Speeding up the Xbox recommender system using a Euclidean
-    transformation for inner-product spaces.
+    Bachrach et al. 2014, Speeding up the Xbox recommender system using a Euclidean transformation
+    for inner-product spaces.
     """
 
-    def prepared(self, tracks: Vectors, longest: float) -> Vectors:
-        missing = np.maximum(longest**2 - np.square(tracks).sum(axis=1), 0.0) if longest else np.zeros(len(tracks))
+    def prepared(self, tracks: Array, longest: float) -> Array:
+        squares = np.square(tracks).sum(axis=1)
+        missing = np.maximum(longest**2 - squares, 0.0) if longest else np.zeros(len(tracks))
         return np.hstack([tracks, np.sqrt(missing)[:, None]]).astype(np.float32)
 
 
@@ -99,51 +98,57 @@ class Faiss(ComparedIndex):
         self.library.omp_set_num_threads(1)
         self.index = self.library.read_index(str(path), self.library.IO_FLAG_MMAP_IFC)
 
-    def selector(self, allowed: NDArray[np.bool_] | None) -> Any:
-        """What faiss wants as a filter; None lets all rows through."""
-        return None if allowed is None else self.library.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
+    def selector(self, allowed: Mask | None) -> Any:
+        """The filter for faiss; None allows all rows."""
+        if allowed is None:
+            return None
+        return self.library.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
 
 
 class FaissInverted(Faiss):
-    """Cells around centres, in each the tracks at 2 bits a dimension, less the centre, as in `hybridrec.index.ann`."""
+    """An inverted file of residuals at 2 bits a dimension, as in `hybridrec.index.ann`."""
 
     efforts = (4, 8, 16, 32, 64, 128, 256)
 
     def codes(self, dimensions: int) -> str:
-        """How faiss names what is kept of a track."""
+        """The name of the codes in the recipes of faiss."""
         return f"PQ{dimensions // 2}x4fsr"
 
     def effort(self, step: float, n: int) -> int:
         return int(step)
 
-    def build(self, tracks: Vectors, threads: int) -> None:
+    def build(self, tracks: Array, threads: int) -> None:
         cells = round(2 * np.sqrt(len(tracks)))
         self.library.omp_set_num_threads(threads)
         dimensions = tracks.shape[1]
         recipe = f"IVF{cells},{self.codes(dimensions)}"
-        self.index = self.library.index_factory(dimensions, recipe, self.library.METRIC_INNER_PRODUCT)
+        self.index = self.library.index_factory(
+            dimensions, recipe, self.library.METRIC_INNER_PRODUCT
+        )
         self.index.cp.niter = CENTRING_ROUNDS
         sample = np.random.default_rng(SEED).permutation(len(tracks))[: TRAINED_PER_CELL * cells]
         self.index.train(tracks[sample])
         self.index.add(tracks)
 
-    def find(self, queries: Vectors, n: int, effort: int, allowed: NDArray[np.bool_] | None = None) -> Rows:
-        cells = min(effort, self.index.nlist)  # with more than there are, faiss 1.15 finds nothing good
+    def find(self, queries: Array, n: int, effort: int, allowed: Mask | None = None) -> Rows:
+        cells = min(
+            effort, self.index.nlist
+        )  # faiss 1.15 returns poor results for more than there are
         settings = self.library.SearchParametersIVF(nprobe=cells, sel=self.selector(allowed))
         return np.asarray(self.index.search(queries, n, params=settings)[1])
 
 
 class FaissInvertedBytes(FaissInverted):
-    """The same cells, with the tracks in a byte a dimension."""
+    """The same with a byte a dimension."""
 
     def codes(self, dimensions: int) -> str:
         return "SQ8"
 
 
 class FaissGraph(Faiss):
-    """A graph over tracks in half precision, links by inner product."""
+    """A graph of tracks in half precision, linked by inner product."""
 
-    def build(self, tracks: Vectors, threads: int) -> None:
+    def build(self, tracks: Array, threads: int) -> None:
         self.library.omp_set_num_threads(threads)
         self.index = self.library.IndexHNSWSQ(
             tracks.shape[1], self.library.ScalarQuantizer.QT_fp16, self.links, self.metric
@@ -154,16 +159,16 @@ class FaissGraph(Faiss):
 
     @property
     def metric(self) -> int:
-        """How faiss numbers its metrics."""
+        """The number of the metric in faiss."""
         return int(self.library.METRIC_INNER_PRODUCT)
 
-    def find(self, queries: Vectors, n: int, effort: int, allowed: NDArray[np.bool_] | None = None) -> Rows:
+    def find(self, queries: Array, n: int, effort: int, allowed: Mask | None = None) -> Rows:
         settings = self.library.SearchParametersHNSW(efSearch=effort, sel=self.selector(allowed))
         return np.asarray(self.index.search(queries, n, params=settings)[1])
 
 
 class FaissGraphByDistance(Augmented, FaissGraph):
-    """The same graph, links by distance."""
+    """The same graph, linked by distance."""
 
     @property
     def metric(self) -> int:
@@ -171,7 +176,7 @@ class FaissGraphByDistance(Augmented, FaissGraph):
 
 
 class Usearch(ComparedIndex):
-    """A graph over tracks in half precision, links by inner product."""
+    """A graph of tracks in half precision, linked by inner product."""
 
     package, module = "usearch", "usearch.index"
     metric: ClassVar[str] = "ip"
@@ -187,7 +192,7 @@ class Usearch(ComparedIndex):
             enable_key_lookups=False,
         )
 
-    def build(self, tracks: Vectors, threads: int) -> None:
+    def build(self, tracks: Array, threads: int) -> None:
         self.index = self._empty(tracks.shape[1])
         self.index.add(np.arange(len(tracks)), tracks, threads=threads)
 
@@ -198,32 +203,34 @@ class Usearch(ComparedIndex):
         self.index = self._empty(dimensions)
         self.index.view(str(path))
 
-    def find(self, queries: Vectors, n: int, effort: int, allowed: NDArray[np.bool_] | None = None) -> Rows:
+    def find(self, queries: Array, n: int, effort: int, allowed: Mask | None = None) -> Rows:
         self.index.expansion_search = effort
         return np.atleast_2d(self.index.search(queries, n, threads=1).keys.astype(np.int64))
 
 
 class UsearchByDistance(Augmented, Usearch):
-    """The same graph, links by distance."""
+    """The same graph, linked by distance."""
 
     metric = "l2sq"
 
 
 class UsearchBytes(Augmented, Usearch):
-    """A graph over tracks in a byte a dimension; usearch makes bytes of directions only, so links are by cosine."""
+    """A graph of tracks in a byte a dimension, which usearch supports for cosines only."""
 
     metric, kind = "cos", "i8"
 
 
 class Hnswlib(ComparedIndex):
-    """A graph over tracks in single precision, links by inner product."""
+    """A graph of tracks in single precision, linked by inner product."""
 
     package, module, filters = "hnswlib", "hnswlib", True
     space: ClassVar[str] = "ip"
 
-    def build(self, tracks: Vectors, threads: int) -> None:
+    def build(self, tracks: Array, threads: int) -> None:
         self.index = self.library.Index(self.space, tracks.shape[1])
-        self.index.init_index(len(tracks), M=self.links, ef_construction=self.build_effort, random_seed=SEED)
+        self.index.init_index(
+            len(tracks), M=self.links, ef_construction=self.build_effort, random_seed=SEED
+        )
         self.index.add_items(tracks, num_threads=threads)
 
     def save(self, path: Path) -> None:
@@ -233,29 +240,29 @@ class Hnswlib(ComparedIndex):
         self.index = self.library.Index(self.space, dimensions)
         self.index.load_index(str(path))
 
-    def find(self, queries: Vectors, n: int, effort: int, allowed: NDArray[np.bool_] | None = None) -> Rows:
+    def find(self, queries: Array, n: int, effort: int, allowed: Mask | None = None) -> Rows:
         self.index.set_ef(effort)
         may = None if allowed is None else allowed.tolist().__getitem__
         try:
             found = self.index.knn_query(queries, n, num_threads=1, filter=may)[0]
-        except RuntimeError:  # hnswlib's answer where it finds fewer than n
+        except RuntimeError:  # hnswlib raises it where it finds fewer than n
             return np.zeros((len(queries), 0), dtype=np.int64)
         return np.asarray(found, dtype=np.int64)
 
 
 class HnswlibByDistance(Augmented, Hnswlib):
-    """The same graph, links by distance."""
+    """The same graph, linked by distance."""
 
     space = "l2"
 
 
 class Voyager(ComparedIndex):
-    """A graph over tracks in single precision, links by inner product (voyager makes it a distance by itself)."""
+    """A graph of tracks in single precision; voyager reduces inner product to distance itself."""
 
     package, module = "voyager", "voyager"
     kind: ClassVar[str] = "Float32"
 
-    def build(self, tracks: Vectors, threads: int) -> None:
+    def build(self, tracks: Array, threads: int) -> None:
         self.index = self.library.Index(
             self.library.Space.InnerProduct,
             tracks.shape[1],
@@ -273,12 +280,13 @@ class Voyager(ComparedIndex):
     def load(self, path: Path, dimensions: int) -> None:
         self.index = self.library.Index.load(str(path))
 
-    def find(self, queries: Vectors, n: int, effort: int, allowed: NDArray[np.bool_] | None = None) -> Rows:
-        return np.asarray(self.index.query(queries, n, num_threads=1, query_ef=effort)[0], dtype=np.int64)
+    def find(self, queries: Array, n: int, effort: int, allowed: Mask | None = None) -> Rows:
+        found = self.index.query(queries, n, num_threads=1, query_ef=effort)[0]
+        return np.asarray(found, dtype=np.int64)
 
 
 class VoyagerBytes(Voyager):
-    """The same graph over tracks in a byte a dimension, a floating-point one."""
+    """The same graph of tracks in a floating-point byte a dimension."""
 
     kind = "E4M3"
 

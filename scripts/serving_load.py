@@ -1,4 +1,4 @@
-"""A catalogue stored in a library, served by worker processes, and asked by several connections at once."""
+"""Load test: a catalogue in a library, served by workers, requested by several connections."""
 
 from __future__ import annotations
 
@@ -20,26 +20,31 @@ from hybridrec.data.ids import IdMap
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
 from hybridrec.datasets.synthetic_interactions import SyntheticInteractions
+from hybridrec.model.store import save_model
 from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.library import Library
-from hybridrec.workflows.fit import save_model
 
-ENCODER = "external:crowd"
+ENCODER = "external:synthetic"
 WORKERS = 2
 CONNECTIONS = 8
 ALBUM_TRACKS = 10
 _BATCH = 50_000
 
 
-def over_http(synthetic: SyntheticInteractions, model: HybridRecommender, place: Path, calls: int) -> dict[str, Any]:
-    """Store, open, serve, ask: seconds, bytes and milliseconds of each."""
+def over_http(
+    synthetic: SyntheticInteractions, model: HybridRecommender, place: Path, calls: int
+) -> dict[str, Any]:
+    """Store, open, serve and request: seconds, megabytes and milliseconds of each."""
     begin = time.perf_counter()
     with Library.open(place, create=True) as library:
         _store(library, synthetic, model)
     stored = time.perf_counter()
     with RecommendationService(Library.open(place)) as service:
         first = time.perf_counter()
-        users = [f"user-{user}" for user in np.random.default_rng(1).choice(synthetic.plays.shape[0], calls)]
+        users = [
+            f"user-{user}"
+            for user in np.random.default_rng(1).choice(synthetic.plays.shape[0], calls)
+        ]
         service.recommend(users[0])
         used = time.process_time()
         alone = [_milliseconds(lambda user=user: service.recommend(user)) for user in users]
@@ -57,26 +62,34 @@ def _store(library: Library, synthetic: SyntheticInteractions, model: HybridReco
     ids = [f"track-{row:07d}" for row in range(len(synthetic.genres))]
     for start in range(0, len(ids), _BATCH):
         some = range(start, min(start + _BATCH, len(ids)))
-        library.put_tracks(Track(ids[row], f"song {row}", f"band {row // ALBUM_TRACKS}") for row in some)
+        library.put_tracks(
+            Track(ids[row], f"song {row}", f"band {row // ALBUM_TRACKS}") for row in some
+        )
     library.put_embeddings(Embeddings(ENCODER, tuple(ids), synthetic.embeddings))
     library.set_fingerprint(ENCODER)
     users, tracks = synthetic.plays.nonzero()
     for start in range(0, len(users), _BATCH):
-        pairs = zip(users[start : start + _BATCH].tolist(), tracks[start : start + _BATCH].tolist(), strict=True)
-        library.add_plays([Play(f"user-{user}", ids[track], played_at=1e9 + track) for user, track in pairs])
+        batch = slice(start, start + _BATCH)
+        pairs = zip(users[batch].tolist(), tracks[batch].tolist(), strict=True)
+        library.add_plays(
+            [Play(f"user-{user}", ids[track], played_at=1e9 + track) for user, track in pairs]
+        )
     save_model(library, model, IdMap(ids), {}, ENCODER)
 
 
 def _served(place: Path, users: list[str], own_ms: float) -> dict[str, Any]:
     begin = time.perf_counter()
     command = [sys.executable, "-m", "hybridrec", "serve", "--library", str(place), "--port", "0"]
-    server = subprocess.Popen([*command, "--workers", str(WORKERS)], stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        [*command, "--workers", str(WORKERS)], stdout=subprocess.PIPE, text=True
+    )
     try:
         assert server.stdout is not None
         address = server.stdout.readline().split("http://")[1].strip(" /\n")
         _ask(http.client.HTTPConnection(address), users[0])
         started = time.perf_counter() - begin
-        workers = [int(pid) for pid in Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()]
+        children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text()
+        workers = [int(pid) for pid in children.split()]
         _load(address, users[: len(users) // 4])
         before, clock = sum(map(_processor_seconds, workers)), time.perf_counter()
         latencies = _load(address, users)
@@ -97,14 +110,16 @@ def _served(place: Path, users: list[str], own_ms: float) -> dict[str, Any]:
 
 
 def _load(address: str, users: list[str]) -> list[float]:
-    """Milliseconds of each answer, the users shared out among the connections."""
+    """Milliseconds of each answer; the connections share the users."""
     latencies: list[float] = []
 
     def ask(some: list[str]) -> None:
         connection = http.client.HTTPConnection(address, timeout=60)
         latencies.extend([_milliseconds(lambda user=user: _ask(connection, user)) for user in some])
 
-    threads = [threading.Thread(target=ask, args=(users[k::CONNECTIONS],)) for k in range(CONNECTIONS)]
+    threads = [
+        threading.Thread(target=ask, args=(users[k::CONNECTIONS],)) for k in range(CONNECTIONS)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -47,7 +47,7 @@ def test_an_embedding_is_a_finite_vector_of_unit_length(encoder: Embedder, song:
     assert embedded.duration_seconds == pytest.approx(10, abs=0.01)
 
 
-@pytest.mark.parametrize("which", ["ears", "shipped_ears"])
+@pytest.mark.parametrize("which", ["encoder", "shipped_embedder"])
 def test_the_format_of_a_file_does_not_show(request: pytest.FixtureRequest, tmp_path: Path, which: str) -> None:
     encoder, music = request.getfixturevalue(which), melody(8, seed=1)
     vectors = np.array([encoder.embed(WRITERS[e](tmp_path / f"x.{e}", music)).embedding for e in (*FORMATS, "m4a")])

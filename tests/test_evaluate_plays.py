@@ -114,7 +114,7 @@ def test_files_without_times_and_vectors_are_judged_by_pairs_and_behaviour(tmp_p
 
 
 def test_plays_without_times_cannot_be_judged_by_time(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="not all say when"):
+    with pytest.raises(InvalidInput, match="some have no time"):
         evaluate_files(write(tmp_path / "plays.csv", times=False), None, "time")
 
 

@@ -1,4 +1,4 @@
-"""Answers through an index are those of scoring everything, but for a few, and whatever is filtered or changed."""
+"""Ranking with an index gives the results of exact ranking, also with filters and changes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import scipy.sparse as sp
 
 from hybridrec import HybridRecommender
 from hybridrec.config import CollaborativeConfig, ProjectionConfig
-from hybridrec.datasets.synthetic_interactions import SyntheticInteractions, make_synthetic_interactions
+from hybridrec.datasets.synthetic_interactions import (
+    SyntheticInteractions,
+    make_synthetic_interactions,
+)
 from hybridrec.errors import InvalidInput
 from hybridrec.index.exact import UNRANKED, best
 from hybridrec.model import ranking
@@ -21,7 +24,7 @@ ASKED = range(0, USERS, 20)
 
 
 @pytest.fixture(autouse=True)
-def an_index_is_used_for_few_rows_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def index_is_used_for_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ranking, "FEW_ROWS", 200)
     monkeypatch.setattr(ranking, "MANY_UNWANTED", 50)
 
@@ -33,7 +36,9 @@ def synthetic() -> SyntheticInteractions:
 
 def fitted_model(synthetic: SyntheticInteractions) -> HybridRecommender:
     model = HybridRecommender(
-        CollaborativeConfig(factors=24, iterations=5), ProjectionConfig(landmarks=32), random_state=1
+        CollaborativeConfig(factors=24, iterations=5),
+        ProjectionConfig(landmarks=32),
+        random_state=1,
     )
     model.fit(synthetic.plays, show_progress=False, item_embeddings=synthetic.embeddings)
     return model
@@ -56,26 +61,35 @@ def recall(found: list[np.ndarray], true: list[np.ndarray]) -> float:
 
 
 @pytest.mark.parametrize("audio_weight", WEIGHTS)
-def test_users_get_the_best_tracks_at_any_audio_weight(
-    exact: HybridRecommender, indexed: HybridRecommender, synthetic: SyntheticInteractions, audio_weight: float
+def test_recall_for_users_at_any_audio_weight(
+    exact: HybridRecommender,
+    indexed: HybridRecommender,
+    synthetic: SyntheticInteractions,
+    audio_weight: float,
 ) -> None:
     def ask(model: HybridRecommender) -> list[np.ndarray]:
-        return [model.recommend(user, synthetic.plays[user], 10, audio_weight=audio_weight)[0] for user in ASKED]
+        return [
+            model.recommend(user, synthetic.plays[user], 10, audio_weight=audio_weight)[0]
+            for user in ASKED
+        ]
 
     assert recall(ask(indexed), ask(exact)) >= 0.98
 
 
 @pytest.mark.parametrize("audio_weight", WEIGHTS)
-def test_seed_songs_get_the_best_tracks_at_any_audio_weight(
+def test_recall_for_seed_songs_at_any_audio_weight(
     exact: HybridRecommender, indexed: HybridRecommender, audio_weight: float
 ) -> None:
     def ask(model: HybridRecommender) -> list[np.ndarray]:
-        return [model.similar_items(item, 10, audio_weight=audio_weight)[0] for item in range(0, TRACKS, 50)]
+        return [
+            model.similar_items(item, 10, audio_weight=audio_weight)[0]
+            for item in range(0, TRACKS, 50)
+        ]
 
     assert recall(ask(indexed), ask(exact)) >= 0.98
 
 
-def test_what_is_found_is_scored_exactly(
+def test_scores_are_exact(
     exact: HybridRecommender, indexed: HybridRecommender, synthetic: SyntheticInteractions
 ) -> None:
     for user in ASKED:
@@ -84,15 +98,19 @@ def test_what_is_found_is_scored_exactly(
             assert score == pytest.approx(best[item], abs=1e-4)
 
 
-def test_a_batch_answers_as_its_users_one_by_one(indexed: HybridRecommender, synthetic: SyntheticInteractions) -> None:
+def test_a_batch_equals_single_queries(
+    indexed: HybridRecommender, synthetic: SyntheticInteractions
+) -> None:
     users = np.array([3, 5, 400])
     items, _ = indexed.recommend(users, synthetic.plays[users], 10)
     for row, user in enumerate(users):
-        np.testing.assert_array_equal(items[row], indexed.recommend(user, synthetic.plays[user], 10)[0])
+        np.testing.assert_array_equal(
+            items[row], indexed.recommend(user, synthetic.plays[user], 10)[0]
+        )
 
 
 @pytest.mark.parametrize(("likeliest", "others"), [(20, 0), (300, 0), (20, 3000), (TRACKS - 5, 0)])
-def test_what_is_filtered_never_comes_and_the_answer_is_filled_as_far_as_it_can_be(
+def test_filtered_tracks_are_never_returned_and_others_fill_the_answer(
     exact: HybridRecommender, indexed: HybridRecommender, likeliest: int, others: int
 ) -> None:
     nothing = sp.csr_matrix((1, TRACKS), dtype=np.float32)
@@ -111,8 +129,11 @@ def test_what_is_filtered_never_comes_and_the_answer_is_filled_as_far_as_it_can_
 
 
 @pytest.mark.parametrize("how_many", [4, 100, 3000])
-def test_only_chosen_tracks_come(
-    exact: HybridRecommender, indexed: HybridRecommender, synthetic: SyntheticInteractions, how_many: int
+def test_only_chosen_tracks_are_returned(
+    exact: HybridRecommender,
+    indexed: HybridRecommender,
+    synthetic: SyntheticInteractions,
+    how_many: int,
 ) -> None:
     chosen = np.random.default_rng(0).permutation(TRACKS)[:how_many]
 
@@ -124,24 +145,30 @@ def test_only_chosen_tracks_come(
     assert recall(found, ask(exact)) >= 0.98
 
 
-def test_new_tracks_come_at_once_and_once_they_joined_the_index(synthetic: SyntheticInteractions) -> None:
+def test_a_new_track_is_returned_before_and_after_it_is_indexed(
+    synthetic: SyntheticInteractions,
+) -> None:
     model = fitted_model(synthetic)
     indexes = model.index_tracks()
-    preference = np.array([synthetic.plays[7].indices[0]])
-    twin = synthetic.embeddings[preference]
-    model.partial_fit_items([TRACKS], sp.csr_matrix((1, USERS), dtype=np.float32), item_embeddings=twin)
+    played = np.array([synthetic.plays[7].indices[0]])
+    twin = synthetic.embeddings[played]
+    model.partial_fit_items(
+        [TRACKS], sp.csr_matrix((1, USERS), dtype=np.float32), item_embeddings=twin
+    )
     assert indexes.fresh.tolist() == [TRACKS]
-    assert TRACKS in model.similar_items(int(preference[0]), 5, audio_weight=1.0)[0]
+    assert TRACKS in model.similar_items(int(played[0]), 5, audio_weight=1.0)[0]
     indexes.take_in(model.tracks)
     assert len(indexes.fresh) == 0
-    assert TRACKS in model.similar_items(int(preference[0]), 5, audio_weight=1.0)[0]
+    assert TRACKS in model.similar_items(int(played[0]), 5, audio_weight=1.0)[0]
 
 
-def test_a_new_track_comes_only_where_it_is_wanted(synthetic: SyntheticInteractions) -> None:
+def test_a_new_track_obeys_filters(synthetic: SyntheticInteractions) -> None:
     model = fitted_model(synthetic)
     model.index_tracks()
     twin = synthetic.embeddings[[9]]
-    model.partial_fit_items([TRACKS], sp.csr_matrix((1, USERS), dtype=np.float32), item_embeddings=twin)
+    model.partial_fit_items(
+        [TRACKS], sp.csr_matrix((1, USERS), dtype=np.float32), item_embeddings=twin
+    )
     chosen = np.arange(0, TRACKS, 2)
     assert np.isin(model.similar_items(9, 10, items=chosen, audio_weight=1.0)[0], chosen).all()
     assert TRACKS in model.similar_items(9, 10, items=[*chosen, TRACKS], audio_weight=1.0)[0]
@@ -149,7 +176,9 @@ def test_a_new_track_comes_only_where_it_is_wanted(synthetic: SyntheticInteracti
         assert TRACKS not in model.similar_items(9, 10, filter_items=unwanted, audio_weight=1.0)[0]
 
 
-def test_a_track_that_lost_everything_is_not_found_any_more(synthetic: SyntheticInteractions) -> None:
+def test_a_track_without_audio_and_plays_is_no_longer_returned(
+    synthetic: SyntheticInteractions,
+) -> None:
     model = fitted_model(synthetic)
     model.index_tracks()
     gone = model.similar_items(9, 4)[0][1:]
@@ -162,7 +191,7 @@ def test_a_track_that_lost_everything_is_not_found_any_more(synthetic: Synthetic
     assert not set(gone) & set(model.similar_items(9, 20)[0])
 
 
-def test_a_track_that_became_known_for_something_else_is_found_there(synthetic: SyntheticInteractions) -> None:
+def test_a_track_with_a_new_embedding_is_found_by_it(synthetic: SyntheticInteractions) -> None:
     model = fitted_model(synthetic)
     model.index_tracks()
     far = int(model.similar_items(9, TRACKS)[0][-1])
@@ -170,24 +199,35 @@ def test_a_track_that_became_known_for_something_else_is_found_there(synthetic: 
     assert far in model.similar_items(9, 3, audio_weight=1.0)[0]
 
 
-def test_a_saved_model_keeps_its_index(indexed: HybridRecommender, synthetic: SyntheticInteractions) -> None:
+def test_a_saved_model_keeps_its_index(
+    indexed: HybridRecommender, synthetic: SyntheticInteractions
+) -> None:
     file = io.BytesIO()
     indexed.save(file)
     file.seek(0)
     again = HybridRecommender.load(file)
     assert again.fitted_model.indexes is not None
-    assert again.fitted_model.indexes.users.search_parameters == indexed.fitted_model.indexes.users.search_parameters
-    assert min(search.recall for search in again.fitted_model.indexes.users.search_parameters) >= 0.99
+    assert (
+        again.fitted_model.indexes.users.search_parameters
+        == indexed.fitted_model.indexes.users.search_parameters
+    )
+    assert (
+        min(search.recall for search in again.fitted_model.indexes.users.search_parameters) >= 0.99
+    )
     for user in ASKED:
         expected = indexed.recommend(user, synthetic.plays[user], 10)
-        np.testing.assert_array_equal(again.recommend(user, synthetic.plays[user], 10)[0], expected[0])
+        np.testing.assert_array_equal(
+            again.recommend(user, synthetic.plays[user], 10)[0], expected[0]
+        )
 
 
-def test_a_saved_model_still_finds_what_has_yet_to_join_its_index(synthetic: SyntheticInteractions) -> None:
+def test_a_saved_model_still_returns_fresh_tracks(synthetic: SyntheticInteractions) -> None:
     model = fitted_model(synthetic)
     model.index_tracks()
     twin = synthetic.embeddings[[9]]
-    model.partial_fit_items([TRACKS], sp.csr_matrix((1, USERS), dtype=np.float32), item_embeddings=twin)
+    model.partial_fit_items(
+        [TRACKS], sp.csr_matrix((1, USERS), dtype=np.float32), item_embeddings=twin
+    )
     file = io.BytesIO()
     model.save(file)
     file.seek(0)
@@ -197,7 +237,7 @@ def test_a_saved_model_still_finds_what_has_yet_to_join_its_index(synthetic: Syn
 def test_few_tracks_are_not_indexed() -> None:
     model = HybridRecommender(random_state=0)
     model.fit(sp.csr_matrix(np.eye(20, dtype=np.float32)), show_progress=False)
-    with pytest.raises(InvalidInput, match="an index wants 1000 tracks or more"):
+    with pytest.raises(InvalidInput, match="an index needs 1000 tracks or more"):
         model.index_tracks()
 
 

@@ -1,4 +1,4 @@
-"""Real plays arrive whole, joined to the right sound, and from the files that the data cards describe."""
+"""Real plays are loaded completely, with the right audio, from the files of the data cards."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import scipy.sparse as sp
 
 from hybridrec.data.ids import IdMap
 from hybridrec.data.interactions import support_of
+from hybridrec.data.standardisation import column_scale, standardised
 from hybridrec.datasets.lastfm2k import SPOTIFY_FOLDER, load_neural, load_spotify
-from hybridrec.datasets.real_plays import RealPlays, standardised
+from hybridrec.datasets.real_plays import RealPlays
 from hybridrec.datasets.taste_profile import load_taste_profile
 from hybridrec.errors import InvalidInput, NotFound
 
@@ -28,13 +29,15 @@ def test_lastfm2k_with_descriptors_is_as_its_card_says(data_directory: Path) -> 
 
 
 @pytest.mark.data
-def test_a_play_count_stands_at_its_user_and_artist(data_directory: Path) -> None:
+def test_a_play_count_is_at_its_user_and_artist(data_directory: Path) -> None:
     plays = load_spotify(data_directory)
-    assert plays.interactions[plays.user_ids.row("2"), plays.track_ids.row("abc")] == pytest.approx(np.log2(1316))
+    assert plays.interactions[plays.user_ids.row("2"), plays.track_ids.row("abc")] == pytest.approx(
+        np.log2(1316)
+    )
 
 
 @pytest.mark.data
-def test_an_artist_has_its_own_sound(data_directory: Path) -> None:
+def test_an_artist_has_the_right_descriptors(data_directory: Path) -> None:
     plays = load_spotify(data_directory)
     energy = dict(zip(plays.track_ids, plays.item_embeddings[:, 2], strict=True))
     assert energy["slayer"] > 1.0
@@ -43,7 +46,9 @@ def test_an_artist_has_its_own_sound(data_directory: Path) -> None:
 
 @pytest.mark.data
 @pytest.mark.parametrize(("vectors", "length"), [("vggish", 128), ("whisper", 512)])
-def test_neural_vectors_known_to_be_wrong_count_as_missing(data_directory: Path, vectors: str, length: int) -> None:
+def test_neural_vectors_known_to_be_wrong_are_missing(
+    data_directory: Path, vectors: str, length: int
+) -> None:
     plays = load_neural(data_directory, vectors)
     missing = np.isnan(plays.item_embeddings).all(axis=1)
     assert plays.interactions.shape == (1858, 1425)
@@ -54,10 +59,12 @@ def test_neural_vectors_known_to_be_wrong_count_as_missing(data_directory: Path,
 
 
 @pytest.mark.data
-def test_both_kinds_of_vectors_come_with_the_same_play_counts(data_directory: Path) -> None:
+def test_both_kinds_of_vectors_have_the_same_play_counts(data_directory: Path) -> None:
     names, numbers = load_spotify(data_directory), load_neural(data_directory, "vggish")
     duran_duran = names.interactions[names.user_ids.row("2"), names.track_ids.row("duran duran")]
-    assert duran_duran == numbers.interactions[numbers.user_ids.row("2"), numbers.track_ids.row("51")]
+    assert (
+        duran_duran == numbers.interactions[numbers.user_ids.row("2"), numbers.track_ids.row("51")]
+    )
 
 
 @pytest.mark.data
@@ -67,7 +74,9 @@ def test_the_taste_profile_is_as_its_card_says(data_directory: Path) -> None:
     assert plays.interactions.nnz == 42_739
     assert plays.item_embeddings is None
     user, song = "b80344d063b5ccb3212f76538f3d9e43d87dca9e", "SOBBMDR12A8C13253B"
-    assert plays.interactions[plays.user_ids.row(user), plays.track_ids.row(song)] == pytest.approx(np.log2(3))
+    assert plays.interactions[plays.user_ids.row(user), plays.track_ids.row(song)] == pytest.approx(
+        np.log2(3)
+    )
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -77,22 +86,29 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_another_file_of_the_same_name_is_refused(tmp_path: Path) -> None:
     (tmp_path / SPOTIFY_FOLDER).mkdir()
-    (tmp_path / SPOTIFY_FOLDER / "interactions.csv").write_text("userID,artist_key,plays\n2,abc,1\n")
-    with pytest.raises(InvalidInput, match=r"interactions\.csv is not the file that the data card describes.*6ad759"):
+    (tmp_path / SPOTIFY_FOLDER / "interactions.csv").write_text(
+        "userID,artist_key,plays\n2,abc,1\n"
+    )
+    with pytest.raises(
+        InvalidInput,
+        match=r"interactions\.csv is not the file that the data card describes.*6ad759",
+    ):
         load_spotify(tmp_path)
 
 
-def test_ids_and_vectors_must_fit_the_plays() -> None:
+def test_ids_and_vectors_must_match_the_plays() -> None:
     plays, users, tracks = sp.csr_matrix((2, 3)), IdMap(["a", "b"]), IdMap(["x", "y", "z"])
-    with pytest.raises(InvalidInput, match="a row a user and a column a track"):
+    with pytest.raises(InvalidInput, match="one row a user and one column a track"):
         RealPlays(users, users, plays, None)
-    with pytest.raises(InvalidInput, match="a row a track"):
+    with pytest.raises(InvalidInput, match="one row a track"):
         RealPlays(users, tracks, plays, np.zeros((2, 9), dtype=np.float32))
 
 
-def test_standardising_leaves_missing_rows_missing_and_cuts_odd_values_off() -> None:
-    vectors = np.append(np.random.default_rng(0).normal(5.0, 2.0, (200, 1)), [[1e4], [np.nan]], axis=0)
-    found = standardised(vectors)
+def test_standardising_keeps_missing_rows_and_clips_outliers() -> None:
+    vectors = np.append(
+        np.random.default_rng(0).normal(5.0, 2.0, (200, 1)), [[1e4], [np.nan]], axis=0
+    )
+    found = standardised(vectors, *column_scale(vectors))
     assert found[-2] == 4.0
     assert np.isnan(found[-1])
     assert np.isfinite(found[:-1]).all()

@@ -1,4 +1,4 @@
-"""Simulated listeners: skewed popularity, cold and sparse tracks, and a taste that follows style only in part."""
+"""Simulated users: skewed popularity, cold and sparse tracks, preferences partly by style."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_the_same_seed_gives_the_same_plays_and_another_seed_others(plays: list[
     assert simulate_plays(TRACKS, STYLES, users=USERS, seed=8) != plays
 
 
-def test_listeners_are_always_called_simulated(plays: list[Play]) -> None:
+def test_user_names_say_that_they_are_simulated(plays: list[Play]) -> None:
     names = {play.user for play in plays}
 
     assert len(names) == USERS
@@ -52,11 +52,13 @@ def test_there_are_cold_sparse_and_warm_tracks(plays: list[Play]) -> None:
     support = liked(plays, TRACKS).sum(axis=0)
 
     assert (support == 0).sum() == 36  # 15 %
-    assert 48 <= ((support >= 1) & (support <= 4)).sum() <= 60  # 20 %, and what is unpopular of itself
+    assert (
+        48 <= ((support >= 1) & (support <= 4)).sum() <= 60
+    )  # 20 %, and what is unpopular of itself
     assert (support >= 5).sum() >= 140
 
 
-def test_nobody_has_even_skipped_a_cold_track(plays: list[Play]) -> None:
+def test_a_cold_track_has_no_skips_either(plays: list[Play]) -> None:
     assert len({play.track for play in plays}) == 240 - 36
 
 
@@ -67,28 +69,38 @@ def test_popularity_is_skewed(plays: list[Play]) -> None:
     assert support[0] > 4 * np.median(support)
 
 
-def test_style_tells_more_than_chance_and_far_from_all(plays: list[Play]) -> None:
+def test_style_predicts_plays_in_part(plays: list[Play]) -> None:
     chosen = liked(plays, TRACKS)
     shuffled = list(np.random.default_rng(0).permutation(STYLES))
 
     assert 1.5 * shared_style(chosen, shuffled) < shared_style(chosen, STYLES) < 0.4
 
 
-def test_hidden_circles_bring_tracks_together_that_share_no_style() -> None:
-    without_style = simulate_plays(TRACKS, STYLES, users=USERS, seed=7, preference=Preference(style=0.0))
-    without_both = simulate_plays(TRACKS, STYLES, users=USERS, seed=7, preference=Preference(style=0.0, circle=0.0))
+def test_hidden_groups_relate_tracks_of_different_styles() -> None:
+    without_style = simulate_plays(
+        TRACKS, STYLES, users=USERS, seed=7, preference=Preference(style=0.0)
+    )
+    without_both = simulate_plays(
+        TRACKS, STYLES, users=USERS, seed=7, preference=Preference(style=0.0, circle=0.0)
+    )
 
     def clustering(plays: list[Play]) -> float:
-        """How alike the audiences of the more alike pairs of tracks are, as a correlation."""
+        """The correlation between the audiences of pairs of tracks."""
         chosen = liked(plays, TRACKS).astype(float)
         chosen = chosen[:, chosen.sum(axis=0) >= 20]
         chosen = (chosen - chosen.mean(axis=0)) / chosen.std(axis=0)
-        return float(np.quantile((chosen.T @ chosen / len(chosen))[np.triu_indices(chosen.shape[1], 1)], 0.95))
+        return float(
+            np.quantile(
+                (chosen.T @ chosen / len(chosen))[np.triu_indices(chosen.shape[1], 1)], 0.95
+            )
+        )
 
     assert clustering(without_style) > 1.5 * clustering(without_both)
 
 
-def test_plays_are_spread_over_a_year_in_order_with_repeats_parts_and_skips(plays: list[Play]) -> None:
+def test_plays_are_ordered_over_a_year_with_repeats_partial_plays_and_skips(
+    plays: list[Play],
+) -> None:
     times = [play.played_at for play in plays]
     pairs = [(play.user, play.track) for play in plays if play.weight is None]
     skips = [play for play in plays if play.weight is not None]
@@ -102,21 +114,21 @@ def test_plays_are_spread_over_a_year_in_order_with_repeats_parts_and_skips(play
     assert len({(play.user, play.track, play.played_at) for play in plays}) == len(plays)
 
 
-def test_tracks_without_labels_get_listeners_too() -> None:
+def test_tracks_without_labels_have_plays_too() -> None:
     plays = simulate_plays(TRACKS, [""] * 240, users=50)
 
     assert len({play.user for play in plays}) == 50
 
 
 @pytest.mark.parametrize("tracks", [0, 1, 2, 12])
-def test_a_small_folder_of_ones_own_works(tracks: int) -> None:
+def test_a_small_catalogue_works(tracks: int) -> None:
     plays = simulate_plays(TRACKS[:tracks], [""] * tracks, users=20)
 
     assert {play.track for play in plays} <= set(TRACKS[:tracks])
     assert bool(plays) == (tracks > 0)
 
 
-def test_wrong_questions_are_refused() -> None:
+def test_invalid_arguments_are_refused() -> None:
     with pytest.raises(InvalidInput, match="every track needs a style; got 1; give 240 of them"):
         simulate_plays(TRACKS, ["one"])
     with pytest.raises(InvalidInput, match="users must be 1 or more; got 0"):

@@ -1,4 +1,4 @@
-"""Skips and dislikes push down what is like them, likes push it up: shown by the order of the answers."""
+"""Skips and dislikes lower similar tracks in the ranking, likes raise them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from hybridrec.data.plays import Play
 from hybridrec.serving.service import RecommendationService
 
 USER = "listener"
-AUDIO_WEIGHTS = pytest.mark.parametrize("audio_weight", [0.0, 0.15, 1.0], ids=["plays alone", "blended", "sound alone"])
+AUDIO_WEIGHTS = pytest.mark.parametrize(
+    "audio_weight", [0.0, 0.15, 1.0], ids=["plays alone", "blended", "sound alone"]
+)
 
 
 def mean_place(service: RecommendationService, style: str, audio_weight: float) -> float:
-    """Where the tracks of a style stand on average among all that the listener has not met; 0 is first."""
+    """The mean place of a style's tracks among all that the user has not played; 0 is first."""
     hits = service.recommend(USER, 40, audio_weight=audio_weight).hits
-    played = [hit.track.id for hit in hits if hit.support > 0 and hit.track.id.split("-")[1] not in ("03", "04")]
+    played = [
+        hit.track.id
+        for hit in hits
+        if hit.support > 0 and hit.track.id.split("-")[1] not in ("03", "04")
+    ]
     return float(np.mean([place for place, id_ in enumerate(played) if id_.startswith(style)]))
 
 
@@ -37,7 +43,9 @@ def ranked_styles(service: RecommendationService, audio_weight: float) -> list[s
 
 
 @AUDIO_WEIGHTS
-def test_a_like_brings_up_what_is_like_it(undecided: RecommendationService, audio_weight: float) -> None:
+def test_a_like_raises_similar_tracks(
+    undecided: RecommendationService, audio_weight: float
+) -> None:
     _, behind = ranked_styles(undecided, audio_weight)
     before = mean_place(undecided, behind, audio_weight)
     tell(undecided, f"{behind}-03", weight=5.0)
@@ -45,14 +53,18 @@ def test_a_like_brings_up_what_is_like_it(undecided: RecommendationService, audi
 
 
 @AUDIO_WEIGHTS
-def test_a_skip_pushes_down_what_is_like_it(undecided: RecommendationService, audio_weight: float) -> None:
+def test_a_skip_lowers_similar_tracks(
+    undecided: RecommendationService, audio_weight: float
+) -> None:
     ahead, _ = ranked_styles(undecided, audio_weight)
     before = mean_place(undecided, ahead, audio_weight)
     tell(undecided, f"{ahead}-03", weight=-1.0)
     assert mean_place(undecided, ahead, audio_weight) > before
 
 
-def test_a_skip_and_a_like_of_the_same_track_pull_apart(undecided: RecommendationService) -> None:
+def test_a_skip_and_a_like_of_a_track_have_opposite_effects(
+    undecided: RecommendationService,
+) -> None:
     tell(undecided, "calm-03", weight=-3.0)
     skipped = mean_place(undecided, "calm", 0.15)
     undecided.add_plays([Play(USER, "calm-03", played_at=1_750_000_001.0, weight=8.0)])

@@ -15,9 +15,10 @@ from hybridrec.config import BlendConfig, CollaborativeConfig, ProjectionConfig
 from hybridrec.data.plays import Play
 from hybridrec.errors import LibraryError, NotReady
 from hybridrec.evaluation.selection import mean_over_folds, not_worse
+from hybridrec.model.store import load_model
 from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.library import Library
-from hybridrec.workflows.fit import fit, load_model
+from hybridrec.workflows.fit import fit
 from hybridrec.workflows.tune import search as tune_module
 from hybridrec.workflows.tune.page import as_html, in_words, write_curves
 from hybridrec.workflows.tune.search import search, steps, tune, validation_folds
@@ -70,14 +71,14 @@ def test_sound_that_tells_of_tastes_is_given_weight(by_sound: Tuning) -> None:
 
 def test_sound_that_tells_nothing_is_given_none(by_noise: Tuning) -> None:
     assert by_noise.blend == BlendConfig(0.0, 0.0)
-    verdicts = {trial.verdict for trial in by_noise.trials if trial.words.startswith("audio share")}
+    verdicts = {trial.verdict for trial in by_noise.trials if trial.words.startswith("audio weight")}
     assert "sound is no better than chance" in verdicts
 
 
 def test_the_weights_that_are_chosen_are_not_worse_than_behaviour_alone(by_sound: Tuning) -> None:
-    weights = [trial for trial in by_sound.trials if trial.words.startswith("audio share")]
+    weights = [trial for trial in by_sound.trials if trial.words.startswith("audio weight")]
     (chosen,) = [trial for trial in weights if trial.verdict == "chosen"]
-    assert weights[0].words == "audio share 0, half-life 0"
+    assert weights[0].words == "audio weight 0, half-life 0"
     assert chosen.ndcg["all"] >= weights[0].ndcg["all"]
     assert chosen.words == by_sound.blend.in_words()
 
@@ -88,7 +89,7 @@ def test_the_curve_has_an_interval_at_every_audio_share(by_sound: Tuning) -> Non
     for point in by_sound.curve:
         assert all(mean.low <= mean.mean <= mean.high for mean in point.ndcg.values())
     at_choice = next(p for p in by_sound.curve if p.audio_weight == by_sound.blend.audio_weight)
-    (chosen,) = [t for t in by_sound.trials if t.verdict == "chosen" and t.words.startswith("audio share")]
+    (chosen,) = [t for t in by_sound.trials if t.verdict == "chosen" and t.words.startswith("audio weight")]
     assert at_choice.ndcg["all"].mean == pytest.approx(chosen.ndcg["all"])
 
 

@@ -1,1 +1,1 @@
-"""How sound and behaviour are weighed against each other."""
+"""How scores from audio and scores from behaviour are brought to one scale and weighted."""

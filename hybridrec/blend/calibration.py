@@ -1,4 +1,4 @@
-"""Bringing scores by sound and scores by behaviour to one scale."""
+"""Scores from audio and scores from behaviour on one scale."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from hybridrec.data.arrays import Array
 
 SAMPLED_PAIRS = 50_000
 FEWEST_TRACKS = 20
+"""With fewer tracks, the mean and deviation of their cosines are too uncertain to scale by."""
+
+_LEAST_VARIANCE = 1e-18
 
 
 @dataclass(frozen=True)
 class Standardisation:
-    """Inner products with any query have mean 0 and deviation 1 over the catalogue, in closed form.
+    """Scales queries so that their inner products with the catalogue have mean 0, deviation 1.
 
-    The mean of a query's scores is its product with the mean track, their variance
-    its quadratic form with the tracks' covariance; nothing has to be scored to know them.
+    It is exact and needs no scores: the mean of a query's scores is its product with the mean
+    track, their variance its quadratic form with the tracks' covariance.
 
     Attributes:
         mean: `(k,)` float32 of the tracks' vectors.
@@ -47,31 +50,39 @@ class Standardisation:
         return np.asarray(vectors - self.mean, dtype=np.float32)
 
     def unit(self, queries: Array) -> Array:
-        """Queries `(m, k)` scaled so that their scores have deviation 1; a query that tells nothing apart is zero."""
+        """Scale queries `(m, k)` to scores of deviation 1.
+
+        Returns:
+            `(m, k)` float32; a query whose scores are the same for all tracks becomes zero.
+        """
+        # In double precision: in single, the squares of short vectors vanish.
         exact = queries.astype(np.float64)
         variance = ((exact @ self._exact_covariance) * exact).sum(axis=1)
-        scale = np.where(variance > 1e-18, 1.0 / np.sqrt(np.maximum(variance, 1e-18)), 0.0)
+        deviation = np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
+        scale = np.where(variance > _LEAST_VARIANCE, 1.0 / deviation, 0.0)
         return np.asarray(queries * scale[:, None], dtype=np.float32)
 
 
 @dataclass(frozen=True)
 class CosineCalibration:
-    """Maps a cosine of embeddings onto the scale of cosines of factors: `offset + scale * cosine`.
+    """Maps a cosine of embeddings to the scale of cosines of factors: `offset + scale * cosine`.
 
-    Both kinds of cosine then have the same mean and the same deviation over
-    random pairs of played tracks.
+    Over random pairs of played tracks, both kinds of cosine then have the same mean and the
+    same deviation.
     """
 
     scale: float = 1.0
     offset: float = 0.0
 
     @classmethod
-    def fit(cls, directions: Array, embeddings: Array, rng: np.random.Generator) -> CosineCalibration:
+    def fit(
+        cls, directions: Array, embeddings: Array, rng: np.random.Generator
+    ) -> CosineCalibration:
         """Measure random pairs of tracks that have both a direction and an embedding.
 
         Args:
             directions: `(n, f)` float32 factors at unit length.
-            embeddings: `(n, d)` float32 at unit length, the same tracks.
+            embeddings: `(n, d)` float32 at unit length, of the same tracks.
             rng: draws the pairs.
 
         Returns:

@@ -2,41 +2,53 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import click
 
-from hybridrec.cli.encoder import map_library, train_encoder
-from hybridrec.cli.evaluate import evaluate
-from hybridrec.cli.ingest import ingest
-from hybridrec.cli.maintenance import backup, clean_up, move_files, restore
-from hybridrec.cli.models import fit, tune
-from hybridrec.cli.recommend import recommend, similar, status
-from hybridrec.cli.serve import demo, serve
 from hybridrec.cli.shared import HonestGroup
-from hybridrec.cli.tokens import token
+
+_COMMANDS = {
+    "ingest": "ingest:ingest",
+    "train-encoder": "encoder:train_encoder",
+    "fit": "models:fit",
+    "tune": "models:tune",
+    "evaluate": "evaluate:evaluate",
+    "map": "encoder:map_library",
+    "recommend": "recommend:recommend",
+    "similar": "recommend:similar",
+    "serve": "serve:serve",
+    "token": "tokens:token",
+    "status": "recommend:status",
+    "backup": "maintenance:backup",
+    "restore": "maintenance:restore",
+    "clean-up": "maintenance:clean_up",
+    "move-files": "maintenance:move_files",
+    "demo": "serve:demo",
+}
+"""For each command, its module in this package and its name there."""
 
 
-@click.group(cls=HonestGroup, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+class LazyGroup(HonestGroup):
+    """Imports a command's module when the command is asked for, and no other."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """All names, sorted."""
+        return sorted(_COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """The command of that name, or None."""
+        if name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[name].partition(":")
+        command: click.Command = getattr(import_module(f"{__name__}.{module}"), attribute)
+        return command
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+)
 @click.version_option(package_name="hybridrec")
 def main() -> None:
-    """A hybrid music recommender: hears the tracks, knows the taste, and blends the two."""
-
-
-for _command in (
-    ingest,
-    train_encoder,
-    fit,
-    tune,
-    evaluate,
-    map_library,
-    recommend,
-    similar,
-    serve,
-    token,
-    status,
-    backup,
-    restore,
-    clean_up,
-    move_files,
-    demo,
-):
-    main.add_command(_command)
+    """A hybrid music recommender: blends audio embeddings with collaborative filtering."""

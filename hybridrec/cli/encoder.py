@@ -1,4 +1,4 @@
-"""Commands that make the ears or look through them: `hybridrec train-encoder | map`."""
+"""Commands that train the encoder or show its embeddings: `hybridrec train-encoder | map`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from hybridrec.cli.shared import DIRECTORY, as_json_option, print_json, with_library
+from hybridrec.cli.shared import DIRECTORY, as_json_option, open_library, print_json, with_library
 from hybridrec.errors import NotReady
-from hybridrec.storage.library import Library
 
 
 @click.command("train-encoder")
@@ -19,25 +18,37 @@ from hybridrec.storage.library import Library
     "start",
     type=click.Choice(["shipped", "scratch"]),
     default="shipped",
-    help="Go on from the ears that come with hybridrec, or start anew.",
+    help="Start from the encoder that comes with hybridrec, or from random weights.",
 )
-@click.option("--epochs", type=click.IntRange(1), default=None, show_default="brief", help="Passes of training.")
+@click.option(
+    "--epochs",
+    type=click.IntRange(1),
+    default=None,
+    show_default="brief",
+    help="Passes of training.",
+)
 @click.option("--seed", type=int, default=0, help="Same seed, same encoder.")
 @as_json_option
-def train_encoder(directory: Path, library: str, start: str, epochs: int | None, seed: int, as_json: bool) -> None:
-    """Train the ears on the audio below DIRECTORY and make them the library's.
+def train_encoder(
+    directory: Path, library: str, start: str, epochs: int | None, seed: int, as_json: bool
+) -> None:
+    """Train the encoder on the audio below DIRECTORY and make it the library's.
 
-    Shipped ears are kept where training does not improve them on held-out tracks.
-    Run `hybridrec ingest audio` and `hybridrec fit` afterwards: other ears hear anew.
+    The shipped encoder is kept if training does not improve it on held-out tracks.
+    Run `hybridrec ingest audio` and `hybridrec fit` afterwards: a new encoder needs new embeddings.
     """
     from hybridrec.encoder.checkpoint import shipped
     from hybridrec.workflows.train.encoder import train_library_encoder as run
 
     start_from = shipped() if start == "shipped" else None
-    with Library.open(library, create=True) as opened:
-        encoder = run(opened, directory, epochs=epochs, seed=seed, start_from=start_from, progress=not as_json)
+    with open_library(library, create=True) as opened:
+        encoder = run(
+            opened, directory, epochs=epochs, seed=seed, start_from=start_from, progress=not as_json
+        )
     if as_json:
-        print_json({"fingerprint": encoder.checkpoint.fingerprint, "figures": encoder.checkpoint.figures})
+        print_json(
+            {"fingerprint": encoder.checkpoint.fingerprint, "figures": encoder.checkpoint.figures}
+        )
     else:
         click.echo(encoder.in_words())
 
@@ -51,11 +62,24 @@ def train_encoder(directory: Path, library: str, start: str, epochs: int | None,
     show_default="the first there is",
     help="What gives the colours.",
 )
-@click.option("--named", type=click.IntRange(1, 21), default=12, help="The largest so many are named; others are grey.")
 @click.option(
-    "--neighbours", type=click.IntRange(1), default=10, help="Nearest tracks that are asked for the same tag."
+    "--named",
+    type=click.IntRange(1, 21),
+    default=12,
+    help="The largest so many are named; others are grey.",
 )
-@click.option("--most", type=click.IntRange(5), default=5000, help="Draw so many tracks at random if there are more.")
+@click.option(
+    "--neighbours",
+    type=click.IntRange(1),
+    default=10,
+    help="Nearest tracks that are asked for the same tag.",
+)
+@click.option(
+    "--most",
+    type=click.IntRange(5),
+    default=5000,
+    help="Draw so many tracks at random if there are more.",
+)
 @click.option(
     "--to",
     type=click.Path(file_okay=False, path_type=Path),
@@ -63,13 +87,15 @@ def train_encoder(directory: Path, library: str, start: str, epochs: int | None,
     help="Folder for map.html and map.png.",
 )
 @click.option("--seed", type=int, default=0, help="Same seed, same map.")
-def map_library(library: str, tag: str | None, named: int, neighbours: int, most: int, to: Path, seed: int) -> None:
+def map_library(
+    library: str, tag: str | None, named: int, neighbours: int, most: int, to: Path, seed: int
+) -> None:
     """Draw the tracks by their sound, near to what sounds alike, and say whether neighbours share tags."""
     from hybridrec.workflows.map.library import map_library as run
     from hybridrec.workflows.map.page import as_html
     from hybridrec.workflows.map.picture import draw_map
 
-    with Library.open(library) as opened:
+    with open_library(library) as opened:
         drawn = run(opened, k=neighbours, most=most, seed=seed)
     tag = drawn.tag(tag)
     for agreement in drawn.agreements.values():

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hybridrec.cli.shared import DIRECTORY, FILE, with_library
+from hybridrec.cli.shared import DIRECTORY, FILE, open_library, with_library
 from hybridrec.errors import InvalidInput
-from hybridrec.storage.library import Library
 
 if TYPE_CHECKING:
     from hybridrec.encoder.checkpoint import Checkpoint
@@ -27,13 +26,28 @@ def evaluate() -> None:
 
 @evaluate.command("audio")
 @click.argument("directory", type=DIRECTORY)
-@click.option("--labels", type=FILE, default=None, show_default="labels.tsv in DIRECTORY", help="Table of labels.")
+@click.option(
+    "--labels",
+    type=FILE,
+    default=None,
+    show_default="labels.tsv in DIRECTORY",
+    help="Table of labels.",
+)
 @click.option("--columns", default="artist,collection", help="Labels to judge by, with commas.")
 @click.option("--library", default=None, help="Judge the ears of this library.")
 @click.option("--encoder", type=FILE, default=None, help="Judge the ears in this file.")
 @click.option("--baselines", type=FILE, default=None, help="Vectors of other systems, npz.")
-@click.option("--scratch-epochs", type=click.IntRange(0), default=4, help="Ears from scratch: training; 0 for none.")
-@click.option("--changes/--no-changes", default=True, help="Squeeze, soften and cut tracks and seek them again.")
+@click.option(
+    "--scratch-epochs",
+    type=click.IntRange(0),
+    default=4,
+    help="Ears from scratch: training; 0 for none.",
+)
+@click.option(
+    "--changes/--no-changes",
+    default=True,
+    help="Squeeze, soften and cut tracks and seek them again.",
+)
 @click.option(
     "--work",
     type=click.Path(file_okay=False, path_type=Path),
@@ -77,7 +91,9 @@ def evaluate_audio(
         click.echo(f"  not heard: {path}: {why}", err=True)
     click.echo(in_words(report))
     if json_file:
-        json_file.write_text(json.dumps(dataclasses.asdict(report), indent=2, ensure_ascii=False), encoding="utf-8")
+        json_file.write_text(
+            json.dumps(dataclasses.asdict(report), indent=2, ensure_ascii=False), encoding="utf-8"
+        )
     if html_file:
         html_file.write_text(as_html(report), encoding="utf-8")
 
@@ -87,22 +103,35 @@ def _encoder(library: str | None, encoder: Path | None) -> Checkpoint | None:
     from hybridrec.encoder.checkpoint import Checkpoint
 
     if library and encoder:
-        raise InvalidInput("judge one pair of ears at a time", got="--library and --encoder", fix="give one of them")
+        raise InvalidInput(
+            "judge one pair of ears at a time",
+            got="--library and --encoder",
+            fix="give one of them",
+        )
     if encoder:
         return Checkpoint.load(encoder)
     if library:
-        with Library.open(library) as opened:
+        with open_library(library) as opened:
             return Checkpoint.from_bytes(opened.artefact_bytes("encoder"))
     return None
 
 
 @evaluate.command("plays")
 @with_library
-@click.option("--plays", type=FILE, default=None, help="Judge on this file of plays instead of the library's.")
 @click.option(
-    "--vectors", type=FILE, default=None, help="Audio vectors for --plays: npz with ids and vectors, or Parquet."
+    "--plays", type=FILE, default=None, help="Judge on this file of plays instead of the library's."
 )
-@click.option("--columns", default=None, help="Names of the columns of --plays, with commas, where it has no header.")
+@click.option(
+    "--vectors",
+    type=FILE,
+    default=None,
+    help="Audio vectors for --plays: npz with ids and vectors, or Parquet.",
+)
+@click.option(
+    "--columns",
+    default=None,
+    help="Names of the columns of --plays, with commas, where it has no header.",
+)
 @click.option(
     "--split",
     "kind",
@@ -112,7 +141,12 @@ def _encoder(library: str | None, encoder: Path | None) -> Checkpoint | None:
     help="Hold out the last fifth of the plays, each user's last track, random pairs, or all plays of random tracks.",
 )
 @click.option(
-    "--seed", "seeds", type=int, multiple=True, default=(0,), help="Same seed, same figures; several: several cuts."
+    "--seed",
+    "seeds",
+    type=int,
+    multiple=True,
+    default=(0,),
+    help="Same seed, same figures; several: several cuts.",
 )
 @click.option("--json", "json_file", type=WRITTEN, default=None, help="Write all figures here.")
 @click.option("--html", "html_file", type=WRITTEN, default=None, help="Write a page here.")
@@ -134,12 +168,14 @@ def evaluate_plays(
     from hybridrec.workflows.evaluate.plays import evaluate_files, evaluate_library
 
     if vectors and not plays:
-        raise InvalidInput("--vectors go with --plays", got=str(vectors), fix="ingest them into the library")
+        raise InvalidInput(
+            "--vectors go with --plays", got=str(vectors), fix="ingest them into the library"
+        )
     if plays:
         names = columns.split(",") if columns else None
         found = evaluate_files(plays, vectors, kind, columns=names, seeds=seeds, show_progress=True)
     else:
-        with Library.open(library) as opened:
+        with open_library(library) as opened:
             found = evaluate_library(opened, kind, seeds=seeds, show_progress=True)
     click.echo(in_words(found.report))
     if json_file:

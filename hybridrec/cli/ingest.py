@@ -1,34 +1,59 @@
-"""`hybridrec ingest ...`: audio, plays and ready embeddings."""
+"""`hybridrec ingest ...`: audio, plays and embeddings from elsewhere."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from hybridrec.cli.shared import DIRECTORY, FILE, as_json_option, echo_all, print_json, with_library
-from hybridrec.storage.library import Library
-from hybridrec.workflows.ingest.history_files import HISTORY_FORMATS, HistoryFormat
+from hybridrec.cli.shared import (
+    DIRECTORY,
+    FILE,
+    LazyChoice,
+    as_json_option,
+    echo_all,
+    open_library,
+    print_json,
+    with_library,
+)
+
+if TYPE_CHECKING:
+    from hybridrec.workflows.ingest.history_files import HistoryFormat
+
+
+def _history_formats() -> Sequence[str]:
+    from hybridrec.workflows.ingest.history_files import HISTORY_FORMATS
+
+    return HISTORY_FORMATS
 
 
 @click.group()
 def ingest() -> None:
-    """Bring audio, plays or ready embeddings into a library."""
+    """Add audio, plays or embeddings to a library."""
 
 
 @ingest.command("audio")
 @click.argument("directory", type=DIRECTORY)
 @with_library
-@click.option("--workers", type=click.IntRange(1), default=None, show_default="all cores", help="Processes that hear.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=None,
+    show_default="all cores",
+    help="Embedder processes.",
+)
 @as_json_option
 def ingest_audio(directory: Path, library: str, workers: int | None, as_json: bool) -> None:
-    """Hear every audio file below DIRECTORY; unchanged files are skipped."""
+    """Embed every audio file below DIRECTORY; unchanged files are skipped."""
     from hybridrec.embedder.library_encoder import ensure_encoder
     from hybridrec.workflows.ingest.audio import ingest_audio as run
 
-    with Library.open(library, create=True) as opened:
-        report = run(opened, directory, ensure_encoder(opened), workers=workers, progress=not as_json)
+    with open_library(library, create=True) as opened:
+        report = run(
+            opened, directory, ensure_encoder(opened), workers=workers, progress=not as_json
+        )
     if as_json:
         print_json(report)
         return
@@ -43,15 +68,24 @@ def ingest_audio(directory: Path, library: str, workers: int | None, as_json: bo
 @ingest.command("plays")
 @click.argument("file", type=FILE)
 @with_library
-@click.option("--on-error", type=click.Choice(["stop", "skip"]), default="stop", help="What to do with a bad row.")
-@click.option("--columns", default=None, help="Names of the columns, with commas, where a CSV file has no header.")
+@click.option(
+    "--on-error",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+    help="What to do with a bad row.",
+)
+@click.option(
+    "--columns",
+    default=None,
+    help="Names of the columns, with commas, where a CSV file has no header.",
+)
 @click.option(
     "--history",
-    type=click.Choice(HISTORY_FORMATS),
+    type=LazyChoice(_history_formats),
     default=None,
     help="FILE is an export of one listener: ListenBrainz, Last.fm CSV, or Spotify extended history. Needs --user.",
 )
-@click.option("--user", default=None, help="Whose history it is.")
+@click.option("--user", default=None, help="The user of the history.")
 @as_json_option
 def ingest_plays(
     file: Path,
@@ -71,7 +105,7 @@ def ingest_plays(
 
     names = columns.split(",") if columns else None
     try:
-        with Library.open(library, create=True) as opened:
+        with open_library(library, create=True) as opened:
             report = run(opened, file, on_error=on_error, columns=names, progress=not as_json)
     except BadRows as error:
         echo_all(error.report.bad)
@@ -81,16 +115,22 @@ def ingest_plays(
         return
     echo_all(report.bad)
     if report.ignored_columns:
-        click.echo(f"  columns that mean nothing here: {', '.join(report.ignored_columns)}", err=True)
-    click.echo(f"{report.rows} rows: {report.added} plays added, {report.repeated} repeated, {report.n_bad} bad")
+        click.echo(
+            f"  columns that mean nothing here: {', '.join(report.ignored_columns)}", err=True
+        )
+    click.echo(
+        f"{report.rows} rows: {report.added} plays added, {report.repeated} repeated, {report.n_bad} bad"
+    )
 
 
-def _ingest_history(file: Path, library: str, history: HistoryFormat, user: str | None, as_json: bool) -> None:
+def _ingest_history(
+    file: Path, library: str, history: HistoryFormat, user: str | None, as_json: bool
+) -> None:
     from hybridrec.workflows.ingest.history_files import ingest_history
 
     if not user:
-        raise click.UsageError("a history says not whose it is: give --user")
-    with Library.open(library, create=True) as opened:
+        raise click.UsageError("a history does not name its user: give --user")
+    with open_library(library, create=True) as opened:
         report = ingest_history(opened, file, history, user)
     if as_json:
         print_json(report)
@@ -105,13 +145,13 @@ def _ingest_history(file: Path, library: str, history: HistoryFormat, user: str 
 
 @ingest.command("embeddings")
 @click.argument("file", type=FILE)
-@click.option("--name", required=True, help="What made the vectors, such as vggish.")
+@click.option("--name", required=True, help="What made the embeddings, such as vggish.")
 @with_library
 @as_json_option
 def ingest_embeddings(file: Path, name: str, library: str, as_json: bool) -> None:
-    """Read audio vectors that something else made from an npz or Parquet FILE."""
+    """Read embeddings that another program made from an npz or Parquet FILE."""
     from hybridrec.workflows.ingest.embeddings import ingest_embeddings as run
 
-    with Library.open(library, create=True) as opened:
+    with open_library(library, create=True) as opened:
         count = run(opened, file, name=name)
     print_json({"embeddings": count}) if as_json else click.echo(f"{count} embeddings stored")

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from hybridrec.cli.shared import as_json_option, print_json, with_library
+from hybridrec.cli.shared import as_json_option, open_library, print_json, with_library
 from hybridrec.errors import NotReady
-from hybridrec.storage.library import Library
 
 
 @click.command()
@@ -23,7 +22,7 @@ def fit(library: str, seed: int, as_json: bool) -> None:
     """
     from hybridrec.workflows.fit import fit as run
 
-    with Library.open(library) as opened:
+    with open_library(library) as opened:
         report = run(opened, seed=seed, show_progress=not as_json)
     if as_json:
         print_json(report)
@@ -56,7 +55,7 @@ def tune(library: str, curves: Path, seed: int, as_json: bool) -> None:
     from hybridrec.workflows.tune.page import in_words, write_curves
     from hybridrec.workflows.tune.search import tune as run
 
-    with Library.open(library) as opened:
+    with open_library(library) as opened:
         tuning, report = run(opened, seed=seed, show_progress=not as_json)
     try:
         write_curves(tuning, curves)

@@ -1,11 +1,12 @@
-"""What the commands share: how a mistake is said, the options that many take, and how answers are printed."""
+"""What the commands share: error messages, common options, and printing of answers."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +17,7 @@ from hybridrec.storage.files_place import FILES_VARIABLE
 
 if TYPE_CHECKING:
     from hybridrec.serving.answers import Answer
+    from hybridrec.storage.library import Library
 
 DEFAULT_LIBRARY = "./hybridrec-library"
 ASKED_WRONGLY = 2
@@ -27,7 +29,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class HonestGroup(click.Group):
-    """Says a user's mistake in one line, and exits 1 where it failed or 2 where it was asked wrongly."""
+    """Prints an error as one line; exits 1 if the command failed, 2 if it was used wrongly."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -35,6 +37,30 @@ class HonestGroup(click.Group):
         except HybridrecError as error:
             click.echo(f"hybridrec: {error}", err=True)
             context.exit(ASKED_WRONGLY if isinstance(error, InvalidInput | NotFound) else FAILED)
+
+
+class LazyChoice(click.Choice[str]):
+    """A choice between values that are known only after an import, which help need not wait for.
+
+    Args:
+        load: gives the values when they are first needed.
+    """
+
+    def __init__(self, load: Callable[[], Sequence[str]]) -> None:
+        self._load = load
+        self.case_sensitive = True
+
+    @cached_property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override] # click sets it in __init__
+        """The values that may be chosen."""
+        return tuple(self._load())
+
+
+def open_library(location: str, *, create: bool = False) -> Library:
+    """`Library.open`, imported only now, so that help and usage errors need no database code."""
+    from hybridrec.storage.library import Library
+
+    return Library.open(location, create=create)
 
 
 def with_library(command: Command) -> Command:
@@ -77,7 +103,9 @@ def _warn_of_password(context: click.Context, option: click.Parameter, library: 
 
 def as_json_option(command: Command) -> Command:
     """Give a command the flag --json, as the argument `as_json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON for a script to read.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for a script to read.")(
+        command
+    )
 
 
 def echo_all(rows: Iterable[object]) -> None:
@@ -88,7 +116,11 @@ def echo_all(rows: Iterable[object]) -> None:
 
 def print_json(value: Any) -> None:
     """Print a dataclass, or anything that JSON knows, as one line."""
-    plain = dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
+    plain = (
+        dataclasses.asdict(value)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type)
+        else value
+    )
     click.echo(json.dumps(plain, default=str, ensure_ascii=False))
 
 
@@ -97,9 +129,13 @@ def print_answer(answer: Answer, as_json: bool = False) -> None:
     if as_json:
         print_json(answer)
         return
-    click.echo(f"{'score':>6}  {'audio weight':>12}  {'audio':>6}  {'plays':>6}  {'support':>7}  track")
+    click.echo(
+        f"{'score':>6}  {'audio weight':>12}  {'audio':>6}  {'plays':>6}  {'support':>7}  track"
+    )
     for hit in answer.hits:
         track = hit.track
         genre = f" ({track.genre})" if track.genre else ""
         parts = f"{hit.audio_part:6.2f}  {hit.behaviour_part:6.2f}"
-        click.echo(f"{hit.score:6.2f}  {hit.audio_weight:12.2f}  {parts}  {hit.support:7d}  {track.name}{genre}")
+        click.echo(
+            f"{hit.score:6.2f}  {hit.audio_weight:12.2f}  {parts}  {hit.support:7d}  {track.name}{genre}"
+        )

@@ -1,35 +1,54 @@
-"""`hybridrec token ...`: who may ask the server."""
+"""`hybridrec token ...`: access tokens of the server."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
-from hybridrec.cli.shared import as_json_option, print_json, with_library
-from hybridrec.storage.library import Library
-from hybridrec.storage.tokens import ROLES, Role
+from hybridrec.cli.shared import LazyChoice, as_json_option, open_library, print_json, with_library
+
+if TYPE_CHECKING:
+    from hybridrec.storage.tokens import Role
+
+
+def _roles() -> Sequence[str]:
+    from hybridrec.storage.tokens import ROLES
+
+    return ROLES
 
 
 @click.group()
 def token() -> None:
-    """Make, list and revoke the access tokens of a server that others can reach."""
+    """Create, list and revoke access tokens of the server."""
 
 
 @token.command()
 @click.argument("name")
 @with_library
-@click.option("--role", type=click.Choice(ROLES), required=True, help="read asks, write also adds, admin also deletes.")
-@click.option("--user", default=None, show_default="everybody", help="The only user whom it serves.")
+@click.option(
+    "--role",
+    type=LazyChoice(_roles),
+    required=True,
+    help="read asks, write also adds, admin also deletes.",
+)
+@click.option(
+    "--user",
+    default=None,
+    show_default="everybody",
+    help="The only user whose data the token opens.",
+)
 @as_json_option
 def create(name: str, library: str, role: Role, user: str | None, as_json: bool) -> None:
-    """Make a token for NAME and print it, this once.
+    """Create a token for NAME and print it; it is not shown again.
 
-    With --user it opens the plays, the recommendations and the listens of that user, and of nobody else; the
-    role says what it may do with them.
+    With --user it opens the plays, recommendations and listens of that user and of nobody
+    else; the role says what it may do with them.
     """
-    with Library.open(library, create=True) as opened:
+    with open_library(library, create=True) as opened:
         secret = opened.create_token(name, role, user)
     print_json({"name": name, "role": role, "user": user, "token": secret}) if as_json else click.echo(secret)
 
@@ -38,8 +57,8 @@ def create(name: str, library: str, role: Role, user: str | None, as_json: bool)
 @with_library
 @as_json_option
 def list_(library: str, as_json: bool) -> None:
-    """Who has a token, and what it allows; the tokens themselves are kept nowhere."""
-    with Library.open(library) as opened:
+    """List tokens by name and role; the tokens themselves are not stored."""
+    with open_library(library) as opened:
         tokens = opened.tokens()
     if as_json:
         print_json([dataclasses.asdict(one) for one in tokens])
@@ -54,8 +73,8 @@ def list_(library: str, as_json: bool) -> None:
 @click.argument("name")
 @with_library
 def revoke(name: str, library: str) -> None:
-    """Let the token of NAME hold no longer; running servers know it at once."""
-    with Library.open(library) as opened:
+    """Revoke the token of NAME, at once and on running servers, too."""
+    with open_library(library) as opened:
         opened.revoke_token(name)
     click.echo(f"the token of {name} is revoked")
 

@@ -1,1 +1,1 @@
-"""From plays to factors, and from embeddings into the factor space."""
+"""Collaborative filtering: ALS factors, and the maps between audio and factors."""

@@ -1,42 +1,46 @@
-"""Which differences of sound matter to listeners: a bent embedding space."""
+"""The learned metric: which differences between embeddings matter to listeners."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from hybridrec.data.arrays import Array
 
 RIDGE = 30.0
-"""Of the linear map from sound to taste; anything from 3 to 300 does as well on validation."""
+"""Of the linear map from embeddings to factors; 3 to 300 give the same on validation plays."""
 
 
-def learned_metric(embeddings: Array, directions: Array, trust: NDArray[np.float64], share: float) -> Array:
-    """The matrix that stretches an embedding space along what tells tastes apart, and shrinks it elsewhere.
+def learned_metric(
+    embeddings: Array, directions: Array, trust: NDArray[np.float64], share: float
+) -> Array:
+    """The matrix that stretches the embedding space along directions that separate listeners.
 
     With W the ridge regression from embeddings to directions of factors, it is
-    (1 - s) I + s (W W')^1/2, the second part scaled to the same total variance: distances in
-    that part are distances of the foretold tastes. It is one step of the linear case of learning
-    features from gradients (Radhakrishnan, Beaglehole, Pandit and Belkin 2024). The share s falls
-    as the played tracks are few against the dimensions: n / (n + d) of it is left.
+    (1 - s) I + s (W W')^1/2, the second term scaled to the same total variance: distances in
+    that term are distances of the predicted factors. It is one step of the linear case of
+    learning features from gradients (Radhakrishnan, Beaglehole, Pandit and Belkin 2024). The
+    share s falls where played tracks are few against the dimensions: n / (n + d) of it is left.
 
     Args:
         embeddings: `(n, d)` float32, standardised.
         directions: `(n, f)` directions of factors less their mean.
-        trust: `(n,)` how much each track's direction is to be believed, 0 to 1.
-        share: 0 keeps the space as it is, 1 bends it as far as the plays allow.
+        trust: `(n,)` reliability of each track's direction, 0 to 1.
+        share: 0 keeps the space as it is, 1 stretches it as far as the plays allow.
 
     Returns:
-        `(d, d)` float32, symmetric; standardised embeddings times this are the bent ones.
+        `(d, d)` float32, symmetric; multiplies standardised embeddings from the right.
     """
     dimensions = embeddings.shape[1]
-    straight = np.eye(dimensions)
+    identity = np.eye(dimensions)
     weighted = embeddings.astype(np.float64) * trust[:, None]
-    preference = np.linalg.solve(weighted.T @ embeddings + RIDGE * straight, weighted.T @ directions)
-    values, vectors = np.linalg.eigh(preference @ preference.T)
-    learned = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
-    spread = float((learned**2).sum())
-    if spread < 1e-18:
-        return straight.astype(np.float32)
+    gram = weighted.T @ embeddings + RIDGE * identity
+    to_factors = np.linalg.solve(gram, weighted.T @ directions)
+    values, vectors = np.linalg.eigh(to_factors @ to_factors.T)
+    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+    variance = float((root**2).sum())
+    if variance < 1e-18:  # no plays: nothing to learn from
+        return identity.astype(np.float32)
     share *= float(trust.sum()) / (float(trust.sum()) + dimensions)
-    return np.asarray((1.0 - share) * straight + share * learned * np.sqrt(dimensions / spread), dtype=np.float32)
+    stretched = root * np.sqrt(dimensions / variance)
+    return np.asarray((1.0 - share) * identity + share * stretched, dtype=np.float32)

@@ -1,24 +1,24 @@
-"""The one translator between outside ids (strings) and inside rows (integers)."""
+"""The only translation between external ids (strings) and row numbers (integers)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hybridrec.data.arrays import Rows
 from hybridrec.errors import NotFound
 
 
 class IdMap:
-    """Ids in order of arrival; the position of an id is its row."""
+    """Ids in the order in which they were added; the position of an id is its row."""
 
     def __init__(self, ids: Iterable[str] = ()) -> None:
         self._ids = list(dict.fromkeys(ids))
         self._rows = {id_: row for row, id_ in enumerate(self._ids)}
 
     def add(self, id_: str) -> int:
-        """The row of `id_`, which is appended if it is new."""
+        """The row of `id_`, which is appended if it is unknown."""
         row = self._rows.setdefault(id_, len(self._ids))
         if row == len(self._ids):
             self._ids.append(id_)
@@ -28,7 +28,7 @@ class IdMap:
         """The row of `id_`.
 
         Raises:
-            NotFound: if the id is not here.
+            NotFound: if the id is unknown.
         """
         try:
             return self._rows[id_]
@@ -39,11 +39,11 @@ class IdMap:
         """The row of `id_`, or None."""
         return self._rows.get(id_)
 
-    def rows(self, ids: Iterable[str]) -> NDArray[np.int64]:
+    def rows(self, ids: Iterable[str]) -> Rows:
         """Rows of several ids, `(n,)` int64.
 
         Raises:
-            NotFound: for the first id that is not here.
+            NotFound: for the first id that is unknown.
         """
         return np.array([self.row(id_) for id_ in ids], dtype=np.int64)
 

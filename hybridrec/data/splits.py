@@ -1,8 +1,8 @@
-"""Plays parted into those that are learnt from and those that are held out, and tracks parted by support.
+"""Splits of plays into a training and a held-out part, and of tracks into buckets by support.
 
-Four ways: by random pairs, by tracks, each user's last track, and all that came after one
-moment. To choose settings, split the training part again: what is held out there is the
-validation part, and it shares no pair with the test.
+Four kinds: random pairs, whole tracks, each user's last track, and everything after a point in
+time. To choose settings, split the training part again: what is held out there is the validation
+part, and it has no pair in common with the test part.
 """
 
 from __future__ import annotations
@@ -14,23 +14,30 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from hybridrec.data.arrays import Mask, Rows
 from hybridrec.data.interactions import support_of
 from hybridrec.data.play_table import PlayTable
 from hybridrec.errors import InvalidInput
 
-SUPPORT_BUCKETS = {"0": (0, 0), "1-2": (1, 2), "3-7": (3, 7), "8-19": (8, 19), "20+": (20, sys.maxsize)}
-"""The fewest and the most listeners, in the training part, of the tracks of each bucket."""
+SUPPORT_BUCKETS = {
+    "0": (0, 0),
+    "1-2": (1, 2),
+    "3-7": (3, 7),
+    "8-19": (8, 19),
+    "20+": (20, sys.maxsize),
+}
+"""Fewest and most listeners in the training part of the tracks of each bucket."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Two CSR matrices `(n_users, n_tracks)` float32 of the same plays, without a pair in common."""
+    """Two CSR matrices `(n_users, n_tracks)` float32 that have no pair in common."""
 
     train: sp.csr_matrix
     held_out: sp.csr_matrix
 
-    def buckets(self) -> dict[str, NDArray[np.int64]]:
-        """The rows of the tracks in each support bucket, `(n,)` int64; support is counted in the training part."""
+    def buckets(self) -> dict[str, Rows]:
+        """Rows of the tracks in each bucket, `(n,)`; support is counted in the training part."""
         support = support_of(self.train)
         return {
             name: np.flatnonzero((support >= fewest) & (support <= most))
@@ -39,7 +46,7 @@ class Split:
 
 
 def split_pairs(interactions: sp.csr_matrix, share: float = 0.2, *, seed: int) -> Split:
-    """Hold out each pair of user and track with the probability `share`, above 0 and below 1.
+    """Hold out each pair of user and track with probability `share`, above 0 and below 1.
 
     Raises:
         InvalidInput: if the share is out of range.
@@ -56,15 +63,17 @@ def split_cold_tracks(interactions: sp.csr_matrix, share: float = 0.2, *, seed: 
     """
     _require_share(share)
     n_tracks = interactions.shape[1]
-    hidden = np.random.default_rng(seed).choice(n_tracks, size=round(share * n_tracks), replace=False)
+    hidden = np.random.default_rng(seed).choice(
+        n_tracks, size=round(share * n_tracks), replace=False
+    )
     return _split(interactions, np.isin(interactions.indices, hidden))
 
 
 def split_last(plays: PlayTable) -> Split:
-    """Hold out the track that each user was the last to take up; the times alone decide.
+    """Hold out, for each user, the track whose first play came last.
 
-    A user who played one track keeps it; one whose last tracks came at the same moment
-    loses one of them.
+    A user with a single track keeps it; of several tracks first played at the same time, one is
+    held out.
 
     Raises:
         InvalidInput: if times are missing.
@@ -81,27 +90,31 @@ def split_last(plays: PlayTable) -> Split:
 
 
 def split_by_time(plays: PlayTable, share: float = 0.2) -> Split:
-    """Learn from all plays before one moment, and hold out what users took up from then on.
+    """Train on all plays before a point in time; hold out what users first played after it.
 
     Args:
-        plays: with their times, which alone decide.
-        share: of the plays that come at that moment or after it, above 0 and below 1. Later
-            plays of a track that the user knew by then are left out of both parts.
+        plays: with their times.
+        share: of the plays that come at that time or after it, above 0 and below 1. Later plays
+            of a track that the user had played before are in neither part.
 
     Raises:
         InvalidInput: if the share is out of range, or times are missing.
     """
     _require_share(share)
     _require_times(plays)
-    moment = np.quantile(plays.played_at, 1.0 - share, method="higher")
-    moment = moment if moment > plays.played_at.min() else np.nextafter(moment, np.inf)
-    everything = plays.interactions()
-    _, first = _first_times_of(everything, plays)
-    return Split(plays.interactions(plays.played_at < moment), _split(everything, first >= moment).held_out)
+    cutoff = np.quantile(plays.played_at, 1.0 - share, method="higher")
+    if cutoff <= plays.played_at.min():  # the training part must not be empty
+        cutoff = np.nextafter(cutoff, np.inf)
+    all_plays = plays.interactions()
+    _, first = _first_times_of(all_plays, plays)
+    train = plays.interactions(plays.played_at < cutoff)
+    return Split(train, _split(all_plays, first >= cutoff).held_out)
 
 
-def _first_times_of(interactions: sp.csr_matrix, plays: PlayTable) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """User row and first moment of each stored pair, `(nnz,)` each, in the order of storage."""
+def _first_times_of(
+    interactions: sp.csr_matrix, plays: PlayTable
+) -> tuple[Rows, NDArray[np.float64]]:
+    """User row and time of the first play of each stored pair, `(nnz,)` each, in storage order."""
     users = np.repeat(np.arange(plays.shape[0]), np.diff(interactions.indptr))
     pairs, moments = plays.first_times()
     return users, moments[np.searchsorted(pairs, users * plays.shape[1] + interactions.indices)]
@@ -109,18 +122,21 @@ def _first_times_of(interactions: sp.csr_matrix, plays: PlayTable) -> tuple[NDAr
 
 def _require_times(plays: PlayTable) -> None:
     if not plays.has_times:
-        raise InvalidInput("these plays cannot be split by time: not all say when", fix="split them by pairs")
+        what = "these plays cannot be split by time: some have no time"
+        raise InvalidInput(what, fix="split them by pairs")
 
 
 def _require_share(share: float) -> None:
     if not 0.0 < share < 1.0:
-        raise InvalidInput("the share to hold out must be above 0 and below 1", got=share)
+        what = "the share to hold out must be above 0 and below 1"
+        raise InvalidInput(what, got=share)
 
 
-def _split(interactions: sp.csr_matrix, held_out: NDArray[np.bool_]) -> Split:
+def _split(interactions: sp.csr_matrix, held_out: Mask) -> Split:
     pairs = interactions.tocoo()
 
-    def part(chosen: NDArray[np.bool_]) -> sp.csr_matrix:
-        return sp.csr_matrix((pairs.data[chosen], (pairs.row[chosen], pairs.col[chosen])), shape=pairs.shape)
+    def part(chosen: Mask) -> sp.csr_matrix:
+        places = pairs.row[chosen], pairs.col[chosen]
+        return sp.csr_matrix((pairs.data[chosen], places), shape=pairs.shape)
 
     return Split(part(~held_out), part(held_out))

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Track:
-    """What is known of a track beside its sound and its plays.
+    """The metadata of a track.
 
     Attributes:
-        id: the outside id, unique in the library.
+        id: the external id, unique in the library.
         title, artist, album, genre: as tagged; empty where unknown.
         duration_seconds: length of the audio, or None where there is none.
-        path: where the audio lies on this machine, or None. Never shown to clients.
+        path: of the audio on this machine, or None. Never shown to clients.
         content_hash: hex SHA-256 of the audio file, or None.
         recording_mbid: the recording's MusicBrainz id; empty where unknown.
     """
@@ -30,5 +30,5 @@ class Track:
 
     @property
     def name(self) -> str:
-        """Artist and title as far as they are known, or else the id."""
+        """Artist and title as far as known, or else the id."""
         return " - ".join(part for part in (self.artist, self.title) if part) or self.id

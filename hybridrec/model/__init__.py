@@ -1,1 +1,1 @@
-"""The recommender, what fitting it makes, and how that ranks and is stored."""
+"""The recommender, its fitted model, ranking, and how a model is written and read."""

@@ -1,4 +1,4 @@
-"""Ranking only what can be scored: "cannot score" and "scores zero" are different things."""
+"""Ranking of the tracks that can be scored: "cannot score" is not the same as "scores zero"."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from hybridrec.blend.tracks import EVERY_ROW, BlendedTracks
+from hybridrec.data.arrays import Array, Mask, Rows
 from hybridrec.index.ann import AnnIndex
 from hybridrec.index.exact import UNRANKED, best
 from hybridrec.model.queries import Queries
 
-Array = NDArray[np.float32]
-Rows = NDArray[np.int64]
 Ranking = tuple[NDArray[np.int32], Array]
 
 INDEXED_FOR = (0.0, 0.2, 0.5, 1.0)
-"""The shares of sound that an index is built for; what lies between is searched like the next."""
+"""Audio weights that an index is built for; a weight in between uses the next greater one's
+search parameters."""
 
 FEW_ROWS = 20_000
-"""So many rows are scored one by one sooner than an index has found the best of them."""
+"""At or below this many rows, exact scoring is faster than the index."""
 
 MANY_UNWANTED = 1000
-"""So many rows that a query may not return are told to the index; fewer are left out of what it finds."""
+"""More excluded rows than this are excluded inside the index; fewer are dropped from its result,
+which is cheaper than making a bitmap of the catalogue."""
 
-_BLOCK_SCORES = 4_000_000
+_BLOCK_SCORES = 4_000_000  # scores of one block of a batch, 16 MB in single precision
 _NONE_UNWANTED = [np.zeros(0, dtype=np.int64)]
 
 
 @dataclass(frozen=True)
 class Nearby:
-    """An index, and the rows that it does not know as they are now.
+    """An index, and the rows that changed since it was built.
 
     Attributes:
         index: of the tracks as they were when it was built.
@@ -43,10 +44,22 @@ class Nearby:
     index: AnnIndex
     fresh: Rows
 
-    def rows(self, query: Queries, n: int, spare: int, wanted: NDArray[np.bool_] | None) -> Rows:
-        """Candidates for the n best rows for one query, some to spare and the fresh ones too, in order, once each."""
-        kind = min(int(np.searchsorted(INDEXED_FOR, query.audio_shares[0])), len(INDEXED_FOR) - 1)
+    def rows(self, query: Queries, n: int, spare: int, wanted: Mask | None) -> Rows:
+        """Candidates for the n best rows of one query, ascending, each once.
+
+        Args:
+            query: a single one.
+            n: how many rows the answer will have.
+            spare: how many of the candidates may be dropped afterwards.
+            wanted: `(rows,)` bool, the only rows that may be returned; None: all.
+
+        Returns:
+            `(k,)` int64: what the index finds, and the fresh rows.
+        """
+        weight = query.audio_weights[0]
+        kind = min(int(np.searchsorted(INDEXED_FOR, weight)), len(INDEXED_FOR) - 1)
         search = self.index.search_parameters[kind]
+        # Exact scores reorder candidates: five for each result keep the recall.
         more = max(0, 5 * n - search.n_candidates)
         near = self.index.near(query.vectors()[0], search, more + spare, wanted)
         rows = np.sort(np.concatenate([near, self.fresh]))
@@ -55,11 +68,11 @@ class Nearby:
 
 @dataclass
 class Indexes:
-    """The indexes of a catalogue, and the tier of rows beside them.
+    """The indexes of a catalogue, and the rows that are scored beside them.
 
     Attributes:
         users, seeds: answer users and seed songs.
-        fresh: `(k,)` int64, the tier: rows that were added or changed since both were built.
+        fresh: `(k,)` int64, rows that were added or changed since both were built.
     """
 
     users: AnnIndex
@@ -67,11 +80,16 @@ class Indexes:
     fresh: Rows = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def outdate(self, rows: Rows) -> None:
-        """Score some rows one by one from now on, because they changed."""
+        """Score changed rows one by one from now on."""
+        # A union: a row that changes twice is still scored once.
         self.fresh = np.union1d(self.fresh, rows)
 
     def take_in(self, tracks: BlendedTracks) -> None:
-        """Index the tier too; where its rows were before, they are still found, and scored as they are now."""
+        """Add the fresh rows to both indexes.
+
+        The vectors that a changed row had before stay in the index: it may be found by either,
+        and is scored as it is now.
+        """
         rows = self.fresh[tracks.comparable(audio=True, behaviour=True, rows=self.fresh)]
         if len(rows):
             self.users.add(rows, tracks.vectors_for_users(rows))
@@ -89,7 +107,7 @@ def rank(
     items: Sequence[int] | Rows | None = None,
     index: Nearby | None = None,
 ) -> Ranking:
-    """The n best tracks for each query; a track that shares neither sound nor behaviour with it is left out.
+    """The n best tracks for each query, among those that have audio or behaviour in common with it.
 
     Args:
         tracks: the catalogue.
@@ -105,84 +123,108 @@ def rank(
         filters leave fewer than k, the rest has the score `UNRANKED`.
 
     Raises:
-        IndexError: if one of `items` is no row.
+        IndexError: if one of `items` is not a row.
         ValueError: if both `items` and `exclude` are given.
     """
     refuse_both(items, exclude)
     chosen = None if items is None else chosen_rows(items, len(tracks))
     m, count = len(queries.kinds), len(tracks) if chosen is None else len(chosen)
-    rows, scores = np.zeros((m, min(n, count)), np.int32), np.full((m, min(n, count)), UNRANKED, np.float32)
-    if min(n, count) == 0:
+    k = min(n, count)
+    rows, scores = np.zeros((m, k), np.int32), np.full((m, k), UNRANKED, np.float32)
+    if k == 0:
         return rows, scores
     unwanted = _unwanted(exclude, liked, m)
-    one_by_one = index is not None and (chosen is None or count > FEW_ROWS)
-    step = 1 if one_by_one else max(1, _BLOCK_SCORES // count)
+    # The index takes one query at a time; exact scoring takes blocks, for one matrix product.
+    by_index = index is not None and (chosen is None or count > FEW_ROWS)
+    step = 1 if by_index else max(1, _BLOCK_SCORES // count)
     for start in range(0, m, step):
         block = slice(start, min(m, start + step))
         some = queries if m <= step else queries.take(block)
-        if index is not None and one_by_one:
+        if index is not None and by_index:
             found = _rank_nearby(tracks, some, n, unwanted[start], chosen, index)
         else:
             found = _rank_all(tracks, some, n, unwanted[block], chosen)
-        k = found[0].shape[1]
-        rows[block, :k], scores[block, :k] = found
+        found_k = found[0].shape[1]
+        rows[block, :found_k], scores[block, :found_k] = found
     return rows, scores
 
 
-def _rank_all(tracks: BlendedTracks, queries: Queries, n: int, unwanted: list[Rows], chosen: Rows | None) -> Ranking:
-    asked = EVERY_ROW if chosen is None else chosen
-    scores = queries.components(tracks, asked).scores
+def _rank_all(
+    tracks: BlendedTracks, queries: Queries, n: int, unwanted: list[Rows], chosen: Rows | None
+) -> Ranking:
+    """Rank by exact scores of all rows, or of the chosen ones."""
+    rows = EVERY_ROW if chosen is None else chosen
+    scores = queries.components(tracks, rows).scores
     for query, (audio, behaviour) in enumerate(queries.kinds.tolist()):
-        scores[query, ~tracks.comparable(audio=audio, behaviour=behaviour, rows=asked)] = UNRANKED
-        scores[query, unwanted[query] if chosen is None else np.isin(chosen, unwanted[query])] = UNRANKED
+        scores[query, ~tracks.comparable(audio=audio, behaviour=behaviour, rows=rows)] = UNRANKED
+        excluded = unwanted[query] if chosen is None else np.isin(chosen, unwanted[query])
+        scores[query, excluded] = UNRANKED
     places, found = best(scores, n)
     return (places if chosen is None else chosen[places]).astype(np.int32), found
 
 
 def _rank_nearby(
-    tracks: BlendedTracks, query: Queries, n: int, unwanted: Rows, chosen: Rows | None, index: Nearby
+    tracks: BlendedTracks,
+    query: Queries,
+    n: int,
+    unwanted: Rows,
+    chosen: Rows | None,
+    index: Nearby,
 ) -> Ranking:
-    audio, behaviour = query.kinds[0].tolist()
-    wanted = None
-    if chosen is not None or len(unwanted) > MANY_UNWANTED or not (audio and behaviour):
-        wanted = tracks.comparable(audio=audio, behaviour=behaviour)
-        wanted[unwanted] = False
-        if chosen is not None:
-            among_chosen = np.zeros(len(tracks), dtype=np.bool_)
-            among_chosen[chosen] = True
-            wanted &= among_chosen
-        if np.count_nonzero(wanted) <= max(FEW_ROWS, n):
-            return _rank_all(tracks, query, n, _NONE_UNWANTED, np.flatnonzero(wanted))
+    """Rank the index's candidates for one query by their exact scores."""
+    wanted = _wanted(tracks, query, unwanted, chosen)
+    if wanted is not None and np.count_nonzero(wanted) <= max(FEW_ROWS, n):
+        return _rank_all(tracks, query, n, _NONE_UNWANTED, np.flatnonzero(wanted))
+    # Where unwanted rows are dropped afterwards, as many more candidates are needed.
     near = index.rows(query, n, 0 if wanted is not None else len(unwanted), wanted)
-    near = near[_still_wanted(tracks, query, near, unwanted) if wanted is None else wanted[near]]
-    if len(near) < n:  # so many were deleted since the index was built
+    keep = _still_wanted(tracks, query, near, unwanted) if wanted is None else wanted[near]
+    near = near[keep]
+    if len(near) < n:  # most candidates were deleted since the index was built
         return _rank_all(tracks, query, n, [unwanted], chosen)
     places, found = best(query.components(tracks, near).scores, n)
     return near[places].astype(np.int32), found
 
 
-def _still_wanted(tracks: BlendedTracks, query: Queries, near: Rows, unwanted: Rows) -> NDArray[np.bool_]:
-    """Which of the candidates, in order, may be returned."""
+def _wanted(
+    tracks: BlendedTracks, query: Queries, unwanted: Rows, chosen: Rows | None
+) -> Mask | None:
+    """Rows that may be returned, `(rows,)`; None where the few unwanted are dropped later."""
+    audio, behaviour = query.kinds[0].tolist()
+    if chosen is None and len(unwanted) <= MANY_UNWANTED and audio and behaviour:
+        return None
+    wanted = tracks.comparable(audio=audio, behaviour=behaviour)
+    wanted[unwanted] = False
+    if chosen is not None:
+        among_chosen = np.zeros(len(tracks), dtype=np.bool_)
+        among_chosen[chosen] = True
+        wanted &= among_chosen
+    return wanted
+
+
+def _still_wanted(tracks: BlendedTracks, query: Queries, near: Rows, unwanted: Rows) -> Mask:
+    """Which of the ascending candidates may be returned, `(k,)`."""
     audio, behaviour = query.kinds[0].tolist()
     wanted = tracks.comparable(audio=audio, behaviour=behaviour, rows=near)
-    places = np.searchsorted(near, unwanted)
+    places = np.searchsorted(near, unwanted)  # `near` is ascending
     inside = places < len(near)
     places, unwanted = places[inside], unwanted[inside]
     wanted[places[near[places] == unwanted]] = False
     return wanted
 
 
-def _unwanted(exclude: Sequence[int] | Rows | None, liked: sp.csr_matrix | None, m: int) -> list[Rows]:
+def _unwanted(
+    exclude: Sequence[int] | Rows | None, liked: sp.csr_matrix | None, m: int
+) -> list[Rows]:
     """For each of m queries, the rows it may not return."""
-    everywhere = np.asarray([] if exclude is None else exclude, dtype=np.int64)
+    for_all = np.asarray([] if exclude is None else exclude, dtype=np.int64)
     if liked is None:
-        return [everywhere] * m
+        return [for_all] * m
     rows = [liked.indices] if m == 1 else np.split(liked.indices, liked.indptr[1:-1])
-    return [np.concatenate([everywhere, row]) for row in rows] if len(everywhere) else rows
+    return [np.concatenate([for_all, row]) for row in rows] if len(for_all) else rows
 
 
 def chosen_rows(items: Sequence[int] | Rows, n: int) -> Rows:
-    """Rows to choose from, each once and in order.
+    """Rows to choose from, ascending, each once.
 
     Raises:
         IndexError: if one is not among n rows.

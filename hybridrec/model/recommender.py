@@ -1,7 +1,7 @@
-"""The hybrid recommender, with the contract of `implicit`'s models.
+"""The hybrid recommender, with the interface of `implicit`'s models.
 
-Anything that takes a model of `implicit` takes this one. Audio arrives by
-`fit(user_items, item_embeddings=...)`; users and items are rows, as there.
+Whatever works with a model of `implicit` works with this one. Audio is given as
+`fit(user_items, item_embeddings=...)`; users and items are row numbers, as there.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from implicit.utils import check_csr
 from numpy.typing import NDArray
 
 from hybridrec.blend.tracks import BlendedTracks
-from hybridrec.blend.weighting import Array, UserVectors
+from hybridrec.blend.weighting import UserVectors
 from hybridrec.collaborative.als import EpochCallback, fit_als, suitable_config
 from hybridrec.config import BlendConfig, CollaborativeConfig, ProjectionConfig
+from hybridrec.data.arrays import Array, Rows
 from hybridrec.data.embeddings import aligned_embeddings, unit_length
 from hybridrec.data.interactions import support_of
 from hybridrec.errors import InvalidInput, NotReady
 from hybridrec.index.exact import UNRANKED, best, itself_first
-from hybridrec.model.fitted_model import FittedModel, Rows, assemble, empty_tracks, fit_projections
+from hybridrec.model.fitted_model import FittedModel
+from hybridrec.model.fitting import build_fitted_model
 from hybridrec.model.queries import Queries, SeedQueries, UserQueries
 from hybridrec.model.ranking import Indexes, Ranking, chosen_rows, rank, refuse_both
 from hybridrec.model.serialization import Part, from_arrays, read_settings, to_arrays
@@ -33,13 +35,13 @@ Ids = int | Sequence[int] | Rows
 
 
 class HybridRecommender(RecommenderBase):
-    """ALS for taste, embeddings for sound, and a weighting layer between them.
+    """ALS on plays, audio embeddings, and a weighting layer that blends their scores.
 
     Args:
-        collaborative, projection, blend: settings of ALS, of the maps between sound and
-            taste, and of the weighting layer.
+        collaborative, projection, blend: settings of ALS, of the maps between embeddings and
+            factors, and of the weighting layer.
         random_state: seed of everything random in `fit`.
-        num_threads: 0 takes all cores.
+        num_threads: 0 uses all cores.
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class HybridRecommender(RecommenderBase):
 
     @property
     def fitted_model(self) -> FittedModel:
-        """What fitting left behind.
+        """What `fit` produced.
 
         Raises:
             NotReady: before `fit`.
@@ -75,7 +77,7 @@ class HybridRecommender(RecommenderBase):
 
     @property
     def tracks(self) -> BlendedTracks:
-        """The items with both their sides."""
+        """The items, with factors, features and embeddings."""
         return self.fitted_model.tracks
 
     @property
@@ -85,19 +87,20 @@ class HybridRecommender(RecommenderBase):
 
     @property
     def item_factors(self) -> Array:
-        """`(n_items, f)` float32, the behaviour side of the items."""
+        """`(n_items, f)` float32; zero for items that nobody has played."""
         return np.asarray(self.tracks.factors)
 
     @property
     def has_behaviour(self) -> bool:
-        """Whether any item has been played, so that there are factors and not sound alone."""
+        """Whether any item has been played; without plays, only audio ranks."""
         return bool(self.tracks.support.any())
 
     @property
     def unknown_user(self) -> UserVectors:
-        """The taste of a user of whom nothing is known: that of the mean listener."""
+        """The user vectors of a user without plays: those of the mean user, `(1, ...)`."""
+        mean_factors = self.fitted_model.mean_factors[None, :]
         return self.fitted_model.user_vectors(
-            self.fitted_model.mean_factors[None, :], self.fitted_model.mean_audio_vector[None, :]
+            mean_factors, self.fitted_model.mean_audio_vector[None, :]
         )
 
     def fit(
@@ -108,21 +111,23 @@ class HybridRecommender(RecommenderBase):
         *,
         item_embeddings: NDArray[np.floating] | None = None,
     ) -> None:
-        """Learn factors from plays, and what they sound like from the tracks that can be heard.
+        """Fit factors to plays, and the projection to the tracks that have audio.
 
         Args:
             user_items: CSR `(n_users, n_items)` confidences; negative means disliked.
-                It may be empty: then sound alone answers.
+                It may be empty: then audio alone ranks.
             show_progress: draw a bar.
             callback: called after each iteration of ALS with number, seconds and loss.
             item_embeddings: `(n_items, d)` floats; a row of NaN is a track without audio.
                 None: no track has audio.
 
         Raises:
-            InvalidInput: if the embeddings do not fit the items.
+            InvalidInput: if the embeddings do not match the items.
         """
         matrix = check_csr(user_items).astype(np.float32)
-        aligned_embeddings(item_embeddings, matrix.shape[1])
+        aligned_embeddings(
+            item_embeddings, matrix.shape[1]
+        )  # refused before the long fit, not after
         config = suitable_config(matrix, self.collaborative)
         users, items = fit_als(
             matrix,
@@ -132,62 +137,76 @@ class HybridRecommender(RecommenderBase):
             show_progress=show_progress,
             callback=callback,
         )
-        self._fitted_model = self._assembled(config, users, items, support_of(matrix), item_embeddings, matrix)
+        self._fitted_model = self._built(config, users, items, matrix, item_embeddings)
 
     def replace_embeddings(self, item_embeddings: NDArray[np.floating]) -> None:
-        """Give the fitted items other ears: what tastes sound like is learnt anew, the factors stay.
+        """Replace the item embeddings and refit the audio side; ALS factors are kept.
 
-        What is known of users is then their factors alone, until the next `fit`.
+        The users' audio vectors are lost until the next `fit`: only their factors are used.
 
         Args:
             item_embeddings: `(n_items, d)` floats; a row of NaN is a track without audio.
 
         Raises:
-            InvalidInput: if the embeddings do not fit the items.
+            InvalidInput: if the embeddings do not match the items.
         """
         old = self.fitted_model
-        nothing_played = sp.csr_matrix((len(old.user_factors), len(old.tracks)), dtype=np.float32)
-        new = self._assembled(
-            old.collaborative, old.user_factors, old.tracks.factors, old.tracks.support, item_embeddings, nothing_played
-        )
-        self._fitted_model = dataclasses.replace(new, mean_factors=old.mean_factors, user_gram=old.user_gram)
+        users, items, support = old.user_factors, old.tracks.factors, old.tracks.support
+        no_plays = sp.csr_matrix((len(users), len(items)), dtype=np.float32)
+        new = self._built(old.collaborative, users, items, no_plays, item_embeddings, support)
+        # Both depend on plays, which are not at hand.
+        new.mean_factors, new.user_gram = old.mean_factors, old.user_gram
+        self._fitted_model = new
 
-    def _assembled(
+    def _built(
         self,
         config: CollaborativeConfig,
         users: Array,
         items: Array,
-        support: Rows,
-        item_embeddings: NDArray[np.floating] | None,
         plays: sp.csr_matrix,
+        item_embeddings: NDArray[np.floating] | None,
+        support: Rows | None = None,
     ) -> FittedModel:
-        embeddings, has_audio = aligned_embeddings(item_embeddings, len(items))
-        projection, calibration = fit_projections(
-            embeddings, has_audio, items, support, self.projection, self.random_state or 0
+        return build_fitted_model(
+            users,
+            items,
+            plays,
+            item_embeddings,
+            collaborative=config,
+            projection=self.projection,
+            half_life=self.blend.half_life,
+            seed=self.random_state or 0,
+            support=support,
         )
-        tracks = empty_tracks(projection, items, embeddings[has_audio], self.blend)
-        with_audio = np.where(has_audio[:, None], embeddings, np.float32(np.nan))
-        return assemble(config, projection, calibration, tracks, users, items, support, with_audio, plays)
 
     def recalculate_user(self, userid: Ids, user_items: sp.csr_matrix) -> Array:
-        """ALS factors of users from their plays alone, `(f,)` for a scalar or `(m, f)`; nothing is stored."""
+        """ALS factors of users from their plays alone; nothing is stored.
+
+        Returns:
+            `(f,)` float32 for a scalar, `(m, f)` for a batch.
+        """
         found, _ = self.fitted_model.fold_in_users(_checked_rows(userid, check_csr(user_items)))
         return found[0] if np.isscalar(userid) else found
 
     def recalculate_item(self, itemid: Ids, item_users: sp.csr_matrix) -> Array:
-        """ALS factors of items from their listeners alone, `(f,)` or `(m, f)`; nothing is stored."""
+        """ALS factors of items from their listeners alone; nothing is stored.
+
+        Returns:
+            `(f,)` float32 for a scalar, `(m, f)` for a batch.
+        """
         found = self.fitted_model.fold_in_items(_checked_rows(itemid, check_csr(item_users)))
         return found[0] if np.isscalar(itemid) else found
 
     def partial_fit_users(self, userids: Sequence[int] | Rows, user_items: sp.csr_matrix) -> None:
-        """Recalculate and keep what is known of some users, new ones included."""
-        fitted_model, rows = self.fitted_model, np.asarray(userids)
-        factors, audio_vectors = fitted_model.fold_in_users(_checked_rows(rows, check_csr(user_items)))
-        missing = max(0, int(rows.max()) + 1 - len(fitted_model.user_factors))
-        fitted_model.user_factors = np.pad(fitted_model.user_factors, ((0, missing), (0, 0)))
-        fitted_model.user_audio_vectors = np.pad(fitted_model.user_audio_vectors, ((0, missing), (0, 0)))
-        fitted_model.user_factors[rows], fitted_model.user_audio_vectors[rows] = factors, audio_vectors
-        fitted_model.user_gram = fitted_model.user_factors.T @ fitted_model.user_factors
+        """Fold in users from their plays and store the result; new users extend the model."""
+        model, rows = self.fitted_model, np.asarray(userids)
+        factors, audio = model.fold_in_users(_checked_rows(rows, check_csr(user_items)))
+        # New users may lie anywhere beyond the end; the rows before them stay zero.
+        missing = max(0, int(rows.max()) + 1 - len(model.user_factors))
+        model.user_factors = np.pad(model.user_factors, ((0, missing), (0, 0)))
+        model.user_audio_vectors = np.pad(model.user_audio_vectors, ((0, missing), (0, 0)))
+        model.user_factors[rows], model.user_audio_vectors[rows] = factors, audio
+        model.user_gram = model.user_factors.T @ model.user_factors
 
     def partial_fit_items(
         self,
@@ -196,7 +215,7 @@ class HybridRecommender(RecommenderBase):
         *,
         item_embeddings: NDArray[np.floating] | None = None,
     ) -> None:
-        """Recalculate and keep what is known of some items, new ones included.
+        """Fold in items from their listeners and store the result; new items extend the model.
 
         Args:
             itemids: `(m,)` rows.
@@ -206,7 +225,9 @@ class HybridRecommender(RecommenderBase):
         rows = np.asarray(itemids, dtype=np.int64)
         factors = self.recalculate_item(rows, item_users)
         support = support_of(check_csr(item_users).T.tocsr())
-        self.fitted_model.put_items(rows, factors=factors, support=support, embeddings=item_embeddings)
+        self.fitted_model.put_items(
+            rows, factors=factors, support=support, embeddings=item_embeddings
+        )
 
     def recommend(
         self,
@@ -220,38 +241,41 @@ class HybridRecommender(RecommenderBase):
         *,
         audio_weight: float | None = None,
     ) -> Ranking:
-        """Best items for users, as `implicit` answers it, at any audio weight.
+        """Best items for users, with `implicit`'s arguments and return values.
 
         Args:
             userid: a row, or `(m,)` rows for a batch.
-            user_items: CSR `(1, n_items)` or `(m, n_items)`, what these users played.
+            user_items: CSR `(1, n_items)` or `(m, n_items)`, what these users have played.
             N: how many.
             filter_already_liked_items: leave out what is stored in `user_items`.
-            filter_items: items that nobody shall get.
+            filter_items: items that no user may get.
             recalculate_user: fold the users in from `user_items`.
             items: rank only these.
-            audio_weight: share of sound, 0 to 1; None takes the tuned one.
+            audio_weight: share of the score that comes from audio, 0 to 1; None: the tuned one.
 
         Returns:
-            Items and scores, `(k,)` for a scalar, `(m, k)` for a batch, best first.
-            Places that filters leave empty have the lowest float32 as their score.
+            Items int32 and scores float32, `(k,)` for a scalar, `(m, k)` for a batch, best
+            first. Places that filters leave empty have the lowest float32 as their score.
 
         Raises:
             IndexError: for a user or item that is not in the model.
             ValueError: if `user_items` is no CSR matrix with a row a user, or both
                 `items` and `filter_items` are given.
         """
+        # Otherwise `user_items` is not used, and implicit accepts None, too.
         if filter_already_liked_items or recalculate_user:
             _checked_rows(userid, user_items)
         fitted_model = self.fitted_model
         if recalculate_user:
-            factors, audio_vectors = fitted_model.fold_in_users(user_items)
+            factors, audio = fitted_model.fold_in_users(user_items)
         else:
-            factors, audio_vectors = fitted_model.user_factors[userid], fitted_model.user_audio_vectors[userid]
-        user_vectors = fitted_model.user_vectors(np.atleast_2d(factors), np.atleast_2d(audio_vectors))
+            factors = fitted_model.user_factors[userid]
+            audio = fitted_model.user_audio_vectors[userid]
+        user_vectors = fitted_model.user_vectors(np.atleast_2d(factors), np.atleast_2d(audio))
         liked = user_items if filter_already_liked_items else None
         queries = UserQueries(user_vectors, self.audio_weight(audio_weight))
-        return _shaped(self.rank(queries, N, exclude=filter_items, liked=liked, items=items), userid)
+        found = self.rank(queries, N, exclude=filter_items, liked=liked, items=items)
+        return _shaped(found, userid)
 
     def rank(
         self,
@@ -262,7 +286,7 @@ class HybridRecommender(RecommenderBase):
         liked: sp.csr_matrix | None = None,
         items: Sequence[int] | Rows | None = None,
     ) -> Ranking:
-        """Best items for tastes or seeds that need not be those of users or items; otherwise as `recommend`."""
+        """Best items for any queries, not only users and items of the model; see `ranking.rank`."""
         index = self.fitted_model.near(queries)
         return rank(self.tracks, queries, N, exclude=exclude, liked=liked, items=items, index=index)
 
@@ -277,12 +301,13 @@ class HybridRecommender(RecommenderBase):
         *,
         audio_weight: float | None = None,
     ) -> Ranking:
-        """Items that sound and are heard like the given ones, the seeds among them; otherwise as `recommend`.
+        """Items similar to seeds in audio and in listeners, the seeds included; see `recommend`.
 
-        `recalculate_item` places the seeds anew from their listeners, CSR `(m, n_users)`.
+        `recalculate_item` folds the seeds in from `item_users`, CSR `(m, n_users)`.
         """
         seeds = self.tracks.item_vectors(np.atleast_1d(itemid))
         if recalculate_item:
+            # Placed by its listeners, a seed keeps its audio.
             placed = np.atleast_2d(self.recalculate_item(itemid, item_users))
             seeds = dataclasses.replace(seeds, directions=unit_length(placed))
         queries = SeedQueries(seeds, self.audio_weight(audio_weight), self.fitted_model.calibration)
@@ -302,7 +327,7 @@ class HybridRecommender(RecommenderBase):
         filter_users: Sequence[int] | Rows | None = None,
         users: Sequence[int] | Rows | None = None,
     ) -> Ranking:
-        """Users of like taste, by the cosine of their factors; the user itself is among them."""
+        """Users with similar factors, by cosine; the user itself is among them."""
         refuse_both(users, filter_users)
         directions = unit_length(self.user_factors)
         chosen = np.arange(len(directions)) if users is None else chosen_rows(users, len(directions))
@@ -320,19 +345,19 @@ class HybridRecommender(RecommenderBase):
         return _one_by_one(like, userid)
 
     def index_tracks(self) -> Indexes:
-        """Index the items, so that answers from a large catalogue need not score them all.
+        """Index the items, so that ranking a large catalogue does not score every item.
 
-        Answers then come from some hundred likely items, scored as before; how many of the truly
-        best are among them is measured and returned. Items that change later are scored beside the
-        index; `fit` and `replace_embeddings` forget it.
+        Ranking then scores some hundred candidates exactly; the recall of the candidates is
+        measured and returned. Items that change later are scored beside the index; `fit` and
+        `replace_embeddings` drop it.
 
         Raises:
-            InvalidInput: if there are too few items for an index to be worth it.
+            InvalidInput: if there are too few items to index.
         """
         return self.fitted_model.index_tracks(self.random_state or 0)
 
     def audio_weight(self, audio_weight: float | None) -> float:
-        """The audio share of a query: the tuned one, or the one asked for.
+        """The audio weight of a query: the one asked for, or else the tuned one.
 
         Raises:
             InvalidInput: if it is not 0 to 1.
@@ -340,15 +365,16 @@ class HybridRecommender(RecommenderBase):
         if audio_weight is None:
             return self.blend.audio_weight
         if not 0.0 <= audio_weight <= 1.0:
-            raise InvalidInput("audio_weight must be 0 to 1", got=audio_weight, fix="leave it out for the tuned one")
+            fix = "leave it out for the tuned one"
+            raise InvalidInput("audio_weight must be 0 to 1", got=audio_weight, fix=fix)
         return audio_weight
 
     def save(self, fileobj_or_path: str | IO[bytes], *, without: Collection[Part] = ()) -> None:
         """Write the model as npz, without pickle; `load` reads it back.
 
         Args:
-            fileobj_or_path: where to.
-            without: what to leave out, see `to_arrays`.
+            fileobj_or_path: where to write it.
+            without: what to leave out, see `serialization.to_arrays`.
         """
         settings = {
             "collaborative": self.collaborative.to_dict(),
@@ -357,16 +383,17 @@ class HybridRecommender(RecommenderBase):
             "random_state": self.random_state,
             "num_threads": self.num_threads,
         }
-        np.savez(fileobj_or_path, allow_pickle=False, **to_arrays(settings, self._fitted_model, without))
+        arrays = to_arrays(settings, self._fitted_model, without)
+        np.savez(fileobj_or_path, allow_pickle=False, **arrays)
 
     @classmethod
     def load(cls, fileobj_or_path: str | IO[bytes]) -> Self:
-        """Read a model that `save` wrote.
+        """Read a model that `save` wrote, of this release or an earlier one.
 
         Raises:
-            LibraryError: if the file is newer than this program, or no such model.
+            LibraryError: if the file is newer than this program, or not a model.
         """
-        if isinstance(fileobj_or_path, str):
+        if isinstance(fileobj_or_path, str):  # np.savez adds the ending to a path without it
             fileobj_or_path = fileobj_or_path.removesuffix(".npz") + ".npz"
         with np.load(fileobj_or_path, allow_pickle=False) as data:
             settings = read_settings(data)

@@ -23,16 +23,16 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from hybridrec.config import ProjectionConfig
-from hybridrec.data.embeddings import Embeddings
+from hybridrec.data.embeddings import Embeddings, align
 from hybridrec.data.ids import IdMap
 from hybridrec.data.interactions import confidence
 from hybridrec.model.recommender import HybridRecommender
+from hybridrec.model.store import load_model
 from hybridrec.serving.files import State
 from hybridrec.serving.refresh import factors_of
 from hybridrec.storage.changes import Changes
 from hybridrec.storage.database import batches
 from hybridrec.storage.library import Library
-from hybridrec.workflows.fit import align, load_model
 
 KNOWN_AT_ONCE = 100
 """Tracks that a request itself takes in, the newest ones; more are left to what runs beside it."""

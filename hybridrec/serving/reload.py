@@ -17,10 +17,10 @@ import time
 from pathlib import Path
 
 from hybridrec.errors import LibraryError
+from hybridrec.model.store import INDEXED_FROM
 from hybridrec.serving.files import ServingFiles
 from hybridrec.serving.live_model import LiveModel
 from hybridrec.storage.library import Library
-from hybridrec.workflows.fit import INDEXED_FROM
 
 RETRY_SECONDS = 60.0
 """So long after a successor could not be made, another is tried."""

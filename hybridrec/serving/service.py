@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hybridrec.blend.weighting import ItemVectors
 from hybridrec.config import AudioLimits
+from hybridrec.data.arrays import Rows
 from hybridrec.data.embeddings import unit_length
 from hybridrec.data.listens import Listen
 from hybridrec.data.plays import Play
@@ -21,7 +22,6 @@ from hybridrec.data.tracks import Track
 from hybridrec.errors import Conflict
 from hybridrec.index.exact import UNRANKED
 from hybridrec.model.queries import Queries, SeedQueries, UserQueries
-from hybridrec.model.ranking import Rows
 from hybridrec.serving.admission import Admission
 from hybridrec.serving.answers import Answer, Basis, Filters, Hit
 from hybridrec.serving.counts import KeptCounts

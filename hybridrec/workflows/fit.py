@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import io
-import json
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hybridrec.config import BlendConfig, CollaborativeConfig
-from hybridrec.data.embeddings import Embeddings
-from hybridrec.data.ids import IdMap
-from hybridrec.errors import LibraryError, NotReady
+from hybridrec.data.embeddings import align
+from hybridrec.errors import NotReady
 from hybridrec.model.recommender import HybridRecommender
+from hybridrec.model.store import INDEXED_FROM, save_model
 from hybridrec.storage.library import Library
 from hybridrec.workflows.tuning import Tuning, tuned
-
-INDEXED_FROM = 50_000
-"""So many tracks take longer to score for every answer than an index takes to find the best of them."""
 
 
 @dataclass(frozen=True)
@@ -107,58 +99,3 @@ def _recommender(
         return HybridRecommender(collaborative, blend=blend, random_state=seed)
     collaborative, blend = collaborative or chosen.collaborative, blend or chosen.blend
     return HybridRecommender(collaborative, chosen.projection, blend, random_state=seed)
-
-
-def align(embeddings: Embeddings, track_ids: IdMap) -> NDArray[np.float32]:
-    """Embeddings in the order of the rows, `(n_tracks, d)` float32; a row of NaN has no audio."""
-    aligned = np.full((len(track_ids), embeddings.vectors.shape[1]), np.nan, dtype=np.float32)
-    here = [(row, i) for i, id_ in enumerate(embeddings.ids) if (row := track_ids.get(id_)) is not None]
-    if here:
-        rows, sources = np.array(here).T
-        aligned[rows] = embeddings.vectors[sources]
-    return aligned
-
-
-def save_model(
-    library: Library,
-    model: HybridRecommender,
-    track_ids: IdMap,
-    summary: Mapping[str, Any],
-    fingerprint: str | None,
-) -> int:
-    """Make a fitted model the library's current one; returns the version.
-
-    Args:
-        library: that has its tracks, embeddings and plays.
-        model: fitted.
-        track_ids: of its rows.
-        summary: settings and figures, ready for JSON.
-        fingerprint: of the encoder whose embeddings it was fitted to, which need not be the library's by
-            now; None: it was fitted without.
-    """
-    return library.save_artefact("model", _to_bytes(model, track_ids), fingerprint or "", summary)
-
-
-def load_model(library: Library) -> tuple[HybridRecommender, IdMap]:
-    """The library's current model and the tracks of its rows, without their embeddings and without users.
-
-    Raises:
-        NotFound: if no model was fitted yet.
-        LibraryError: if it is damaged or newer than this program.
-    """
-    with np.load(io.BytesIO(library.artefact_bytes("model")), allow_pickle=False) as parts:
-        try:
-            track_ids = IdMap(json.loads(parts["track_ids"].tobytes()))
-            model = HybridRecommender.load(io.BytesIO(parts["model"].tobytes()))
-        except (KeyError, ValueError) as error:
-            raise LibraryError("the stored model is damaged", got=str(error), fix="run `hybridrec fit`") from None
-    return model, track_ids
-
-
-def _to_bytes(model: HybridRecommender, track_ids: IdMap) -> bytes:
-    model_file, artefact = io.BytesIO(), io.BytesIO()
-    model.save(model_file, without=("users", "embeddings"))
-    ids = json.dumps(list(track_ids)).encode()
-    parts = {"track_ids": ids, "model": model_file.getvalue()}
-    np.savez(artefact, allow_pickle=False, **{name: np.frombuffer(part, np.uint8) for name, part in parts.items()})
-    return artefact.getvalue()

@@ -89,7 +89,7 @@ class Tuning:
                 ProjectionConfig.from_dict(told["projection"]),
                 BlendConfig.from_dict(told["blend"]),
                 tuple(Trial(**trial) for trial in told["trials"]),
-                tuple(CurvePoint(point["audio_share"], _means(point["ndcg"])) for point in told["curve"]),
+                tuple(_curve_point(point) for point in told["curve"]),
                 None if told["sound"] is None else Difference(**told["sound"]),
                 told["data"],
             )
@@ -100,6 +100,12 @@ class Tuning:
 def tuned(library: Library) -> Tuning | None:
     """What was chosen for a library, or None before `tune`."""
     return None if library.current("tuning") is None else Tuning.from_bytes(library.artefact_bytes("tuning"))
+
+
+def _curve_point(stored: Mapping[str, Any]) -> CurvePoint:
+    """A point of the curve; files of earlier releases name the weight `audio_share`."""
+    weight = stored["audio_share"] if "audio_share" in stored else stored["audio_weight"]
+    return CurvePoint(weight, _means(stored["ndcg"]))
 
 
 def _means(told: Mapping[str, Mapping[str, float]]) -> dict[str, Mean]:

@@ -14,6 +14,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from hybridrec.data.embeddings import align
 from hybridrec.data.play_table import PlayTable
 from hybridrec.data.splits import SUPPORT_BUCKETS, Split, split_by_time, split_cold_tracks, split_last, split_pairs
 from hybridrec.errors import NotReady
@@ -23,7 +24,6 @@ from hybridrec.evaluation.quality import ALL_TRACKS
 from hybridrec.storage.library import Library
 from hybridrec.workflows.evaluate.compare import BLEND, SHUFFLED, SOUND_ONLY, Comparison, SplitComparison
 from hybridrec.workflows.evaluate.recommenders import ALS, EASE, SETTINGS_EACH
-from hybridrec.workflows.fit import align
 from hybridrec.workflows.ingest.embeddings import ingest_embeddings
 from hybridrec.workflows.ingest.plays import ingest_plays
 from hybridrec.workflows.tune.page import curve_figure

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import zipfile
@@ -14,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from hybridrec.encoder.checkpoint import write_atomically
 from hybridrec.errors import AudioError
+from hybridrec.files import sha256_of, write_atomically
 
 Listen = Callable[[Path], NDArray[np.float32]]
 """From a file to its `(d,)` float32 vector; may be called from several threads."""
@@ -81,7 +80,7 @@ class VectorCache:
 def stamp_of(path: Path) -> str:
     """32 hex digits that stand for a file's path, size and time."""
     facts = path.stat()
-    return hashlib.sha256(f"{path.resolve()} {facts.st_size} {facts.st_mtime_ns}".encode()).hexdigest()[:32]
+    return sha256_of(f"{path.resolve()} {facts.st_size} {facts.st_mtime_ns}".encode())[:32]
 
 
 def _read(place: Path) -> dict[str, NDArray[np.float32]]:

@@ -9,13 +9,13 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from hybridrec.collaborative.als import fit_als, suitable_config
-from hybridrec.config import BlendConfig, CollaborativeConfig, ProjectionConfig
+from hybridrec.config import CollaborativeConfig, ProjectionConfig
 from hybridrec.data.embeddings import aligned_embeddings
-from hybridrec.data.interactions import support_of
 from hybridrec.data.splits import Split
 from hybridrec.evaluation.baselines import Ease
 from hybridrec.evaluation.quality import Quality, Rows, Scorer, measure
-from hybridrec.model.fitted_model import FittedModel, assemble, empty_tracks, fit_projections
+from hybridrec.model.fitted_model import FittedModel
+from hybridrec.model.fitting import build_fitted_model
 
 Array = NDArray[np.float32]
 
@@ -64,13 +64,16 @@ class Fold:
     def fitted_model(self, config: CollaborativeConfig, projection: ProjectionConfig, half_life: float) -> FittedModel:
         """All that a recommender with these settings learns, as `HybridRecommender.fit` leaves it."""
         users, tracks = self.factors(config)
-        support = support_of(self.plays)
-        embedded, has_audio = aligned_embeddings(self.embeddings, len(tracks))
-        learnt, calibration = fit_projections(embedded, has_audio, tracks, support, projection, self.seed)
-        rows = empty_tracks(learnt, tracks, embedded[has_audio], BlendConfig(half_life=half_life))
-        known = np.where(has_audio[:, None], embedded, np.float32(np.nan))
-        config = suitable_config(self.plays, config)
-        return assemble(config, learnt, calibration, rows, users, tracks, support, known, self.plays)
+        return build_fitted_model(
+            users,
+            tracks,
+            self.plays,
+            self.embeddings,
+            collaborative=suitable_config(self.plays, config),
+            projection=projection,
+            half_life=half_life,
+            seed=self.seed,
+        )
 
     def measure(self, score: Scorer, users: Rows | None = None, *, by_support: bool = True) -> Quality:
         """What a recommender that learnt from this cut finds of what it holds out."""

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from hybridrec.collaborative.als import als_grid, suitable_config
 from hybridrec.config import BlendConfig, CollaborativeConfig, ProjectionConfig
+from hybridrec.data.embeddings import align
 from hybridrec.data.splits import Split, split_cold_tracks, split_pairs
 from hybridrec.errors import NotReady
 from hybridrec.evaluation.plays_report import FEWEST_USERS
@@ -19,7 +20,7 @@ from hybridrec.evaluation.selection import Figures, mean_over_folds, not_worse
 from hybridrec.evaluation.significance import Difference, mean_with_interval, paired_difference
 from hybridrec.model.fitted_model import FittedModel
 from hybridrec.storage.library import Library
-from hybridrec.workflows.fit import FitReport, align, fit
+from hybridrec.workflows.fit import FitReport, fit
 from hybridrec.workflows.tune.fold import Fold, blended, by_behaviour
 from hybridrec.workflows.tuning import CurvePoint, Trial, Tuning
 
