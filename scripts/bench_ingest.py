@@ -25,7 +25,7 @@ from pathlib import Path
 
 from processes import Cost, measured
 
-from hybridrec.evaluation.text_table import text_table
+from hybridrec.pages.table import text_table
 
 BLISS = "import sys; from bliss_audio import Song; [Song(path).analysis for path in sys.argv[1:]]"
 MUSLY = (

@@ -30,7 +30,7 @@ from blended_search import AUDIO_WEIGHTS, QuerySet, Task, fitted_synthetic, make
 from compared_indexes import COMPARED_INDEXES, ComparedIndex
 
 from hybridrec.data.arrays import Array, Mask, Rows
-from hybridrec.evaluation.text_table import text_table
+from hybridrec.pages.table import text_table
 
 WARM_UP_QUERIES = 20
 """Queries that are answered before times are measured."""

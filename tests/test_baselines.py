@@ -1,4 +1,4 @@
-"""The recommenders that the blend is measured against are what their papers say."""
+"""The baselines do what their papers say."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from hybridrec.evaluation.baselines import (
     Similarity,
 )
 
-EVERYBODY = np.arange(30)
+ROWS = np.arange(30)
 
 
 def two_groups() -> sp.csr_matrix:
-    """Even users play even tracks, odd users odd ones, each but one that is hers to find."""
-    plays = (np.add.outer(EVERYBODY, EVERYBODY) % 2 == 0).astype(np.float32)
+    """Even users play even tracks, odd users odd ones, each all but the track of their own row."""
+    plays = (np.add.outer(ROWS, ROWS) % 2 == 0).astype(np.float32)
     np.fill_diagonal(plays, 0)
     return sp.csr_matrix(plays)
 
@@ -31,7 +31,7 @@ def first_new(scores: np.ndarray) -> np.ndarray:
     return np.where(two_groups().toarray() > 0, -np.inf, scores).argmax(axis=1)
 
 
-def test_ease_foretells_each_track_from_the_others_by_ridge_regression() -> None:
+def test_ease_predicts_each_track_from_the_others_by_ridge_regression() -> None:
     plays = sp.random(30, 12, density=0.4, format="csr", random_state=0)
     x = (plays.toarray() > 0).astype(float)
     for strength in (5.0, 50.0):
@@ -39,41 +39,46 @@ def test_ease_foretells_each_track_from_the_others_by_ridge_regression() -> None
         for track in range(12):
             others = x.copy()
             others[:, track] = 0.0
-            expected[:, track] = Ridge(alpha=strength, fit_intercept=False).fit(others, x[:, track]).predict(others)
+            ridge = Ridge(alpha=strength, fit_intercept=False).fit(others, x[:, track])
+            expected[:, track] = ridge.predict(others)
         scores = Ease(plays).regularised(strength)
-        np.testing.assert_allclose(scores(EVERYBODY), expected, atol=1e-5)
+        np.testing.assert_allclose(scores(ROWS), expected, atol=1e-5)
         np.testing.assert_allclose(scores(np.array([7, 3])), expected[[7, 3]], atol=1e-5)
 
 
-def test_popularity_counts_listeners_and_not_plays_or_skips() -> None:
+def test_popularity_counts_users_and_not_plays_or_skips() -> None:
     plays = sp.csr_matrix([[9.0, 1.0, -1.0], [0.0, 1.0, -1.0]])
     np.testing.assert_array_equal(Popularity(plays)(np.array([0, 1])), [[1, 2, 0], [1, 2, 0]])
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)
-def test_item_neighbours_stay_within_a_taste(similarity: Similarity) -> None:
-    found = first_new(ItemNeighbours(two_groups(), 20, similarity)(EVERYBODY))
-    np.testing.assert_array_equal(found, EVERYBODY)
+def test_item_neighbours_stay_within_a_group(similarity: Similarity) -> None:
+    found = first_new(ItemNeighbours(two_groups(), 20, similarity)(ROWS))
+    np.testing.assert_array_equal(found, ROWS)
 
 
-def test_bayesian_ranking_stays_within_a_taste() -> None:
-    model = BayesianRanking(two_groups(), factors=8, learning_rate=0.1, regularization=0.01, iterations=200, seed=0)
-    assert (first_new(model(EVERYBODY)) % 2 == EVERYBODY % 2).mean() > 0.9
+def test_bayesian_ranking_stays_within_a_group() -> None:
+    settings = {"factors": 8, "learning_rate": 0.1, "regularization": 0.01, "iterations": 200}
+    model = BayesianRanking(two_groups(), **settings, seed=0)
+    assert (first_new(model(ROWS)) % 2 == ROWS % 2).mean() > 0.9
 
 
-def test_audio_neighbours_go_by_sound_alone() -> None:
-    """Tracks sound by their half, not by their parity; the last cannot be heard."""
-    sounds = np.eye(2)[(EVERYBODY >= 15).astype(int)] + np.random.default_rng(0).normal(0, 0.05, (30, 2))
-    sounds[29] = np.nan
+def test_audio_neighbours_use_audio_alone() -> None:
+    """Embeddings follow the half of a track, not its parity; the last track has no audio."""
+    noise = np.random.default_rng(0).normal(0, 0.05, (30, 2))
+    embeddings = np.eye(2)[(ROWS >= 15).astype(int)] + noise
+    embeddings[29] = np.nan
     plays = sp.csr_matrix(([1.0, 1.0], ([0, 1], [2, 20])), shape=(2, 30))
-    scores = AudioNeighbours(plays, sounds, neighbours=10, discount=0.0, centred=True)(np.array([0, 1]))
+    model = AudioNeighbours(plays, embeddings, neighbours=10, discount=0.0, centred=True)
+    scores = model(np.array([0, 1]))
     assert (scores[0].argsort()[-5:] < 15).all()
     assert (scores[1].argsort()[-5:] >= 15).all()
     assert np.isneginf(scores[:, 29]).all()
 
 
-def test_what_everybody_plays_says_less_of_a_taste() -> None:
-    sounds = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1], [0.1, 1.0]])
+def test_popular_played_tracks_count_less() -> None:
+    embeddings = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1], [0.1, 1.0]])
     plays = sp.csr_matrix(np.array([[1.0, 1, 0, 0], *[[0.0, 1, 0, 0]] * 8]))
-    scores = AudioNeighbours(plays, sounds, neighbours=3, discount=0.5, centred=False)(np.array([0]))
+    model = AudioNeighbours(plays, embeddings, neighbours=3, discount=0.5, centred=False)
+    scores = model(np.array([0]))
     assert scores[0, 2] > scores[0, 3]

@@ -84,24 +84,24 @@ def test_plays_and_embeddings_come_from_files_and_are_fitted(tmp_path: Path) -> 
     assert "model 1: 7 users, 5 tracks" in run("fit", "--library", library).output
 
 
-def test_tuning_says_what_it_chose_and_draws_it(place: Path, tmp_path: Path) -> None:
+def test_tuning_prints_its_choice_and_draws_it(place: Path, tmp_path: Path) -> None:
     answer = run("tune", "--library", place, "--curves", tmp_path / "curves")
     assert answer.exit_code == 0
     assert "chosen: " in answer.stdout
     assert answer.stdout.splitlines()[-1] == "model 2 is fitted with it"
     assert {path.name for path in (tmp_path / "curves").iterdir()} == {"tuning.html", "curves.png"}
-    told = json.loads(run("tune", "--library", place, "--curves", tmp_path / "curves", "--json").stdout)
-    assert told["model"] == 3
-    assert set(told) > {"blend", "collaborative", "trials", "curve", "data"}
+    written = json.loads(run("tune", "--library", place, "--curves", tmp_path / "curves", "--json").stdout)
+    assert written["model"] == 3
+    assert set(written) > {"blend", "collaborative", "trials", "curve", "data"}
     assert json.loads(run("status", "--library", place, "--json").output)["tuning"] == 2
 
 
-def test_the_blend_is_judged_on_the_plays_of_a_library(place: Path, tmp_path: Path) -> None:
+def test_the_blend_is_evaluated_on_the_plays_of_a_library(place: Path, tmp_path: Path) -> None:
     answer = run("evaluate", "plays", "--library", place, "--split", "last", "--json", tmp_path / "report.json")
     assert answer.exit_code == 0
-    assert "the track that each user took up last held out" in answer.stdout
-    told = json.loads((tmp_path / "report.json").read_text())
-    assert told["recommenders"][0]["name"] == "hybridrec"
+    assert "each user's last new track held out" in answer.stdout
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["recommenders"][0]["name"] == "hybridrec"
     assert run("evaluate", "plays", "--vectors", tmp_path / "report.json").exit_code == 2
 
 

@@ -59,26 +59,26 @@ def train_encoder(
     "--tag",
     type=click.Choice(["genre", "artist", "album"]),
     default=None,
-    show_default="the first there is",
-    help="What gives the colours.",
+    show_default="the first that tracks have",
+    help="Tag that gives the colours.",
 )
 @click.option(
     "--named",
     type=click.IntRange(1, 21),
     default=12,
-    help="The largest so many are named; others are grey.",
+    help="Number of tag values with a colour, largest first; others are grey.",
 )
 @click.option(
     "--neighbours",
     type=click.IntRange(1),
     default=10,
-    help="Nearest tracks that are asked for the same tag.",
+    help="Nearest neighbours whose tags are compared.",
 )
 @click.option(
     "--most",
     type=click.IntRange(5),
     default=5000,
-    help="Draw so many tracks at random if there are more.",
+    help="Tracks to draw; of more, a random sample.",
 )
 @click.option(
     "--to",
@@ -88,12 +88,21 @@ def train_encoder(
 )
 @click.option("--seed", type=int, default=0, help="Same seed, same map.")
 def map_library(
-    library: str, tag: str | None, named: int, neighbours: int, most: int, to: Path, seed: int
+    library: str,
+    tag: str | None,
+    named: int,
+    neighbours: int,
+    most: int,
+    to: Path,
+    seed: int,
 ) -> None:
-    """Draw the tracks by their sound, near to what sounds alike, and say whether neighbours share tags."""
+    """Draw the tracks by their embeddings, and report how often neighbours have the same tag.
+
+    Tracks that sound alike are placed close to each other.
+    """
+    from hybridrec.pages.map import as_html
+    from hybridrec.pages.pictures import map_png
     from hybridrec.workflows.map.library import map_library as run
-    from hybridrec.workflows.map.page import as_html
-    from hybridrec.workflows.map.picture import draw_map
 
     with open_library(library) as opened:
         drawn = run(opened, k=neighbours, most=most, seed=seed)
@@ -104,7 +113,7 @@ def map_library(
     (to / "map.html").write_text(as_html(drawn, tag, named), encoding="utf-8")
     click.echo(f"written: {to / 'map.html'}")
     try:
-        (to / "map.png").write_bytes(draw_map(drawn, tag, named))
+        (to / "map.png").write_bytes(map_png(drawn, tag, named))
         click.echo(f"written: {to / 'map.png'}")
     except NotReady as error:
         click.echo(f"no map.png: {error}", err=True)

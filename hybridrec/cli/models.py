@@ -1,8 +1,7 @@
-"""Commands that learn from plays: `hybridrec fit | tune`."""
+"""Commands that fit models to plays: `hybridrec fit | tune`."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -16,9 +15,9 @@ from hybridrec.errors import NotReady
 @click.option("--seed", type=int, default=0, help="Same seed, same model.")
 @as_json_option
 def fit(library: str, seed: int, as_json: bool) -> None:
-    """Learn from all plays and embeddings; running servers take the new model over.
+    """Fit a model to all plays and embeddings; running servers load it.
 
-    What `hybridrec tune` chose is used, or else the defaults.
+    The settings are those chosen by `hybridrec tune`, or else the defaults.
     """
     from hybridrec.workflows.fit import fit as run
 
@@ -28,13 +27,13 @@ def fit(library: str, seed: int, as_json: bool) -> None:
         print_json(report)
         return
     if report.other_encoder:
-        click.echo("  the blend was tuned for other ears: run `hybridrec tune`", err=True)
+        click.echo("  the blend was tuned for another encoder: run `hybridrec tune`", err=True)
     click.echo(
         f"model {report.version}: {report.users} users, {report.tracks} tracks"
-        f" ({report.embedded} heard, {report.cold} cold) in {report.seconds:.1f} s"
+        f" ({report.embedded} with audio, {report.cold} cold) in {report.seconds:.1f} s"
     )
     if report.recall is not None:
-        click.echo(f"  the tracks are indexed; the index finds {report.recall:.1%} of the best")
+        click.echo(f"  the tracks are indexed; recall@10 of the index is {report.recall:.1%}")
 
 
 @click.command()
@@ -48,11 +47,12 @@ def fit(library: str, seed: int, as_json: bool) -> None:
 @click.option("--seed", type=int, default=0, help="Same seed, same choice.")
 @as_json_option
 def tune(library: str, curves: Path, seed: int, as_json: bool) -> None:
-    """Choose the weights of sound and behaviour on held-out plays, keep the choice, and fit.
+    """Choose the weights of audio and behaviour on held-out plays, store them, and fit.
 
-    Every later fit goes by the choice. Run it again when the plays have grown much, or after training the ears.
+    Every later fit uses the choice. Run it again when there are many more plays, or after
+    training the encoder.
     """
-    from hybridrec.workflows.tune.page import in_words, write_curves
+    from hybridrec.pages.tuning import as_text, write_curves
     from hybridrec.workflows.tune.search import tune as run
 
     with open_library(library) as opened:
@@ -60,8 +60,8 @@ def tune(library: str, curves: Path, seed: int, as_json: bool) -> None:
     try:
         write_curves(tuning, curves)
     except NotReady as error:
-        click.echo(f"  no curves: {error}", err=True)
+        click.echo(f"  no curves.png: {error}", err=True)
     if as_json:
-        print_json(json.loads(tuning.to_bytes()) | {"model": report.version})
+        print_json(tuning.to_dict() | {"model": report.version})
     else:
-        click.echo(f"{in_words(tuning)}\nmodel {report.version} is fitted with it")
+        click.echo(f"{as_text(tuning)}\nmodel {report.version} is fitted with it")

@@ -1,1 +1,1 @@
-"""Figures of quality, as pure functions of arrays."""
+"""Metrics, baselines, significance tests and the reports made of them; pure functions of arrays."""

@@ -1,14 +1,21 @@
-"""What an evaluation of ears found: every figure with its interval, every system beside ours."""
+"""Report of an evaluation of an audio encoder: metrics with intervals, beside other systems."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridrec.evaluation.retrieval import FEWEST_IN_GROUP, Retrieval, group_retrieval, rows_of_groups
+from hybridrec.evaluation.former_keys import with_former_keys
+from hybridrec.evaluation.retrieval import (
+    FEWEST_IN_GROUP,
+    Retrieval,
+    group_retrieval,
+    rows_of_groups,
+)
 from hybridrec.evaluation.significance import (
     Difference,
     Mean,
@@ -18,37 +25,47 @@ from hybridrec.evaluation.significance import (
 )
 
 FEWEST_QUERIES = 2
-"""Fewer give no interval."""
+"""Fewer queries give no interval."""
 
 ROUNDS = 10_000
-"""Resamples for a difference: enough for a small p-value to stay small after the correction."""
+"""Resamples of a difference: enough for a small p-value to stay small after the correction."""
+
+FORMER_KEYS = {
+    "encoder": "ears",
+    "p_holm": "p_corrected",
+    "robustness": "changes",
+    "default_chunks": "some",
+    "all_chunks": "every",
+}
+"""Former names of JSON keys, by present name."""
 
 
 @dataclass(frozen=True)
 class SystemFigures:
-    """How one system does by one label.
+    """The retrieval metrics of one system for one label.
 
     Attributes:
         system: its name.
         figures: `p_at_1`, `p_at_10` and `map`, means over queries.
-        gain: mAP of the judged ears less that of this system, paired over queries; None for the judged ears.
-        p_corrected: the gain's p-value, corrected for the number of systems after Holm.
+        gain: mAP of the judged encoder - mAP of this system, paired over queries; None for
+            the judged encoder itself.
+        p_holm: the p-value of the gain, corrected after Holm for the number of systems.
     """
 
     system: str
     figures: dict[str, Mean]
     gain: Difference | None = None
-    p_corrected: float | None = None
+    p_holm: float | None = None
 
 
 @dataclass(frozen=True)
 class LabelFigures:
-    """All systems by one label.
+    """All systems for one label.
 
     Attributes:
         label: a column of the label table.
-        queries, groups: tracks that were asked, and how many different labels they have.
-        systems: the judged ears first.
+        queries, groups: number of queries, and of different labels among them.
+        systems: the judged encoder first.
     """
 
     label: str
@@ -59,12 +76,12 @@ class LabelFigures:
 
 @dataclass(frozen=True)
 class ChangeFigures:
-    """How often tracks were known again after a change.
+    """How often a changed copy finds its original.
 
     Attributes:
-        change: what was done to them.
-        tracks: how many were tried.
-        recall: the share that found itself before all others.
+        change: what was done to the tracks, in words.
+        tracks: number of tracks.
+        recall: recall@1, the share of copies whose nearest track is their original.
     """
 
     change: str
@@ -74,32 +91,33 @@ class ChangeFigures:
 
 @dataclass(frozen=True)
 class ChunkFigures:
-    """mAP with the default number of chunks against all chunks.
+    """mAP with the default number of chunks per track against all chunks.
 
     Attributes:
         label: a column of the label table.
-        some, every: mAP with the default number of chunks, and with all.
-        gain: the first less the second.
+        default_chunks, all_chunks: mAP of either.
+        gain: the first - the second, paired over queries.
     """
 
     label: str
-    some: Mean
-    every: Mean
+    default_chunks: Mean
+    all_chunks: Mean
     gain: Difference
 
 
 @dataclass(frozen=True)
 class AudioReport:
-    """An evaluation of ears.
+    """An evaluation of an encoder.
 
     Attributes:
-        ears: what they are called.
-        fingerprint: names them exactly.
-        tracks: how many were heard.
-        skipped: the reason for each file that was not.
-        labels: the retrieval figures.
-        changes: recall@1 after changes; empty where that was not asked for.
-        chunks: the price of not hearing whole tracks; empty where no track is longer than the default chunks.
+        encoder: its name.
+        fingerprint: identifies it exactly.
+        tracks: number of tracks that were embedded.
+        skipped: the reason for each file that could not be embedded.
+        labels: retrieval metrics.
+        robustness: recall@1 of changed copies; empty if that was not asked for.
+        chunks: the price of not embedding whole tracks; empty if the default number of chunks
+            covers every track.
         notes: what a reader must know to judge the figures.
         seed: of all resampling.
         seconds: wall-clock time of the run.
@@ -110,54 +128,82 @@ class AudioReport:
     tracks: int
     skipped: dict[str, str]
     labels: list[LabelFigures]
-    changes: list[ChangeFigures]
+    robustness: list[ChangeFigures]
     chunks: list[ChunkFigures]
     notes: list[str]
     seed: int
     seconds: float
 
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, ready for JSON; renamed keys are repeated under their former names."""
+        found: dict[str, Any] = with_former_keys(asdict(self), FORMER_KEYS)
+        return found
+
 
 def compare_systems(
-    label: str, groups: NDArray[np.int64], near: Mapping[str, NDArray[np.floating]], *, seed: int
+    label: str,
+    groups: NDArray[np.int64],
+    similarities: Mapping[str, NDArray[np.floating]],
+    *,
+    seed: int,
 ) -> LabelFigures | None:
-    """Ears beside other systems by one label.
+    """Compare an encoder with other systems for one label.
 
     Args:
         label: its name.
-        groups: `(n,)` int64, equal for tracks of one label; below zero for tracks of none.
-        near: nearnesses `(n, n)` by system, higher is nearer; the judged ears first.
-        seed: draws the resamples.
+        groups: `(n,)` int64, equal for tracks of one label; negative for tracks without one.
+        similarities: `(n, n)` by system, higher is nearer; the judged encoder first.
+        seed: of the resampling.
 
     Returns:
-        None where the label has fewer than `FEWEST_QUERIES` queries.
+        None if the label has fewer than `FEWEST_QUERIES` queries.
     """
-    kept = rows_of_groups(groups, FEWEST_IN_GROUP)
-    if len(kept) < FEWEST_QUERIES:
+    queries = rows_of_groups(groups, FEWEST_IN_GROUP)
+    if len(queries) < FEWEST_QUERIES:
         return None
-    found = {system: group_retrieval(each, groups) for system, each in near.items()}
+    found = {system: group_retrieval(each, groups) for system, each in similarities.items()}
     ours, *others = found
-    gains = [compare_map(found[ours], found[other], seed=seed) for other in others]
-    corrected = holm_corrected(np.array([gain.p_value for gain in gains]))
+    all_gains = [compare_map(found[ours], found[other], seed=seed) for other in others]
+    corrected = holm_corrected(np.array([gain.p_value for gain in all_gains]))
     systems = [SystemFigures(ours, _with_intervals(found[ours], seed))]
-    for other, gain, p_value in zip(others, gains, corrected, strict=True):
-        systems.append(SystemFigures(other, _with_intervals(found[other], seed), gain, float(p_value)))
-    return LabelFigures(label, len(kept), len(np.unique(groups[kept])), systems)
+    for other, gain, p_value in zip(others, all_gains, corrected, strict=True):
+        figures = _with_intervals(found[other], seed)
+        systems.append(SystemFigures(other, figures, gain, float(p_value)))
+    return LabelFigures(label, len(queries), len(np.unique(groups[queries])), systems)
 
 
 def compare_chunks(
-    label: str, groups: NDArray[np.int64], some: NDArray[np.floating], every: NDArray[np.floating], *, seed: int
+    label: str,
+    groups: NDArray[np.int64],
+    default_chunks: NDArray[np.floating],
+    all_chunks: NDArray[np.floating],
+    *,
+    seed: int,
 ) -> ChunkFigures | None:
-    """The price of hearing some chunks instead of all, by one label; nearnesses and groups as `compare_systems`."""
+    """Compare embeddings of the default number of chunks with those of all chunks.
+
+    Args:
+        label, groups, seed: as in `compare_systems`.
+        default_chunks, all_chunks: similarities `(n, n)`.
+
+    Returns:
+        None if the label has fewer than `FEWEST_QUERIES` queries.
+    """
     if len(rows_of_groups(groups, FEWEST_IN_GROUP)) < FEWEST_QUERIES:
         return None
-    few, all_ = group_retrieval(some, groups), group_retrieval(every, groups)
-    some_mean, every_mean = (mean_with_interval(each.average_precision, seed=seed) for each in (few, all_))
-    return ChunkFigures(label, some_mean, every_mean, compare_map(few, all_, seed=seed))
+    some, every = (group_retrieval(each, groups) for each in (default_chunks, all_chunks))
+    return ChunkFigures(
+        label,
+        mean_with_interval(some.average_precision, seed=seed),
+        mean_with_interval(every.average_precision, seed=seed),
+        compare_map(some, every, seed=seed),
+    )
 
 
 def compare_map(ours: Retrieval, theirs: Retrieval, *, seed: int) -> Difference:
     """The difference of two mAP, paired over queries."""
-    return paired_difference(ours.average_precision, theirs.average_precision, seed=seed, rounds=ROUNDS)
+    own, other = ours.average_precision, theirs.average_precision
+    return paired_difference(own, other, seed=seed, rounds=ROUNDS)
 
 
 def _with_intervals(found: Retrieval, seed: int) -> dict[str, Mean]:

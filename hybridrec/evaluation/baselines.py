@@ -1,4 +1,4 @@
-"""Recommenders to be measured against: each is fitted to plays and gives scores of all tracks for some users."""
+"""Baseline recommenders: each is fitted to interactions and scores all tracks for given users."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NEIGHBOURS = {"cosine": CosineRecommender, "TF-IDF": TFIDFRecommender, "BM25": 
 
 
 class Popularity:
-    """The support of each track, the same for everybody."""
+    """The support of each track, the same for every user."""
 
     def __init__(self, interactions: sp.csr_matrix) -> None:
         self._support = support_of(interactions).astype(np.float32)
@@ -39,18 +39,21 @@ class Popularity:
 
 
 class ItemNeighbours:
-    """Each track by the sum of its likeness to the tracks that the user played, after `implicit`.
+    """Item-based nearest neighbours from `implicit`: the summed similarity to the played tracks.
 
     Args:
         interactions: CSR `(n_users, n_tracks)` float32 confidences.
-        neighbours: of each track, how many are kept.
-        likeness: how the plays are weighed before cosines are taken.
+        neighbours: nearest neighbours kept per track.
+        similarity: how interactions are weighted before cosines are taken.
     """
 
-    def __init__(self, interactions: sp.csr_matrix, neighbours: int, similarity: Similarity) -> None:
+    def __init__(
+        self, interactions: sp.csr_matrix, neighbours: int, similarity: Similarity
+    ) -> None:
         model = _NEIGHBOURS[similarity](K=neighbours, num_threads=0)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ParameterWarning)  # implicit passes itself another format than it likes
+            # implicit warns about a matrix format that it converts to itself.
+            warnings.simplefilter("ignore", ParameterWarning)
             model.fit(interactions, show_progress=False)
         self._plays, self._similarity = interactions, model.similarity
 
@@ -60,13 +63,13 @@ class ItemNeighbours:
 
 
 class BayesianRanking:
-    """BPR (Rendle, Freudenthaler, Gantner and Schmidt-Thieme 2009), after `implicit`.
+    """BPR (Rendle, Freudenthaler, Gantner and Schmidt-Thieme 2009) from `implicit`.
 
     Args:
-        interactions: CSR `(n_users, n_tracks)`; what is positive counts as played.
-        factors, learning_rate, regularization, iterations: as `implicit` names them. Where
-            the rate is so high that factors grow beyond all bounds, all tracks score alike.
-        seed: of the start and the samples.
+        interactions: CSR `(n_users, n_tracks)`; positive confidences count as played.
+        factors, learning_rate, regularization, iterations: named as in `implicit`. If the
+            learning rate is so high that training diverges, all scores are 0.
+        seed: of the initial factors and of the sampling.
     """
 
     def __init__(
@@ -80,13 +83,20 @@ class BayesianRanking:
         seed: int,
     ) -> None:
         model = BayesianPersonalizedRanking(
-            factors, learning_rate, regularization, iterations=iterations, random_state=seed, num_threads=1
+            factors,
+            learning_rate,
+            regularization,
+            iterations=iterations,
+            random_state=seed,
+            num_threads=1,  # more threads race, and the same seed would give other factors
         )
         with threadpool_limits(1, "blas"):
             try:
                 model.fit(sp.csr_matrix(interactions > 0, dtype=np.float32), show_progress=False)
             except ModelFitError:
-                self._users, self._tracks = (np.zeros((n, 1), np.float32) for n in interactions.shape)
+                self._users, self._tracks = (
+                    np.zeros((n, 1), np.float32) for n in interactions.shape
+                )
                 return
         self._users, self._tracks = model.user_factors, model.item_factors
 
@@ -96,14 +106,14 @@ class BayesianRanking:
 
 
 class Ease:
-    """EASE (Steck 2019): the linear model of a track by the other tracks of the same user, in closed form.
+    """EASE (Steck 2019): a linear model of each track by the user's other tracks, in closed form.
 
-    With plays X and P = (X'X + lambda I)^-1 its scores are X - X P / diag(P). X P equals
-    (XX' + lambda I)^-1 X, so only a matrix as large as the number of users is decomposed,
-    once for all lambda.
+    With interactions X and P = (X'X + lambda I)^-1, the scores are X - X P / diag(P). X P equals
+    (XX' + lambda I)^-1 X, so only an `(n_users, n_users)` matrix is decomposed, once for all
+    values of lambda.
 
     Args:
-        interactions: CSR `(n_users, n_tracks)` confidences; what is positive counts as 1.
+        interactions: CSR `(n_users, n_tracks)` confidences; positive ones count as 1.
     """
 
     def __init__(self, interactions: sp.csr_matrix) -> None:
@@ -115,33 +125,38 @@ class Ease:
         return np.maximum(values, 0.0), vectors, np.asarray(vectors.T @ self._plays)
 
     def regularised(self, regularization: float) -> EaseScores:
-        """The model at one lambda, above 0."""
-        values, vectors, turned = self._eigen
-        shrunk = turned / (values + regularization)[:, None]
-        diagonal = (1.0 - (turned * shrunk).sum(axis=0)) / regularization
+        """The model for one lambda, which must be above 0."""
+        values, vectors, rotated = self._eigen
+        shrunk = rotated / (values + regularization)[:, None]
+        diagonal = (1.0 - (rotated * shrunk).sum(axis=0)) / regularization
         return EaseScores(self._plays, vectors, shrunk / diagonal)
 
 
 class EaseScores:
-    """EASE at one lambda; `Ease.regularised` makes it."""
+    """EASE for one lambda; made by `Ease.regularised`."""
 
-    def __init__(self, plays: sp.csr_matrix, vectors: NDArray[np.float64], shrunk: NDArray[np.float64]) -> None:
+    def __init__(
+        self, plays: sp.csr_matrix, vectors: NDArray[np.float64], shrunk: NDArray[np.float64]
+    ) -> None:
         self._plays, self._vectors, self._shrunk = plays, vectors, shrunk
 
     def __call__(self, users: Rows) -> Array:
         """Scores `(m, n_tracks)` float32."""
-        return np.asarray(self._plays[users].toarray() - self._vectors[users] @ self._shrunk, dtype=np.float32)
+        scores = self._plays[users].toarray() - self._vectors[users] @ self._shrunk
+        return np.asarray(scores, dtype=np.float32)
 
 
 class AudioNeighbours:
-    """Each track by the sum of its cosines to those played tracks that have it among their nearest by sound.
+    """Nearest neighbours by audio: the summed cosines of a track to the user's played tracks.
+
+    A played track contributes to its own nearest neighbours only.
 
     Args:
-        interactions: CSR `(n_users, n_tracks)` confidences; what is positive counts as played.
-        embeddings: `(n_tracks, d)`, a row of NaN without audio.
-        neighbours: of each track, how many are kept.
-        discount: a played track counts support ** -this.
-        centred: whether the mean embedding is taken off first, so that cosines spread.
+        interactions: CSR `(n_users, n_tracks)` confidences; positive ones count as played.
+        embeddings: `(n_tracks, d)`, a row of NaN for a track without audio.
+        neighbours: nearest neighbours kept per track.
+        discount: a played track is weighted by support ** -discount.
+        centred: whether the mean embedding is subtracted first, which spreads the cosines.
     """
 
     def __init__(
@@ -155,10 +170,12 @@ class AudioNeighbours:
     ) -> None:
         known, self._has_audio = aligned_embeddings(embeddings, interactions.shape[1])
         embedded = known[self._has_audio]
-        directions = unit_length(embedded - embedded.mean(axis=0) if centred else embedded)
+        offset = embedded.mean(axis=0) if centred else np.float32(0.0)
+        directions = unit_length(embedded - offset)
         self._similarity = _nearest(directions, neighbours)
         counts = np.maximum(support_of(interactions), 1) ** -discount
-        self._plays = sp.csr_matrix((interactions > 0).multiply(counts[None, :]))[:, self._has_audio]
+        weighted = sp.csr_matrix((interactions > 0).multiply(counts[None, :]))
+        self._plays = weighted[:, self._has_audio]
 
     def __call__(self, users: Rows) -> Array:
         """Scores `(m, n_tracks)` float32, -inf for tracks without audio."""
@@ -168,7 +185,7 @@ class AudioNeighbours:
 
 
 def _nearest(directions: Array, neighbours: int) -> sp.csr_matrix:
-    """Cosines of each row to its nearest others, CSR `(n, n)`."""
+    """Cosines of each row to its nearest other rows, CSR `(n, n)`."""
     k = max(1, min(neighbours, len(directions) - 1))
     graph = NearestNeighbors(n_neighbors=k, metric="cosine", algorithm="brute").fit(directions)
     distances = graph.kneighbors_graph(mode="distance")

@@ -1,14 +1,16 @@
-"""What an evaluation on plays found: every figure by support with its interval, every recommender beside ours."""
+"""Report of an evaluation on held-out plays: metrics with intervals, and paired differences."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridrec.evaluation.metrics import Hits
+from hybridrec.evaluation.former_keys import with_former_keys
+from hybridrec.evaluation.metrics import Figures, Hits
 from hybridrec.evaluation.quality import Quality
 from hybridrec.evaluation.significance import (
     Difference,
@@ -19,7 +21,10 @@ from hybridrec.evaluation.significance import (
 )
 
 FEWEST_USERS = 2
-"""Fewer give no interval; buckets with fewer are left out."""
+"""Fewer users give no interval."""
+
+ENOUGH_USERS = 30
+"""With fewer users, intervals and p-values are unreliable; reports mark such buckets."""
 
 FIGURES = {
     "ndcg": Hits.ndcg,
@@ -28,6 +33,10 @@ FIGURES = {
     "mrr": Hits.reciprocal_rank,
     "hit_rate": Hits.hit_rate,
 }
+"""The metrics, all at 20."""
+
+FORMER_KEYS = {"trials": "tried", "p_holm": "p_corrected"}
+"""Former names of JSON keys, by present name."""
 
 Runs = Sequence[Quality]
 """One recommender's quality on each split, for the same users in the same order."""
@@ -35,19 +44,21 @@ Runs = Sequence[Quality]
 
 @dataclass(frozen=True)
 class RecommenderFigures:
-    """How one recommender does, means over users of their means over runs.
+    """The metrics of one recommender: means over users of their means over runs.
 
     Attributes:
         name: of the recommender.
-        setting: what was chosen for it in each run.
-        tried: among how many settings.
-        figures: `ndcg`, `recall`, `map`, `mrr` and `hit_rate` at 20, each by bucket.
-        coverage, novelty, mean_popularity: of its first 20, means over runs; see `evaluation.reach`.
+        setting: the chosen setting of each run, in words.
+        trials: number of settings that it was chosen from.
+        figures: `ndcg`, `recall`, `map`, `mrr` and `hit_rate` at 20, each by item popularity
+            bucket; buckets with fewer than `FEWEST_USERS` users are missing.
+        coverage, novelty, mean_popularity: of the first 20, means over runs; see
+            `evaluation.coverage`.
     """
 
     name: str
     setting: list[str]
-    tried: int
+    trials: int
     figures: dict[str, dict[str, Mean]]
     coverage: float
     novelty: float
@@ -56,20 +67,20 @@ class RecommenderFigures:
 
 @dataclass(frozen=True)
 class Gain:
-    """Ours less another recommender, NDCG@20, paired over users.
+    """The paired difference of NDCG@20, hybridrec - another recommender.
 
     Attributes:
-        other: its name.
-        bucket: among which tracks.
+        other: name of the other recommender.
+        bucket: item popularity bucket.
         difference: with its interval and the p-value of the randomisation test.
-        p_corrected: that p-value, corrected for the number of comparisons in the table after Holm.
-        by_run: the mean difference in each run.
+        p_holm: that p-value, corrected after Holm for the number of comparisons in the table.
+        by_run: the mean difference of each run.
     """
 
     other: str
     bucket: str
     difference: Difference
-    p_corrected: float
+    p_holm: float
     by_run: list[float]
 
 
@@ -78,70 +89,107 @@ class PlaysReport:
     """An evaluation on held-out plays.
 
     Attributes:
-        about: the data, the split and the seeds, in words.
-        recommenders: ours first.
-        overall: gains of ours over all tracks, one a recommender.
-        by_support: gains of ours in each bucket.
+        about: data, split and seeds, in words.
+        bucket_users: number of users with a held-out track, by item popularity bucket.
+        recommenders: hybridrec first.
+        overall: differences over all tracks, one per recommender.
+        by_support: differences in each bucket.
         notes: what a reader must know to judge the figures.
         seconds: wall-clock time of the run.
     """
 
     about: str
+    bucket_users: dict[str, int]
     recommenders: list[RecommenderFigures]
     overall: list[Gain]
     by_support: list[Gain]
     notes: list[str]
     seconds: float
 
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, ready for JSON; renamed keys are repeated under their former names."""
+        found: dict[str, Any] = with_former_keys(asdict(self), FORMER_KEYS)
+        return found
 
-def figures_of(name: str, settings: Sequence[str], tried: int, runs: Runs, *, seed: int) -> RecommenderFigures:
-    """All figures of one recommender; `seed` draws the resamples."""
+
+def bucket_users(runs: Runs) -> dict[str, int]:
+    """Number of users with a held-out track, in any run, by item popularity bucket."""
+    return {bucket: len(_user_means(_ndcg(runs, bucket))) for bucket in runs[0].hits}
+
+
+def figures_of(
+    name: str, settings: Sequence[str], trials: int, runs: Runs, *, seed: int
+) -> RecommenderFigures:
+    """All metrics of one recommender.
+
+    Args:
+        name: of the recommender.
+        settings: the chosen setting of each run, in words.
+        trials: number of settings that it was chosen from.
+        runs: its quality in each run.
+        seed: of the bootstrap.
+    """
     return RecommenderFigures(
         name,
         list(settings),
-        tried,
-        {
-            figure: {
-                bucket: mean_with_interval(each, seed=seed)
-                for bucket in runs[0].hits
-                if len(each := _told(np.array([of(run.hits[bucket]) for run in runs]))) >= FEWEST_USERS
-            }
-            for figure, of in FIGURES.items()
-        },
+        trials,
+        {figure: _by_bucket(runs, metric, seed) for figure, metric in FIGURES.items()},
         float(np.mean([run.coverage for run in runs])),
         float(np.mean([run.novelty for run in runs])),
         float(np.mean([run.mean_popularity for run in runs])),
     )
 
 
-def gains(ours: Runs, others: Mapping[str, Runs], buckets: Sequence[str], *, seed: int) -> list[Gain]:
-    """Ours less each of the others in each bucket, corrected together for how many comparisons there are.
+def gains(
+    ours: Runs, others: Mapping[str, Runs], buckets: Sequence[str], *, seed: int
+) -> list[Gain]:
+    """Differences to each of the others in each bucket, corrected together after Holm.
 
-    Buckets in which fewer than two users had anything to find are left out.
+    Buckets with fewer than `FEWEST_USERS` users are left out.
+
+    Args:
+        ours: of hybridrec.
+        others: by name, for the same users.
+        buckets: item popularity buckets.
+        seed: of the bootstrap and of the randomisation test.
     """
+    counts = bucket_users(ours)
     pairs = [
         (other, bucket, _ndcg(ours, bucket), _ndcg(runs, bucket))
         for other, runs in others.items()
         for bucket in buckets
-        if len(_told(_ndcg(ours, bucket))) >= FEWEST_USERS
+        if counts[bucket] >= FEWEST_USERS
     ]
-    found = [paired_difference(mine, theirs, seed=seed) for _, _, mine, theirs in pairs]
+    found = [paired_difference(own, theirs, seed=seed) for _, _, own, theirs in pairs]
     corrected = holm_corrected(np.array([difference.p_value for difference in found]))
     return [
-        Gain(other, bucket, difference, float(p), [float(each) for each in _means(mine - theirs)])
-        for (other, bucket, mine, theirs), difference, p in zip(pairs, found, corrected, strict=True)
+        Gain(other, bucket, difference, float(p), _run_means(own - theirs))
+        for (other, bucket, own, theirs), difference, p in zip(pairs, found, corrected, strict=True)
     ]
+
+
+def _by_bucket(runs: Runs, metric: Callable[[Hits], Figures], seed: int) -> dict[str, Mean]:
+    values = {
+        bucket: _user_means(np.array([metric(run.hits[bucket]) for run in runs]))
+        for bucket in runs[0].hits
+    }
+    return {
+        bucket: mean_with_interval(each, seed=seed)
+        for bucket, each in values.items()
+        if len(each) >= FEWEST_USERS
+    }
 
 
 def _ndcg(runs: Runs, bucket: str) -> NDArray[np.float64]:
+    """`(n_runs, n_users)` float64."""
     return np.array([run.ndcg(bucket) for run in runs])
 
 
-def _told(figures: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Users' means over runs, of those who have any figure."""
-    some = ~np.isnan(figures).all(axis=0)
-    return np.asarray(np.nanmean(figures[:, some], axis=0))
+def _user_means(figures: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means over runs of the users with a value in any run, `(n_runs, n)` to `(m,)`."""
+    known = ~np.isnan(figures).all(axis=0)
+    return np.asarray(np.nanmean(figures[:, known], axis=0))
 
 
-def _means(runs: NDArray[np.float64]) -> list[float]:
+def _run_means(runs: NDArray[np.float64]) -> list[float]:
     return [float(np.nanmean(each)) for each in runs if not np.isnan(each).all()]

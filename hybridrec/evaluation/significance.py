@@ -1,4 +1,4 @@
-"""Whether one way of ranking is better than another, or only luckier: paired over users."""
+"""Confidence intervals and paired significance tests over users or queries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hybridrec.errors import InvalidInput
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean over users or queries, with the ends of its 95 % interval."""
+    """A mean over users or queries, with the ends of its 95 % confidence interval."""
 
     mean: float
     low: float
@@ -21,36 +21,42 @@ class Mean:
 
 
 def mean_with_interval(figures: NDArray[np.float64], *, seed: int, rounds: int = 2000) -> Mean:
-    """The mean of `(n,)` float64 figures, with the percentile bootstrap's interval (Efron 1979).
+    """The mean with its percentile bootstrap interval (Efron 1979).
 
     Args:
-        figures: one a user or query, without NaN.
-        seed: draws the resamples.
-        rounds: how many resamples.
+        figures: `(n,)` float64, one per user or query, without NaN.
+        seed: of the resampling.
+        rounds: number of resamples.
 
     Raises:
-        InvalidInput: for fewer than two figures.
+        InvalidInput: if there are fewer than two values.
     """
     if len(figures) < 2:
-        raise InvalidInput("an interval needs two figures or more", got=len(figures), fix="measure on more")
+        raise InvalidInput(
+            "a confidence interval needs two values or more",
+            got=len(figures),
+            fix="evaluate on more users or queries",
+        )
     mean = float(figures.mean())
-    if np.ptp(figures) == 0:
+    if np.ptp(figures) == 0:  # SciPy warns about a degenerate distribution
         return Mean(mean, mean, mean)
-    from scipy import stats  # half a second to import, and answering has no use for it
+    from scipy import stats  # takes half a second to import, and serving never needs it
 
-    interval = stats.bootstrap((figures,), np.mean, method="percentile", **_resampling(seed, rounds))
-    return Mean(mean, float(interval.confidence_interval.low), float(interval.confidence_interval.high))
+    drawn = _resampling(seed, rounds)
+    interval = stats.bootstrap((figures,), np.mean, method="percentile", **drawn)
+    low, high = interval.confidence_interval
+    return Mean(mean, float(low), float(high))
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The mean of ours less theirs over users.
+    """The mean paired difference, ours - theirs.
 
     Attributes:
         mean: above 0 where ours is better.
-        low, high: ends of the 95 % interval.
-        p_value: two-sided, of no difference.
-        n_users: who had a figure in both.
+        low, high: ends of the 95 % confidence interval.
+        p_value: two-sided, under the hypothesis of no difference.
+        n_users: users (or queries) with a value in both.
     """
 
     mean: float
@@ -63,26 +69,30 @@ class Difference:
 def paired_difference(
     ours: NDArray[np.float64], theirs: NDArray[np.float64], *, seed: int, rounds: int = 2000
 ) -> Difference:
-    """Compare figures of the same users.
+    """Compare a metric of two rankings over the same users.
 
-    The interval is the percentile bootstrap over users (Efron 1979), the p-value that of
-    the randomisation test which flips the signs of users' differences (Fisher 1935), as
-    Smucker, Allan and Carterette (2007) advise for rankings.
+    The interval is the percentile bootstrap over users (Efron 1979). The p-value is that of the
+    randomisation test that flips the signs of the users' differences (Fisher 1935), as Smucker,
+    Allan and Carterette (2007) recommend for rankings.
 
     Args:
         ours, theirs: `(n_users,)` or `(n_runs, n_users)` float64, NaN where a user has no
-            figure. A user's runs are averaged first: users are independent of each other,
+            value. The runs of a user are averaged first: users are independent of each other,
             runs over the same users are not.
-        seed: draws the resamples.
-        rounds: how many of each.
+        seed: of the resampling.
+        rounds: number of resamples, for the interval and for the test.
 
     Raises:
-        InvalidInput: if fewer than two users have both figures.
+        InvalidInput: if fewer than two users have both values.
     """
     runs = np.atleast_2d(ours) - np.atleast_2d(theirs)
     differences = np.nanmean(runs[:, ~np.isnan(runs).all(axis=0)], axis=0)
     if len(differences) < 2:
-        raise InvalidInput("two users or more must have both figures", got=len(differences))
+        raise InvalidInput(
+            "a paired comparison needs two users or more with both values",
+            got=len(differences),
+            fix="evaluate on more users or queries",
+        )
     mean = float(differences.mean())
     if not differences.any():
         return Difference(0.0, 0.0, 0.0, 1.0, len(differences))
@@ -90,16 +100,17 @@ def paired_difference(
     drawn = _resampling(seed, rounds)
     from scipy import stats
 
-    p_value = stats.permutation_test((differences,), np.mean, permutation_type="samples", **drawn).pvalue
-    return Difference(mean, interval.low, interval.high, float(p_value), len(differences))
+    test = stats.permutation_test((differences,), np.mean, permutation_type="samples", **drawn)
+    return Difference(mean, interval.low, interval.high, float(test.pvalue), len(differences))
 
 
 def _resampling(seed: int, rounds: int) -> dict[str, Any]:
+    # Batches bound the memory: all resamples at once would be a matrix of rounds x users.
     return {"n_resamples": rounds, "vectorized": True, "batch": 200, "random_state": seed}
 
 
 def holm_corrected(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """p-values `(n,)` of n comparisons made at once, corrected for their number (Holm 1979)."""
+    """Adjust the p-values `(n,)` of n simultaneous comparisons (Holm 1979)."""
     order = np.argsort(p_values)
     stepped = np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1))
     corrected = np.empty(len(p_values))

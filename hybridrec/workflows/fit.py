@@ -10,10 +10,11 @@ import numpy as np
 from hybridrec.config import BlendConfig, CollaborativeConfig
 from hybridrec.data.embeddings import align
 from hybridrec.errors import NotReady
+from hybridrec.evaluation.tuning_report import Tuning
 from hybridrec.model.recommender import HybridRecommender
 from hybridrec.model.store import INDEXED_FROM, save_model
 from hybridrec.storage.library import Library
-from hybridrec.workflows.tuning import Tuning, tuned
+from hybridrec.workflows.tuning import tuned
 
 
 @dataclass(frozen=True)

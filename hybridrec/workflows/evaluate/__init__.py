@@ -1,1 +1,1 @@
-"""The ears and the blend, judged on what they have not seen."""
+"""Evaluation of the audio encoder and of the blend on held-out data."""

@@ -1,4 +1,4 @@
-"""The blend beside what it has to beat, on plays that none of them has seen and nothing was chosen on."""
+"""The blend and its baselines on one split, each tuned on validation folds of the training part."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ from numpy.typing import NDArray
 
 from hybridrec.data.splits import Split
 from hybridrec.evaluation.quality import Quality, Rows
-from hybridrec.workflows.evaluate.recommenders import ComparedRecommender, choose, compared_recommenders
+from hybridrec.evaluation.tuning_report import Tuning
+from hybridrec.workflows.evaluate.recommenders import (
+    ComparedRecommender,
+    choose,
+    compared_recommenders,
+)
 from hybridrec.workflows.tune.fold import Fold, blended
-from hybridrec.workflows.tune.search import asked_users, search, steps, validation_folds
-from hybridrec.workflows.tuning import Tuning
+from hybridrec.workflows.tune.search import evaluated_users, search, steps, validation_folds
 
-BLEND, SOUND_ONLY, SHUFFLED = "hybridrec", "hybridrec, sound only", "hybridrec, audio shuffled"
+BLEND = "hybridrec"
+AUDIO_ONLY = "hybridrec, audio only"
+SHUFFLED = "hybridrec, audio shuffled"
 
 
 @dataclass(frozen=True)
@@ -25,21 +31,21 @@ class Judged:
     Attributes:
         quality: for the same users as all others.
         setting: what was chosen for it on validation, in words.
-        tried: among how many settings.
+        trials: number of settings that it was chosen from.
     """
 
     quality: Quality
     setting: str
-    tried: int
+    trials: int
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One split, and what each recommender makes of it.
+    """All recommenders on one split.
 
     Attributes:
-        judged: by name, ours first.
-        tuning: what was chosen for ours.
+        judged: by name, hybridrec first.
+        tuning: what was chosen for hybridrec.
     """
 
     judged: dict[str, Judged]
@@ -47,65 +53,72 @@ class Comparison:
 
 
 class SplitComparison:
-    """All recommenders on one split, each tuned on the same validation cuts of its training part.
+    """Tune all recommenders on the same validation folds of one split, and judge them.
 
     Args:
-        split: what is learnt and chosen from, and what is judged on.
-        embeddings: `(n_tracks, d)`, a row of NaN without audio; None where no track has any.
-        users: who is judged, rows `(m,)`; None takes those who have something to find, or a sample of them.
-        seed: of the cuts, of fitting and of shuffling.
+        split: the training part for fitting and choosing, and the held-out part for judging.
+        embeddings: `(n_tracks, d)`, a row of NaN without audio; None if no track has any.
+        users: rows `(m,)` int64 of the users to evaluate; None takes all with a held-out track,
+            or a sample of them.
+        seed: of the folds, of fitting and of shuffling.
 
     Raises:
-        NotReady: if the training part is too small to hold something out of it.
+        NotReady: if the training part is too small to hold some of it out.
     """
 
     def __init__(
-        self, split: Split, embeddings: NDArray[np.floating] | None, *, users: Rows | None = None, seed: int
+        self,
+        split: Split,
+        embeddings: NDArray[np.floating] | None,
+        *,
+        users: Rows | None = None,
+        seed: int,
     ) -> None:
         self._folds = validation_folds(split.train, embeddings, seed=seed)
-        self._asked = asked_users([fold.split for fold in self._folds])
+        self._validation_users = evaluated_users([fold.split for fold in self._folds])
         self._final = Fold(split, embeddings, seed=seed)
-        self._judged_users = asked_users([split]) if users is None else users
-        self._compared_recommenders = compared_recommenders(self._final)
+        self._users = evaluated_users([split]) if users is None else users
+        self._baselines = compared_recommenders(self._final)
 
     @property
     def steps(self) -> int:
         """How often `run` calls `done`."""
-        tried = sum(len(each.settings) for each in self._compared_recommenders) * len(self._folds) + len(
-            self._compared_recommenders
-        )
-        return tried + steps(self._folds[0]) * (2 if self._final.has_audio else 1)
+        trials = sum(len(each.settings) for each in self._baselines) * len(self._folds)
+        searches = 2 if self._final.has_audio else 1  # the shuffled control is tuned as well
+        return trials + len(self._baselines) + steps(self._folds[0]) * searches
 
     def run(self, done: Callable[[], None]) -> Comparison:
-        """Choose for each recommender on validation, fit it to the whole training part, and judge it.
+        """Choose for each recommender on validation, fit it to the training part, and judge it.
 
         Args:
             done: called after each step.
         """
         tuning = search(self._folds, done=done)
-        judged = {BLEND: self._ours(self._final, tuning)}
+        judged = {BLEND: self._blend(self._final, tuning)}
         if self._final.has_audio:
-            judged[SOUND_ONLY] = self._ours(self._final, tuning, audio_weight=1.0)
+            judged[AUDIO_ONLY] = self._blend(self._final, tuning, audio_weight=1.0)
             judged[SHUFFLED] = self._shuffled(done)
-        judged |= {compared.name: self._theirs(compared, done) for compared in self._compared_recommenders}
+        judged |= {each.name: self._baseline(each, done) for each in self._baselines}
         return Comparison(judged, tuning)
 
-    def _ours(self, bench: Fold, tuning: Tuning, audio_weight: float | None = None) -> Judged:
-        fitted_model = bench.fitted_model(tuning.collaborative, tuning.projection, tuning.blend.half_life)
-        share = tuning.blend.audio_weight if audio_weight is None else audio_weight
-        quality = bench.measure(blended(fitted_model, share), self._judged_users)
+    def _blend(self, fold: Fold, tuning: Tuning, audio_weight: float | None = None) -> Judged:
+        half_life = tuning.blend.half_life
+        fitted_model = fold.fitted_model(tuning.collaborative, tuning.projection, half_life)
+        weight = tuning.blend.audio_weight if audio_weight is None else audio_weight
+        quality = fold.measure(blended(fitted_model, weight), self._users)
         return Judged(quality, tuning.in_words(), len(tuning.trials))
 
     def _shuffled(self, done: Callable[[], None]) -> Judged:
-        """The control: the same, tuned anew, each track having the sound of another."""
-        sounds = self._final.embeddings
-        assert sounds is not None
-        others = sounds[np.random.default_rng(self._final.seed).permutation(len(sounds))]
-        tuning = search([fold.with_audio(others) for fold in self._folds], done=done)
-        return self._ours(self._final.with_audio(others), tuning)
+        """The control: tuned anew with each track given the embedding of another track."""
+        embeddings = self._final.embeddings
+        assert embeddings is not None
+        order = np.random.default_rng(self._final.seed).permutation(len(embeddings))
+        shuffled = embeddings[order]
+        tuning = search([fold.with_audio(shuffled) for fold in self._folds], done=done)
+        return self._blend(self._final.with_audio(shuffled), tuning)
 
-    def _theirs(self, compared: ComparedRecommender, done: Callable[[], None]) -> Judged:
-        choice = choose(compared, self._folds, self._asked, done)
-        quality = self._final.measure(choice.setting.fit(self._final), self._judged_users)
+    def _baseline(self, compared: ComparedRecommender, done: Callable[[], None]) -> Judged:
+        choice = choose(compared, self._folds, self._validation_users, done)
+        quality = self._final.measure(choice.setting.fit(self._final), self._users)
         done()
-        return Judged(quality, choice.setting.words, choice.tried)
+        return Judged(quality, choice.setting.words, choice.trials)

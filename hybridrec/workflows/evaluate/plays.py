@@ -1,4 +1,4 @@
-"""The blend judged on held-out plays, beside the usual recommenders."""
+"""Evaluate the blend on held-out plays, beside baseline recommenders."""
 
 from __future__ import annotations
 
@@ -10,51 +10,75 @@ from tempfile import TemporaryDirectory
 from typing import Literal, get_args
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hybridrec.data.embeddings import align
 from hybridrec.data.play_table import PlayTable
-from hybridrec.data.splits import SUPPORT_BUCKETS, Split, split_by_time, split_cold_tracks, split_last, split_pairs
+from hybridrec.data.splits import (
+    SUPPORT_BUCKETS,
+    Split,
+    split_by_time,
+    split_cold_tracks,
+    split_last,
+    split_pairs,
+)
 from hybridrec.errors import NotReady
-from hybridrec.evaluation.plays_page import as_html as report_as_html
-from hybridrec.evaluation.plays_report import FEWEST_USERS, PlaysReport, figures_of, gains
+from hybridrec.evaluation.plays_report import (
+    ENOUGH_USERS,
+    FEWEST_USERS,
+    PlaysReport,
+    bucket_users,
+    figures_of,
+    gains,
+)
 from hybridrec.evaluation.quality import ALL_TRACKS
 from hybridrec.storage.library import Library
-from hybridrec.workflows.evaluate.compare import BLEND, SHUFFLED, SOUND_ONLY, Comparison, SplitComparison
+from hybridrec.workflows.evaluate.compare import (
+    AUDIO_ONLY,
+    BLEND,
+    SHUFFLED,
+    Comparison,
+    SplitComparison,
+)
 from hybridrec.workflows.evaluate.recommenders import ALS, EASE, SETTINGS_EACH
 from hybridrec.workflows.ingest.embeddings import ingest_embeddings
 from hybridrec.workflows.ingest.plays import ingest_plays
-from hybridrec.workflows.tune.page import curve_figure
-from hybridrec.workflows.tune.search import asked_users
+from hybridrec.workflows.tune.search import evaluated_users
 
 SplitKind = Literal["time", "last", "pairs", "tracks"]
 SPLIT_KINDS: tuple[SplitKind, ...] = get_args(SplitKind)
 IN_WORDS = {
     "time": "the last fifth of the plays held out",
-    "last": "the track that each user took up last held out",
+    "last": "each user's last new track held out",
     "pairs": "a fifth of the pairs of user and track held out, at random",
     "tracks": "all plays of a fifth of the tracks held out, drawn at random",
 }
-SINGLE_SOURCES = (ALS, EASE, SOUND_ONLY, SHUFFLED)
+SINGLE_SOURCES = (ALS, EASE, AUDIO_ONLY, SHUFFLED)
+"""Compared in each item popularity bucket: the blend should be worse than none in any."""
 
 NOTES = [
-    "Learnt from the training part only. Every setting was chosen on validation cuts of that part; nothing was chosen"
-    " on what is judged here.",
-    f"Of each recommender {SETTINGS_EACH} settings were tried (item neighbours 21, popularity has none), each on the"
-    " same validation cuts; the weights of ours were tried on one setting of ALS without fitting it again.",
-    "Ranked is every track that the user has not met in training. The figures of a bucket are those of a ranking"
-    " within the tracks that so many users played in training.",
-    "Intervals are 95 % percentile bootstraps over users, p-values of paired randomisation tests on NDCG@20, corrected"
-    " for the number of comparisons in their table after Holm. A user's runs are averaged first. Runs with other"
-    " seeds are other cuts of the same plays, not new plays.",
-    "Coverage: share of the tracks that anybody gets among her first 20. Novelty: mean of -log2 of a track's share of"
-    " the users. Mean listeners: of the recommended tracks, in training.",
+    "Recommenders are fitted to the training part only. Every setting was chosen on validation"
+    " folds of that part; nothing was chosen on the held-out part that is reported here.",
+    f"Trials: {SETTINGS_EACH} settings of each recommender (item neighbours 21, popularity has"
+    " none), on the same validation folds; the weights of hybridrec were tried on one setting of"
+    " ALS.",
+    "Ranked are all tracks that the user has not played in training. Item popularity bucket: tracks"
+    " by their number of users in training; its figures are those of a ranking within the bucket."
+    f" Buckets with fewer than {ENOUGH_USERS} users (n) are marked as too few to judge by. Equal"
+    " scores are ranked at random.",
+    "Intervals are 95 % percentile bootstraps over users, p-values of paired randomisation tests on"
+    " NDCG@20; p (Holm) is corrected for the number of comparisons in the table. A user's runs are"
+    " averaged first. Runs with other seeds are other splits of the same plays, not new plays.",
+    "coverage@20: share of the tracks that any user gets among the first 20. novelty@20: mean of"
+    " -log2 of a track's share of the users, in bits. popularity@20: mean number of users, in"
+    " training, of the recommended tracks.",
     "EASE is left out where its matrices would be too large.",
-    "Ours ranks no track that nobody played and nobody can hear; the others order such tracks by chance, so without"
-    " audio their figures at 0 listeners are those of chance and ours are 0.",
-    "Audio shuffled: ours, tuned anew, with each track given the sound of another. It should be no worse than ALS.",
+    "hybridrec ranks no track that has neither plays nor audio; the others order such tracks"
+    " arbitrarily, so without audio their figures in bucket 0 are those of chance, and those of"
+    " hybridrec are 0.",
+    "Audio shuffled: hybridrec, tuned anew, with each track given the embedding of another. It"
+    " should be no worse than ALS.",
 ]
 
 
@@ -65,28 +89,24 @@ class Evaluation:
     report: PlaysReport
     runs: list[Comparison]
 
-    def as_html(self) -> str:
-        """One document that needs nothing else, with the tuning curve of the first run.
-
-        Raises:
-            NotReady: if matplotlib is not installed.
-        """
-        return report_as_html(self.report, curve=curve_figure(self.runs[0].tuning))
-
 
 def evaluate_library(
-    library: Library, kind: SplitKind | None = None, *, seeds: Sequence[int] = (0,), show_progress: bool = False
+    library: Library,
+    kind: SplitKind | None = None,
+    *,
+    seeds: Sequence[int] = (0,),
+    show_progress: bool = False,
 ) -> Evaluation:
-    """Judge on the plays of a library; see `evaluate_plays`.
+    """Evaluate on the plays of a library; see `evaluate_plays`.
 
     Args:
         library: with plays.
-        kind: of split; None takes `time` where all plays have times, else `pairs`.
-        seeds: one run each; a split by time is the same with every seed, so it takes the first only.
+        kind: of split; None takes `time` if all plays have times, else `pairs`.
+        seeds: one run each; splits by time are the same with every seed, so they take the first.
         show_progress: draw a bar with an estimate of the time left.
 
     Raises:
-        InvalidInput: for a split by time of plays without times, or where nothing can be found.
+        InvalidInput: for a split by time of plays without times, or if nothing is held out.
         NotReady: if there are too few plays.
     """
     known, encoder = library.interactions(), library.encoder()
@@ -107,9 +127,13 @@ def evaluate_files(
     seeds: Sequence[int] = (0,),
     show_progress: bool = False,
 ) -> Evaluation:
-    """Judge on a file of plays as `ingest plays` reads it, and one of vectors as `ingest embeddings` does.
+    """Evaluate on files, which are read into a temporary library; see `evaluate_library`.
 
-    They are read into a library that is thrown away; otherwise as `evaluate_library`.
+    Args:
+        plays: as read by `hybridrec ingest plays`.
+        vectors: as read by `hybridrec ingest embeddings`, or None.
+        kind, seeds, show_progress: as in `evaluate_library`.
+        columns: names of the columns of a file of plays without a header.
     """
     with TemporaryDirectory() as folder, Library.open(folder, create=True) as library:
         ingest_plays(library, plays, columns=columns)
@@ -126,32 +150,35 @@ def evaluate_plays(
     seeds: Sequence[int],
     show_progress: bool = False,
 ) -> Evaluation:
-    """Tune and judge all recommenders on splits of the same plays.
+    """Tune and evaluate all recommenders on splits of the same plays.
 
     Args:
-        splits: one a run.
-        embeddings: `(n_tracks, d)`, a row of NaN without audio; None where no track has any.
+        splits: one per run.
+        embeddings: `(n_tracks, d)`, a row of NaN without audio; None if no track has any.
         about: data and split in words, for the report.
-        seeds: one a run, of validation cuts, fitting and shuffling.
+        seeds: one per run, of validation folds, fitting and shuffling.
         show_progress: draw a bar with an estimate of the time left.
 
     Raises:
         NotReady: if there are too few plays.
     """
     begin = time.monotonic()
-    users = asked_users(splits)
+    users = evaluated_users(splits)
     if len(users) < FEWEST_USERS:
-        raise NotReady("too few users have a held-out track to find", got=len(users), fix="ingest more plays")
+        problem = "too few users have a held-out track to find"
+        raise NotReady(problem, got=len(users), fix="ingest more plays")
     comparisons = [
-        SplitComparison(split, embeddings, users=users, seed=seed) for split, seed in zip(splits, seeds, strict=True)
+        SplitComparison(split, embeddings, users=users, seed=seed)
+        for split, seed in zip(splits, seeds, strict=True)
     ]
+    about = _counts(splits[0], len(users)) + about
     total = sum(comparison.steps for comparison in comparisons)
     runs = []
     with tqdm(total=total, desc="evaluating", unit="setting", disable=not show_progress) as bar:
-        while comparisons:
+        while comparisons:  # each is dropped when it is done: its factors are large
             runs.append(comparisons.pop(0).run(bar.update))
         bar.set_description("resampling")
-        report = _report(runs, _counts(splits[0].train + splits[0].held_out, len(users)) + about, begin)
+        report = _report(runs, about, begin)
     return Evaluation(report, runs)
 
 
@@ -160,12 +187,14 @@ def _split(plays: PlayTable, kind: SplitKind, seed: int) -> Split:
         return split_by_time(plays)
     if kind == "last":
         return split_last(plays)
-    return (split_pairs if kind == "pairs" else split_cold_tracks)(plays.interactions(), seed=seed)
+    split = split_pairs if kind == "pairs" else split_cold_tracks
+    return split(plays.interactions(), seed=seed)
 
 
-def _counts(plays: sp.csr_matrix, n_asked: int) -> str:
-    users, tracks = plays.shape
-    return f"{users} users ({n_asked} asked), {tracks} tracks, {plays.nnz} pairs; "
+def _counts(split: Split, n_evaluated: int) -> str:
+    users, tracks = split.train.shape
+    pairs = (split.train + split.held_out).nnz
+    return f"{users} users ({n_evaluated} evaluated), {tracks} tracks, {pairs} pairs; "
 
 
 def _report(runs: Sequence[Comparison], about: str, begin: float) -> PlaysReport:
@@ -175,7 +204,7 @@ def _report(runs: Sequence[Comparison], about: str, begin: float) -> PlaysReport
         figures_of(
             name,
             [run.judged[name].setting for run in runs],
-            runs[0].judged[name].tried,
+            runs[0].judged[name].trials,
             qualities[name],
             seed=0,
         )
@@ -183,6 +212,12 @@ def _report(runs: Sequence[Comparison], about: str, begin: float) -> PlaysReport
     ]
     ours = qualities.pop(BLEND)
     singles = {name: qualities[name] for name in SINGLE_SOURCES if name in qualities}
-    overall = gains(ours, qualities, [ALL_TRACKS], seed=0)
-    by_support = gains(ours, singles, list(SUPPORT_BUCKETS), seed=0)
-    return PlaysReport(about, recommenders, overall, by_support, NOTES, time.monotonic() - begin)
+    return PlaysReport(
+        about,
+        bucket_users(ours),
+        recommenders,
+        overall=gains(ours, qualities, [ALL_TRACKS], seed=0),
+        by_support=gains(ours, singles, list(SUPPORT_BUCKETS), seed=0),
+        notes=NOTES,
+        seconds=time.monotonic() - begin,
+    )

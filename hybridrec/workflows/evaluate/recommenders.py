@@ -1,4 +1,4 @@
-"""The recommenders that the blend has to beat, each with as many settings to choose from."""
+"""The baselines of the blend, each with the same number of settings to choose from."""
 
 from __future__ import annotations
 
@@ -24,25 +24,26 @@ from hybridrec.evaluation.selection import mean_over_folds
 from hybridrec.workflows.tune.fold import Array, Fold, by_behaviour
 
 SETTINGS_EACH = 20
-"""Of each recommender as many settings are tried on validation (item neighbours: 21).
+"""Settings tried per recommender on validation (item neighbours: 21).
 
-Of ours 8 of ALS and 12 weights; without audio 20 of ALS.
+For hybridrec 8 settings of ALS and 12 weights; without audio 20 of ALS.
 """
 
 EASE_USERS, EASE_CELLS = 10_000, 1e8
-"""EASE is left out where more users, or a larger dense matrix of users and tracks, would take too long and too much."""
+"""EASE is left out beyond so many users, or cells of the dense user x track matrix."""
 
-ALS, EASE, POPULARITY, AUDIO_NEIGHBOURS, PROJECTION = "ALS", "EASE", "popularity", "audio neighbours", "projection"
-ITEM_NEIGHBOURS, BPR = "item neighbours", "BPR"
+ALS, BPR, EASE, POPULARITY = "ALS", "BPR", "EASE", "popularity"
+ITEM_NEIGHBOURS, AUDIO_NEIGHBOURS = "item neighbours", "audio neighbours"
+PROJECTION = "projection"
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One way to set a recommender.
+    """One setting of a recommender.
 
     Attributes:
         words: the setting, as a table shows it.
-        fit: learns from a cut.
+        fit: fits the recommender to the training part of a fold.
     """
 
     words: str
@@ -59,55 +60,66 @@ class ComparedRecommender:
 
 @dataclass(frozen=True)
 class Choice:
-    """The setting of a contender that was best on validation.
+    """The setting of a recommender that was best on validation.
 
     Attributes:
         setting: the best.
-        ndcg: its mean there.
-        tried: how many there were.
+        ndcg: its mean NDCG@20 on validation.
+        trials: number of settings that were tried.
     """
 
     setting: Setting
     ndcg: float
-    tried: int
+    trials: int
 
 
-def choose(compared: ComparedRecommender, folds: Sequence[Fold], users: Rows, done: Callable[[], None]) -> Choice:
-    """The setting with the highest NDCG@20 over the users' means over validation cuts.
+def choose(
+    compared: ComparedRecommender, folds: Sequence[Fold], users: Rows, done: Callable[[], None]
+) -> Choice:
+    """The setting with the highest mean NDCG@20: over folds per user, then over users.
 
     Args:
-        contender: what to choose for.
-        cuts: validation cuts of one training part.
-        users: who is asked, rows `(m,)`.
-        done: called after each setting on each cut.
+        compared: the recommender to choose for.
+        folds: validation folds of one training part.
+        users: rows `(m,)` int64 of the users to evaluate.
+        done: called after each setting on each fold.
     """
     means = []
     for setting in compared.settings:
         figures = []
         for fold in folds:
-            figures.append(fold.measure(setting.fit(fold), users, by_support=False).ndcg())
+            quality = fold.measure(setting.fit(fold), users, by_support=False)
+            figures.append(quality.ndcg())
             done()
         means.append(float(np.nanmean(mean_over_folds(figures))))
     best = int(np.argmax(means))
     return Choice(compared.settings[best], means[best], len(means))
 
 
-def compared_recommenders(bench: Fold) -> list[ComparedRecommender]:
-    """All that the blend is measured against; those that go by sound only where there is any."""
-    base = suitable_config(bench.plays, CollaborativeConfig())
+def compared_recommenders(fold: Fold) -> list[ComparedRecommender]:
+    """All baselines with their settings; those that use audio only if the fold has any."""
+    base = suitable_config(fold.plays, CollaborativeConfig())
+    neighbours = (10, 20, 50, 100, 200, 500, 1000)
+    rates, ridges = (0.005, 0.01, 0.02, 0.05, 0.1), (0.003, 0.03)
     grids: dict[str, Iterable[Setting]] = {
         POPULARITY: [Setting("support", lambda fold: Popularity(fold.plays))],
-        ITEM_NEIGHBOURS: starmap(_item_neighbours, product(SIMILARITIES, (10, 20, 50, 100, 200, 500, 1000))),
+        ITEM_NEIGHBOURS: starmap(_item_neighbours, product(SIMILARITIES, neighbours)),
         ALS: map(_als, als_grid(base)),
-        BPR: starmap(_bpr, product((64, 128), (0.005, 0.01, 0.02, 0.05, 0.1), (0.003, 0.03))),
+        BPR: starmap(_bpr, product((64, 128), rates, ridges)),
     }
-    if bench.plays.shape[0] <= EASE_USERS and np.prod(bench.plays.shape, dtype=np.float64) <= EASE_CELLS:
+    if _is_small_enough_for_ease(fold):
         grids[EASE] = map(_ease, np.geomspace(2, 5000, SETTINGS_EACH))
-    if bench.has_audio:
-        by_projection = partial(_projection, base)
-        grids[AUDIO_NEIGHBOURS] = starmap(_audio_neighbours, product((10, 30, 100, 300, 1000), (0, 0.5), (False, True)))
-        grids[PROJECTION] = starmap(by_projection, product((0.03, 0.1, 0.3, 1, 3), (0, 2, 5, 20)))
+    if fold.has_audio:
+        audio = product((10, 30, 100, 300, 1000), (0, 0.5), (False, True))
+        projection = product((0.03, 0.1, 0.3, 1, 3), (0, 2, 5, 20))
+        grids[AUDIO_NEIGHBOURS] = starmap(_audio_neighbours, audio)
+        grids[PROJECTION] = starmap(partial(_projection, base), projection)
     return [ComparedRecommender(name, tuple(settings)) for name, settings in grids.items()]
+
+
+def _is_small_enough_for_ease(fold: Fold) -> bool:
+    users, tracks = fold.plays.shape
+    return bool(users <= EASE_USERS and float(users) * tracks <= EASE_CELLS)
 
 
 def _als(config: CollaborativeConfig) -> Setting:
@@ -122,34 +134,49 @@ def _item_neighbours(similarity: Similarity, neighbours: int) -> Setting:
 def _bpr(factors: int, rate: float, ridge: float) -> Setting:
     def fit(fold: Fold) -> Scorer:
         return BayesianRanking(
-            fold.plays, factors=factors, learning_rate=rate, regularization=ridge, iterations=100, seed=fold.seed
+            fold.plays,
+            factors=factors,
+            learning_rate=rate,
+            regularization=ridge,
+            iterations=100,
+            seed=fold.seed,
         )
 
-    return Setting(f"{factors} factors, learning rate {rate:g}, regularization {ridge:g}", fit)
+    words = f"{factors} factors, learning rate {rate:g}, regularization {ridge:g}"
+    return Setting(words, fit)
 
 
 def _ease(regularization: float) -> Setting:
-    return Setting(f"lambda {regularization:.3g}", lambda fold: fold.ease.regularised(regularization))
+    words = f"lambda {regularization:.3g}"
+    return Setting(words, lambda fold: fold.ease.regularised(regularization))
 
 
 def _audio_neighbours(neighbours: int, discount: float, centred: bool) -> Setting:
     def fit(fold: Fold) -> Scorer:
         assert fold.embeddings is not None
-        return AudioNeighbours(fold.plays, fold.embeddings, neighbours=neighbours, discount=discount, centred=centred)
+        return AudioNeighbours(
+            fold.plays,
+            fold.embeddings,
+            neighbours=neighbours,
+            discount=discount,
+            centred=centred,
+        )
 
-    return Setting(f"{neighbours} neighbours, discount {discount:g}{', centred' if centred else ''}", fit)
+    words = f"{neighbours} neighbours, discount {discount:g}{', centred' if centred else ''}"
+    return Setting(words, fit)
 
 
 def _projection(base: CollaborativeConfig, ridge: float, trust: float) -> Setting:
+    """Audio features of tracks against user factors; nothing of the tracks' own factors."""
     config = ProjectionConfig(ridge=ridge, trust=trust)
 
     def fit(fold: Fold) -> Scorer:
-        fitted_model = fold.fitted_model(base, config, half_life=0.0)
-        tracks = fitted_model.tracks
+        model = fold.fitted_model(base, config, half_life=0.0)
+        tracks = model.tracks
 
         def score(users: Rows) -> Array:
-            scores = fitted_model.projection.audio_of_factors(fitted_model.user_factors[users]) @ tracks.features.T
-            return np.where(tracks.has_audio, scores, np.float32(-np.inf))
+            queries = model.projection.audio_of_factors(model.user_factors[users])
+            return np.where(tracks.has_audio, queries @ tracks.features.T, np.float32(-np.inf))
 
         return score
 

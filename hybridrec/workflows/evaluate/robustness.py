@@ -1,4 +1,4 @@
-"""Whether ears know a track again after what happens to tracks: squeezed, softer, or heard elsewhere."""
+"""Robustness of an encoder: does a compressed, quieter or different excerpt find its original?"""
 
 from __future__ import annotations
 
@@ -16,41 +16,44 @@ from hybridrec.config import AudioConfig
 from hybridrec.embedder.embedder import Embedder
 from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.evaluation.retrieval import found_first
-from hybridrec.workflows.evaluate.vector_cache import Listen, VectorCache
+from hybridrec.workflows.evaluate.vector_cache import Extractor, Vector, VectorCache
 
 RATE_HZ = 44100
 MP3_BITS_PER_SECOND = 32_000
 WHOLE_SECONDS = 1200.0
-"""A longer track is copied by its middle."""
+"""Of a longer track, only the middle is copied; bounds the memory for the samples."""
+
 EXCERPT_SECONDS = 30.0
+HALVES = ((0, "first"), (1, "second"))
 
 Samples = NDArray[np.float32]
 Write = Callable[[Path, Samples], None]
 
 
 @dataclass(frozen=True)
-class KnownAgain:
-    """How often a changed track found itself among all tracks.
+class Recognition:
+    """Whether changed copies find their originals.
 
     Attributes:
-        change: what was done to it, in words.
-        found: `(n_tracks,)` float64, 1 where the nearest of all tracks is the track itself, else 0.
+        change: what was done to the tracks, in words.
+        found: `(n_tracks,)` float64, 1 where the nearest of all originals is that of
+            the copy, else 0.
     """
 
     change: str
     found: NDArray[np.float64]
 
 
-def _squeezed(path: Path, samples: Samples) -> None:
+def _write_compressed(path: Path, samples: Samples) -> None:
     write_mp3(path, samples, RATE_HZ, MP3_BITS_PER_SECOND)
 
 
-def _half_volume(path: Path, samples: Samples) -> None:
+def _write_quieter(path: Path, samples: Samples) -> None:
     write_wav(path, samples * np.float32(0.5), RATE_HZ)
 
 
-def _half(number: int) -> Write:
-    """Writes the middle of the first or the second half of a track, `EXCERPT_SECONDS` at most."""
+def _half_writer(number: int) -> Write:
+    """A function that writes the middle of the first (0) or second half (1) of a track."""
 
     def write(path: Path, samples: Samples) -> None:
         half = np.array_split(samples, 2)[number]
@@ -61,55 +64,57 @@ def _half(number: int) -> Write:
     return write
 
 
-def known_again(
-    cache: VectorCache, checkpoint: Checkpoint, originals: dict[Path, NDArray[np.float32]]
-) -> list[KnownAgain]:
-    """Whether each track finds itself by a copy of it, and by another part of it.
+def recognition(
+    cache: VectorCache, checkpoint: Checkpoint, originals: dict[Path, Vector]
+) -> list[Recognition]:
+    """Whether each track is found by changed copies of it, and by another excerpt of it.
 
-    Copies are mono. Of the parts, the first halves of all tracks are what a second half is sought among.
+    Copies are mono. Excerpts of the second halves are queries among those of the first halves.
 
     Args:
-        cache: keeps what was heard of the copies.
-        checkpoint: the ears.
-        originals: embeddings by file.
+        cache: keeps the embeddings of the copies.
+        checkpoint: the encoder.
+        originals: embeddings of the tracks, by file.
     """
     encoder, files = Embedder(checkpoint), list(originals)
 
-    def embedded(name: str, write: Write) -> dict[Path, NDArray[np.float32]]:
-        return cache.vectors(f"ears-{encoder.fingerprint}-{name}", files, _listen_to_copy(encoder, write))
+    def embedded(name: str, write: Write) -> dict[Path, Vector]:
+        place = f"embeddings-{encoder.fingerprint}-{name}"
+        return cache.vectors(place, files, _copy_extractor(encoder, write))
 
     copies = {
-        "the same track at 32 kbit/s MP3": embedded("mp3-32k", _squeezed),
-        "the same track at half volume": embedded("half-volume", _half_volume),
+        "the same track at 32 kbit/s MP3": embedded("mp3-32k", _write_compressed),
+        "the same track at half volume": embedded("half-volume", _write_quieter),
     }
-    known = [_compare(change, vectors, originals) for change, vectors in copies.items()]
-    return [*known, _compare("another part of it", embedded("second-half", _half(1)), embedded("first-half", _half(0)))]
+    found = [_compare(change, vectors, originals) for change, vectors in copies.items()]
+    first, second = (embedded(f"{name}-half", _half_writer(n)) for n, name in HALVES)
+    return [*found, _compare("another excerpt of it", second, first)]
 
 
 def track_seconds(cache: VectorCache, files: list[Path], audio: AudioConfig) -> NDArray[np.float32]:
-    """How long tracks are that can be heard, `(n,)` float32."""
+    """Durations of the tracks that can be decoded, `(n,)` float32, in seconds."""
     one_chunk = replace(audio, chunks_per_track=1)
 
-    def seconds(path: Path) -> NDArray[np.float32]:
+    def seconds(path: Path) -> Vector:
         return np.array([decode_chunks(path, one_chunk).duration_seconds], dtype=np.float32)
 
     return np.concatenate(list(cache.vectors("seconds", files, seconds).values()))
 
 
-def _listen_to_copy(encoder: Embedder, write: Write) -> Listen:
+def _copy_extractor(encoder: Embedder, write: Write) -> Extractor:
+    """A function that embeds a changed copy of a file, made for it and deleted."""
     whole = replace(encoder.audio, sample_rate_hz=RATE_HZ)
 
-    def listen(path: Path) -> NDArray[np.float32]:
+    def extract(path: Path) -> Vector:
         with tempfile.TemporaryDirectory() as place:
             copy = Path(place) / "copy"
             write(copy, read_middle(path, whole, WHOLE_SECONDS))
             return encoder.embed(copy).embedding
 
-    return listen
+    return extract
 
 
-def _compare(
-    change: str, copies: dict[Path, NDArray[np.float32]], originals: dict[Path, NDArray[np.float32]]
-) -> KnownAgain:
+def _compare(change: str, copies: dict[Path, Vector], originals: dict[Path, Vector]) -> Recognition:
     both = [path for path in originals if path in copies]
-    return KnownAgain(change, found_first(np.stack([copies[p] for p in both]), np.stack([originals[p] for p in both])))
+    queries, answers = (np.stack([each[path] for path in both]) for each in (copies, originals))
+    return Recognition(change, found_first(queries, answers))

@@ -1,4 +1,4 @@
-"""Vectors of files, kept so that a file is heard once by each listener."""
+"""Vectors of audio files, kept on disk so that each extractor reads a file once."""
 
 from __future__ import annotations
 
@@ -16,25 +16,28 @@ from tqdm import tqdm
 from hybridrec.errors import AudioError
 from hybridrec.files import sha256_of, write_atomically
 
-Listen = Callable[[Path], NDArray[np.float32]]
-"""From a file to its `(d,)` float32 vector; may be called from several threads."""
+Vector = NDArray[np.float32]
+"""`(d,)` float32."""
+
+Extractor = Callable[[Path], Vector]
+"""From a file to its vector; may be called from several threads."""
 
 KEEP_EVERY = 100
-"""Files after which what was heard is written down."""
+"""Files after which new vectors are written, so that an interrupted run loses few."""
 
 
 class VectorCache:
-    """Vectors by listener and file, in a folder that may be deleted between runs.
+    """Vectors by extractor and file, in a folder that may be deleted between runs.
 
-    A file is known by its path, size and time; one that changed is heard anew.
+    A file is identified by its path, size and modification time; a changed file is read again.
 
     Args:
-        directory: one npz file a listener goes here.
-        show_progress: a bar on standard error while files are heard.
+        directory: for one npz file per extractor.
+        show_progress: draw a bar on standard error while files are read.
 
     Attributes:
         directory, show_progress: as given.
-        failed: the reason for each file that could not be heard.
+        failed: the reason for each file that could not be decoded.
     """
 
     def __init__(self, directory: Path, *, show_progress: bool = False) -> None:
@@ -42,30 +45,30 @@ class VectorCache:
         self.directory = directory
         self.show_progress = show_progress
 
-    def vectors(self, name: str, files: Sequence[Path], listen: Listen) -> dict[Path, NDArray[np.float32]]:
-        """A vector for each file that can be heard, in the order given.
+    def vectors(self, name: str, files: Sequence[Path], extract: Extractor) -> dict[Path, Vector]:
+        """A vector for each file that can be decoded, in the order given.
 
         Args:
-            name: of the listener, part of a file name; another listener needs another name.
+            name: of the extractor, part of a file name; each extractor needs its own.
             files: audio files.
-            listen: asked for what is not kept.
+            extract: called for the files that are not in the cache.
         """
         place = self.directory / f"{name}.npz"
-        kept = _read(place)
+        cached = _read(place)
         stamps = {path: stamp_of(path) for path in files}
-        missing = [path for path in files if stamps[path] not in kept]
+        missing = [path for path in files if stamps[path] not in cached]
         bar = tqdm(missing, name, unit="file", disable=not (missing and self.show_progress))
         for start in range(0, len(missing), KEEP_EVERY):
-            embedded = self._embed(missing[start : start + KEEP_EVERY], listen, bar)
-            kept |= {stamps[path]: vector for path, vector in embedded.items()}
-            _write(place, kept)
+            found = self._extract(missing[start : start + KEEP_EVERY], extract, bar)
+            cached |= {stamps[path]: vector for path, vector in found.items()}
+            _write(place, cached)
         bar.close()
-        return {path: kept[stamps[path]] for path in files if stamps[path] in kept}
+        return {path: cached[stamps[path]] for path in files if stamps[path] in cached}
 
-    def _embed(self, files: Sequence[Path], listen: Listen, bar: tqdm) -> dict[Path, NDArray[np.float32]]:
-        def embed(path: Path) -> NDArray[np.float32] | None:
+    def _extract(self, files: Sequence[Path], extract: Extractor, bar: tqdm) -> dict[Path, Vector]:
+        def one(path: Path) -> Vector | None:
             try:
-                return listen(path)
+                return extract(path)
             except AudioError as error:
                 self.failed[path] = str(error)
                 return None
@@ -73,18 +76,19 @@ class VectorCache:
                 bar.update()
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            answers = zip(files, pool.map(embed, files), strict=True)
+            answers = zip(files, pool.map(one, files), strict=True)
             return {path: vector for path, vector in answers if vector is not None}
 
 
 def stamp_of(path: Path) -> str:
-    """32 hex digits that stand for a file's path, size and time."""
+    """32 hex digits that identify a file by its path, size and modification time."""
     facts = path.stat()
-    return sha256_of(f"{path.resolve()} {facts.st_size} {facts.st_mtime_ns}".encode())[:32]
+    text = f"{path.resolve()} {facts.st_size} {facts.st_mtime_ns}"
+    return sha256_of(text.encode())[:32]
 
 
-def _read(place: Path) -> dict[str, NDArray[np.float32]]:
-    """What is kept; nothing where the file is missing or damaged."""
+def _read(place: Path) -> dict[str, Vector]:
+    """Vectors by stamp; none if the file is missing or damaged, as they can be computed again."""
     try:
         with np.load(place, allow_pickle=False) as arrays:
             return dict(zip(arrays["stamps"].tolist(), arrays["vectors"], strict=True))
@@ -92,9 +96,9 @@ def _read(place: Path) -> dict[str, NDArray[np.float32]]:
         return {}
 
 
-def _write(place: Path, kept: dict[str, NDArray[np.float32]]) -> None:
-    if not kept:
+def _write(place: Path, vectors: dict[str, Vector]) -> None:
+    if not vectors:
         return
     packed = io.BytesIO()
-    np.savez(packed, stamps=np.array(list(kept)), vectors=np.stack(list(kept.values())))
+    np.savez(packed, stamps=np.array(list(vectors)), vectors=np.stack(list(vectors.values())))
     write_atomically(place, packed.getvalue())

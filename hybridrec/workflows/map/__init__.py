@@ -1,1 +1,1 @@
-"""A library drawn by its sound."""
+"""Map of a library by its embeddings."""

@@ -1,1 +1,1 @@
-"""The settings of the blend, chosen on held-out plays."""
+"""Choice of the settings of the blend on validation folds."""

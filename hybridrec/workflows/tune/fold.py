@@ -1,4 +1,4 @@
-"""One cut of the plays, and what several recommenders that learn from it can share."""
+"""A fold: one split of the plays, with the results that several recommenders share."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Array = NDArray[np.float32]
 
 
 class Fold:
-    """A split of plays with the tracks' audio; factors are fitted once for each setting of ALS.
+    """A split of plays with the tracks' audio; factors are fitted once per setting of ALS.
 
     Args:
-        split: what is learnt from, and what is held out.
-        embeddings: `(n_tracks, d)`, a row of NaN without audio; None where no track has any.
+        split: training and held-out part.
+        embeddings: `(n_tracks, d)`, a row of NaN without audio; None if no track has any.
         seed: of everything random in fitting.
     """
 
@@ -35,21 +35,21 @@ class Fold:
 
     @property
     def plays(self) -> sp.csr_matrix:
-        """What is learnt from, CSR `(n_users, n_tracks)` confidences."""
+        """The training part, CSR `(n_users, n_tracks)` float32 confidences."""
         return self.split.train
 
     @property
     def has_audio(self) -> bool:
-        """Whether any track can be heard."""
+        """Whether any track has an embedding."""
         return bool(aligned_embeddings(self.embeddings, self.plays.shape[1])[1].any())
 
     @cached_property
     def ease(self) -> Ease:
-        """EASE, decomposed once for all its settings."""
+        """EASE with its decomposition, which all its settings share."""
         return Ease(self.plays)
 
     def with_audio(self, embeddings: NDArray[np.floating] | None) -> Fold:
-        """The same cut and the same factors, heard otherwise."""
+        """The same split and the same factors with other embeddings."""
         other = Fold(self.split, embeddings, seed=self.seed)
         other._factors = self._factors
         return other
@@ -75,13 +75,18 @@ class Fold:
             seed=self.seed,
         )
 
-    def measure(self, score: Scorer, users: Rows | None = None, *, by_support: bool = True) -> Quality:
-        """What a recommender that learnt from this cut finds of what it holds out."""
+    def measure(
+        self, score: Scorer, users: Rows | None = None, *, by_support: bool = True
+    ) -> Quality:
+        """Evaluate a recommender, fitted to this fold, on its held-out part."""
         return measure(score, self.split, users, by_support=by_support)
 
 
 def blended(fitted_model: FittedModel, audio_weight: float) -> Scorer:
-    """The scores that `recommend` ranks by, at an audio share."""
+    """The scores that `recommend` ranks by, at an audio weight.
+
+    Tracks with neither plays nor audio score -inf, so that they are never recommended.
+    """
 
     def score(users: Rows) -> Array:
         user_vectors = fitted_model.user_vectors(
@@ -94,7 +99,7 @@ def blended(fitted_model: FittedModel, audio_weight: float) -> Scorer:
 
 
 def by_behaviour(users: Array, tracks: Array) -> Scorer:
-    """Inner products of factors alone."""
+    """Inner products of factors: user `(n_users, f)` and track `(n_tracks, f)`, float32."""
 
     def score(rows: Rows) -> Array:
         return np.asarray(users[rows] @ tracks.T, dtype=np.float32)

@@ -7,9 +7,10 @@
     square: "M-4,-4h8v8h-8z",
     triangle: "M0,-5l5,9h-10z",
   };
-  const [plot, legend, hint, agreement] = ["plot", "legend", "hint", "agreement"].map((id) => document.getElementById(id));
-  const layoutChoice = document.getElementById("layout");
-  const tagChoice = document.getElementById("tag");
+  const byId = (id) => document.getElementById(id);
+  const [plot, legend, hint, agreement] = ["plot", "legend", "hint", "agreement"].map(byId);
+  const layoutChoice = byId("layout");
+  const tagChoice = byId("tag");
   const points = data.tracks.map((track, row) => {
     const point = document.createElementNS(SVG, "path");
     point.dataset.row = row;
@@ -25,8 +26,11 @@
   };
 
   function place() {
-    data.layouts[layoutChoice.value].forEach(([x, y], row) =>
-      points[row].setAttribute("transform", `translate(${(x * 470 + 500).toFixed(1)},${(500 - y * 470).toFixed(1)})`));
+    // Layouts are -1 to 1; the plot is 0 to 1000 with a margin of 30, and its y grows downwards.
+    data.layouts[layoutChoice.value].forEach(([x, y], row) => {
+      const [left, top] = [(x * 470 + 500).toFixed(1), (500 - y * 470).toFixed(1)];
+      points[row].setAttribute("transform", `translate(${left},${top})`);
+    });
   }
 
   function paint() {
@@ -64,34 +68,39 @@
     return button;
   }
 
-  function retag() {
+  function changeTag() {
     hidden = new Set();
     const counts = new Map();
-    data.tracks.forEach((_, row) => counts.set(groupOf(row), (counts.get(groupOf(row)) ?? 0) + 1));
+    data.tracks.forEach((_, row) => {
+      counts.set(groupOf(row), (counts.get(groupOf(row)) ?? 0) + 1);
+    });
     legend.replaceChildren(...Object.entries(tag().marks).map(
       ([value, mark]) => legendEntry(value, mark, value, counts.get(value))));
-    if (counts.has(null)) legend.append(legendEntry(null, data.other, "others, or none", counts.get(null)));
+    if (counts.has(null)) {
+      legend.append(legendEntry(null, data.other, "others, or none", counts.get(null)));
+    }
     agreement.textContent = tag().agreement;
     paint();
   }
 
-  function tell(event) {
+  function showHint(event) {
     const row = event.target.dataset?.row;
     hint.hidden = row === undefined;
     if (hint.hidden) return;
     const track = data.tracks[row];
-    const about = [track.genre, track.album].filter(Boolean).join(" · ");
-    hint.replaceChildren(Object.assign(document.createElement("b"), { textContent: track.name }),
-      document.createElement("br"), about || "no genre or album");
-    const left = event.clientX + 14 + hint.offsetWidth > window.innerWidth;
-    hint.style.left = `${left ? event.clientX - 14 - hint.offsetWidth : event.clientX + 14}px`;
+    const details = [track.genre, track.album].filter(Boolean).join(" · ");
+    const name = Object.assign(document.createElement("b"), { textContent: track.name });
+    hint.replaceChildren(name, document.createElement("br"), details || "no genre or album");
+    // To the left of the pointer where the window ends on the right.
+    const [right, left] = [event.clientX + 14, event.clientX - 14 - hint.offsetWidth];
+    hint.style.left = `${right + hint.offsetWidth > window.innerWidth ? left : right}px`;
     hint.style.top = `${event.clientY + 14}px`;
   }
 
-  plot.addEventListener("pointermove", tell);
+  plot.addEventListener("pointermove", showHint);
   plot.addEventListener("pointerleave", () => { hint.hidden = true; });
   layoutChoice.addEventListener("change", place);
-  tagChoice.addEventListener("change", retag);
+  tagChoice.addEventListener("change", changeTag);
   place();
-  retag();
+  changeTag();
 })();
