@@ -1,34 +1,54 @@
-# Two commands: `make demo` shows the main job, `make test` checks it all. Each sets up what it needs.
+# `make demo` shows the main job, `make test` checks it all. Each target sets up what it needs.
 
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
 MUSIC ?=
 PORT ?= 8000
+# Arguments of pytest: two processes, a file at a time, for servers and fixtures are kept by file.
+PYTEST = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
+PROCESSES ?= 2
+# A None where a test expects a value fails the test by itself; answers of the API are JSON of any shape.
+MYPY_TESTS = --allow-untyped-calls --no-warn-return-any $(foreach code,index operator union-attr,--disable-error-code=$(code))
 
-.PHONY: demo test check setup setup-dev clean
+.PHONY: demo test test-fast coverage check types docs examples setup setup-dev setup-docs clean
 
 demo: setup
 	$(BIN)/hybridrec demo --port $(PORT) $(if $(MUSIC),--music "$(MUSIC)")
 
 test: check
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
-check: setup-dev
+test-fast: setup-dev
+	$(PYTEST) -m "not browser and not server and not training and not slow and not data"
+
+coverage: setup-dev
+	$(PYTEST) --cov --cov-report=html --cov-report=term:skip-covered
+
+check: setup-dev types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: setup-dev
 	$(BIN)/mypy hybridrec api datasets
+	$(BIN)/mypy $(MYPY_TESTS) tests
+
+docs: setup-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# The console examples of the README and the tutorial, and the picture of the page.
+examples: setup-dev
+	$(BIN)/python scripts/readme_examples.py --folder build/examples
+	$(BIN)/python scripts/page_picture.py build/examples/hybridrec-demo/library docs/images/page.png
 
 setup: $(VENV)/.server
 
 setup-dev: $(VENV)/.dev
 
-$(VENV)/.server: pyproject.toml constraints.txt | $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[server]'
-	touch $@
+setup-docs: $(VENV)/.docs
 
-$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+$(VENV)/.%: pyproject.toml constraints.txt | $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[$*]'
 	touch $@
 
 $(VENV):

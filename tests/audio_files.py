@@ -55,7 +55,7 @@ def write_opus(path: Path, samples: Samples) -> Path:
 
 def write_mp3(path: Path, samples: Samples) -> Path:
     """MP3 at a constant 192 kbit/s."""
-    more = {"bitrate_mode": "CONSTANT", "compression_level": 0.4}
+    more: dict[str, Any] = {"bitrate_mode": "CONSTANT", "compression_level": 0.4}
     return write_sound(path, samples, "MP3", "MPEG_LAYER_III", **more)
 
 

@@ -78,7 +78,9 @@ def test_a_frequency_mask_hides_a_stretch_of_bands(chunks: np.ndarray) -> None:
 
 
 def test_values_stay_finite_and_float32(chunks: np.ndarray) -> None:
-    result = augment_chunks(chunks * 1.5, np.random.default_rng(0), AugmentConfig(gain_db=60), AUDIO)
+    result = augment_chunks(
+        (chunks * 1.5).astype(np.float32), np.random.default_rng(0), AugmentConfig(gain_db=60), AUDIO
+    )
     assert result.dtype == np.float32
     assert np.isfinite(result).all()
 

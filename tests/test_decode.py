@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,8 +93,9 @@ def test_one_second_is_repeated_to_fill_a_chunk(tmp_path: Path, ending: str) -> 
 
 def test_channels_are_averaged(tmp_path: Path) -> None:
     left = melody(4)
-    path = write_sound(tmp_path / "x", np.stack([left, np.zeros_like(left)], axis=1), "FLAC", "PCM_24")
-    mono = write_sound(tmp_path / "y", left / 2, "FLAC", "PCM_24")
+    stereo = np.stack([left, np.zeros_like(left)], axis=1)
+    path = write_sound(tmp_path / "x", stereo, "FLAC", "PCM_24")
+    mono = write_sound(tmp_path / "y", left / np.float32(2), "FLAC", "PCM_24")
     np.testing.assert_allclose(decode_chunks(path, AUDIO).samples, decode_chunks(mono, AUDIO).samples, atol=1e-5)
 
 
@@ -148,7 +150,7 @@ def test_half_an_m4a_has_lost_its_index_and_says_so(tmp_path: Path) -> None:
 
 def test_an_mp3_that_does_not_say_its_length_is_heard_whole(tmp_path: Path) -> None:
     loud_then_quiet = np.concatenate([melody(5), melody(35) * 0.001])
-    more = {"bitrate_mode": "VARIABLE", "compression_level": 0.3}
+    more: dict[str, Any] = {"bitrate_mode": "VARIABLE", "compression_level": 0.3}
     content = write_sound(tmp_path / "x", loud_then_quiet, "MP3", "MPEG_LAYER_III", **more).read_bytes()
     after_length = content.index(b"\xff\xfb", content.index(b"Xing"))
     (tmp_path / "y").write_bytes(content[after_length:])

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,8 +93,8 @@ def archive(members: dict[str, bytes]) -> bytes:
     return packed.getvalue()
 
 
-def fetch(music: Path, *packages: str, **options: object) -> FetchReport:
-    return fetch_free_music(music, packages=packages, progress=False, **options)  # type: ignore[arg-type]
+def fetch(music: Path, *packages: str, **options: Any) -> FetchReport:
+    return fetch_free_music(music, packages=packages, progress=False, **options)
 
 
 def files_below(directory: Path) -> set[str]:
@@ -261,16 +262,16 @@ def test_a_machine_without_apt_is_told_so(music: Path, monkeypatch: pytest.Monke
         ({"limit": 0}, "limit must be 1 or more; got 0"),
     ],
 )
-def test_wrong_questions_are_refused(music: Path, options: dict[str, object], message: str) -> None:
+def test_wrong_questions_are_refused(music: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
-        fetch_free_music(music, **options)  # type: ignore[arg-type]
+        fetch_free_music(music, **options)
 
 
 def test_the_script_fetches_and_reports(source: PackageSource, music: Path) -> None:
     source.add(PLAIN, {PLAIN_PATH: SOUND})
     source.update()
 
-    command = [sys.executable, SCRIPT, music, "--package", PLAIN, "--package", ZIPPED, "--no-progress"]
+    command = [sys.executable, str(SCRIPT), str(music), "--package", PLAIN, "--package", ZIPPED, "--no-progress"]
     answer = subprocess.run(command, capture_output=True, text=True)
 
     assert answer.returncode == 0

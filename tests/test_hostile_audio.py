@@ -18,6 +18,7 @@ import pytest
 from audio_files import WRITERS, melody
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
+from waiting import attempts
 
 from hybridrec.audio.melspec import mel_bank
 from hybridrec.config import AudioConfig, AudioLimits, EncoderConfig

@@ -183,7 +183,7 @@ def test_a_track_without_audio_and_plays_is_no_longer_returned(
     model.index_tracks()
     gone = model.similar_items(9, 4)[0][1:]
     model.fitted_model.put_items(
-        gone,
+        gone.astype(np.int64),
         factors=np.zeros((3, 24), dtype=np.float32),
         support=np.zeros(3, dtype=np.int64),
         embeddings=np.full((3, 16), np.nan),

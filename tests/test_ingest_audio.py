@@ -9,14 +9,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import mutagen
 import numpy as np
 import pytest
 from audio_files import WRITERS, melody, write_sound
+from waiting import wait_for
 
 from hybridrec.audio.melspec import mel_bank
 from hybridrec.config import AudioConfig, AudioLimits, EncoderConfig
@@ -28,7 +27,6 @@ from hybridrec.errors import InvalidInput, NotFound
 from hybridrec.storage.library import Library
 from hybridrec.workflows.ingest.audio import IngestReport, files_below, ingest_audio
 
-DEADLINE_SECONDS = 120
 SMALL = EncoderConfig(channels=(8, 8), bands=8)
 
 
@@ -45,14 +43,6 @@ def ingest(library: Library, directory: Path, encoder: bytes = ENCODER, workers:
 
 def counts(report: IngestReport) -> tuple[int, int, int, int, int]:
     return report.added, report.updated, report.unchanged, report.moved, len(report.failed)
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    """Look again and again until something is so, for as long as anybody would wait."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.005)
 
 
 @pytest.fixture

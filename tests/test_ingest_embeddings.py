@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +28,7 @@ def library(tmp_path: Path) -> Iterator[Library]:
         yield opened
 
 
-def npz(tmp_path: Path, **arrays: object) -> Path:
+def npz(tmp_path: Path, **arrays: Any) -> Path:
     np.savez(tmp_path / "vectors.npz", **arrays)
     return tmp_path / "vectors.npz"
 

@@ -101,7 +101,7 @@ def test_hidden_groups_relate_tracks_of_different_styles() -> None:
 def test_plays_are_ordered_over_a_year_with_repeats_partial_plays_and_skips(
     plays: list[Play],
 ) -> None:
-    times = [play.played_at for play in plays]
+    times = [play.played_at or 0.0 for play in plays]
     pairs = [(play.user, play.track) for play in plays if play.weight is None]
     skips = [play for play in plays if play.weight is not None]
 

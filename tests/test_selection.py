@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,7 +96,7 @@ def test_neither_file_of_a_played_recording_comes(doubled: Library) -> None:
     [{"duration_seconds": 240.0}, {"recording_mbid": "6f8bc5f2-9b51-4d37-8a8c-1a3ad1a3a3a3"}],
     ids=["another length", "another recording id"],
 )
-def test_what_is_known_to_be_another_recording_comes_beside_it(doubled: Library, other: dict[str, object]) -> None:
+def test_what_is_known_to_be_another_recording_comes_beside_it(doubled: Library, other: dict[str, Any]) -> None:
     doubled.put_tracks([Track("calm-19", recording_mbid="0b0b0b0b-9b51-4d37-8a8c-1a3ad1a3a3a3")])
     doubled.put_tracks([replace(doubled.track("calm-19-mp3"), **other)])
     with RecommendationService(doubled) as service:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -28,7 +28,7 @@ class Guarded:
 
     client: FlaskClient
     service: RecommendationService
-    tokens: dict[str, str]
+    tokens: Mapping[Role, str]
 
     def ask(self, method: str, address: str, token: str | None, **more: Any) -> TestResponse:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -55,7 +55,7 @@ def operations(client: FlaskClient, user: str = "calm-00") -> Iterator[tuple[str
     yield from sorted(found - {("GET", "/healthz"), ("GET", "/readyz")})
 
 
-def contents(service: RecommendationService) -> dict[str, list[Any]]:
+def contents(service: RecommendationService) -> dict[str, Sequence[Any]]:
     """All that the library holds."""
     with service.library.engine.connect() as connection:
         names = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'")).scalars().all()
@@ -287,7 +287,7 @@ def test_who_wrote_what_is_kept(guarded: Guarded, caplog: pytest.LogCaptureFixtu
     guarded.ask("POST", "/v1/plays", guarded.tokens["read"], json=plays)
     guarded.ask("POST", "/v1/plays", guarded.tokens["write"], json=plays)
     guarded.ask("DELETE", "/v1/users/ada", guarded.tokens["admin"])
-    written = [record.fields for record in caplog.records if record.name == "hybridrec.audit"]
+    written = [vars(record)["fields"] for record in caplog.records if record.name == "hybridrec.audit"]
     facts = [{name: entry.get(name) for name in ("caller", "method", "route", "subject", "added")} for entry in written]
     assert facts == [
         {"caller": "write token", "method": "POST", "route": "/v1/plays", "subject": {}, "added": 1},

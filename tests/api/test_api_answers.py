@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -87,7 +88,7 @@ def test_a_play_counts_once_however_often_it_is_told(client: FlaskClient) -> Non
 def test_the_next_recommendation_knows_a_play_and_soon_its_track_has_support(
     client: FlaskClient, service: RecommendationService
 ) -> None:
-    def seen() -> dict[str, object]:
+    def seen() -> dict[str, Any]:
         answer = client.get(f"/v1/users/{LOUD_USER}/recommendations?n=40&exclude_played=false").json
         return next(hit for hit in answer["recommendations"] if hit["track"]["id"] == "loud-18")
 

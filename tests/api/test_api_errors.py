@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -22,7 +23,7 @@ from hybridrec.storage.library import Library
 PLAY = {"user": "ada", "track": "calm-00"}
 
 
-def problem(answer: TestResponse, status: int, kind: str) -> dict[str, object]:
+def problem(answer: TestResponse, status: int, kind: str) -> dict[str, Any]:
     assert answer.status_code == status, answer.text
     assert answer.mimetype == "application/problem+json"
     document = answer.get_json(force=True)
@@ -32,7 +33,7 @@ def problem(answer: TestResponse, status: int, kind: str) -> dict[str, object]:
     return document
 
 
-def refused_field(answer: TestResponse) -> dict[str, str]:
+def refused_field(answer: TestResponse) -> dict[str, Any]:
     (error,) = problem(answer, 422, "invalid-input")["errors"]
     return error
 

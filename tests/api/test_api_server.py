@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from servers import ask, of_each_worker, running
+from waiting import wait_for
 
 from hybridrec.api.server import is_loopback, serve
 from hybridrec.api.settings import ApiSettings
@@ -31,6 +32,7 @@ LOADED = (
 )
 
 
+@pytest.mark.server
 def test_it_answers_when_it_says_so_and_stops_when_told(fitted_library: Library, tmp_path: Path) -> None:
     with running(tmp_path / "library") as (process, address):
         assert ask(f"{address}readyz")["tracks"] == 40
@@ -39,6 +41,7 @@ def test_it_answers_when_it_says_so_and_stops_when_told(fitted_library: Library,
         assert process.wait(timeout=600) == 0
 
 
+@pytest.mark.server
 def test_ids_with_slashes_pass_through_a_real_server(fitted_library: Library, tmp_path: Path) -> None:
     with running(tmp_path / "library") as (_, address):
         assert ask(f"{address}v1/users/a%2Fb%252F%20c/plays") == {"user": "a/b%2F c", "plays": []}
@@ -46,11 +49,13 @@ def test_ids_with_slashes_pass_through_a_real_server(fitted_library: Library, tm
             ask(f"{address}v1/tracks/a%2Fb")
 
 
+@pytest.mark.server
 def test_several_workers_serve_one_library(fitted_library: Library, tmp_path: Path) -> None:
     with running(tmp_path / "library", workers=2) as (_, address):
         assert all(ask(f"{address}readyz")["ready"] for _ in range(8))
 
 
+@pytest.mark.server
 def test_an_address_that_others_reach_asks_for_tokens_and_keeps_a_log(fitted_library: Library, tmp_path: Path) -> None:
     token = fitted_library.create_token("ann", "write")
     with running(tmp_path / "library", options="--host 0.0.0.0") as (process, address):
@@ -74,6 +79,7 @@ def test_an_address_that_others_reach_asks_for_tokens_and_keeps_a_log(fitted_lib
     assert token not in errors
 
 
+@pytest.mark.server
 def test_on_loopback_only_what_goes_wrong_is_logged(fitted_library: Library, tmp_path: Path) -> None:
     with running(tmp_path / "library") as (process, address):
         ask(f"{address}v1/users")
@@ -81,6 +87,7 @@ def test_on_loopback_only_what_goes_wrong_is_logged(fitted_library: Library, tmp
         assert process.communicate(timeout=600)[1] == ""
 
 
+@pytest.mark.server
 def test_a_proxy_s_server_on_loopback_may_ask_for_tokens(fitted_library: Library, tmp_path: Path) -> None:
     token = fitted_library.create_token("ann", "read")
     with running(tmp_path / "library", options="--tokens --no-log-requests") as (_, address):
@@ -96,6 +103,7 @@ def figure(address: str, name: str) -> float:
     return sum(float(line.split()[-1]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
 
 
+@pytest.mark.server
 def test_figures_of_all_workers_are_added_up(
     fitted_library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +119,7 @@ def test_figures_of_all_workers_are_added_up(
     assert not list((tmp_path / "scratch").iterdir())
 
 
+@pytest.mark.server
 def test_a_request_under_way_is_answered_before_the_server_ends(fitted_library: Library, tmp_path: Path) -> None:
     body = json.dumps({"plays": [{"user": "late", "track": "calm-00"}]}).encode()
     with running(tmp_path / "library") as (process, address):
@@ -127,6 +136,7 @@ def test_a_request_under_way_is_answered_before_the_server_ends(fitted_library: 
     assert fitted_library.user_weights("late") == {"calm-00": 1.0}
 
 
+@pytest.mark.server
 def test_a_caller_has_one_pace_with_all_workers(fitted_library: Library, tmp_path: Path) -> None:
     with running(tmp_path / "library", workers=2, options="--requests-per-minute 1") as (server, address):
         assert {status(f"{address}healthz") for _ in range(4)} == {200}
@@ -134,6 +144,7 @@ def test_a_caller_has_one_pace_with_all_workers(fitted_library: Library, tmp_pat
     assert answers == [[200, 429], [429, 429]]
 
 
+@pytest.mark.server
 def test_a_body_without_an_end_is_refused_at_the_limit(fitted_library: Library, tmp_path: Path) -> None:
     with running(tmp_path / "library") as (_, address):
         host, port = address.removeprefix("http://").strip("/").split(":")
@@ -161,6 +172,7 @@ def status(address: str) -> int:
         return error.code
 
 
+@pytest.mark.server
 def test_a_backup_is_taken_and_brought_back_under_a_running_server(fitted_library: Library, tmp_path: Path) -> None:
     with running(tmp_path / "library", workers=2) as (_, address):
         back_up(fitted_library, tmp_path / "backup")

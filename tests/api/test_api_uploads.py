@@ -94,7 +94,12 @@ def test_a_file_name_is_never_trusted(client: FlaskClient, library: Library, nam
     assert stored.resolve().is_relative_to(library.files.resolve())
 
 
-def test_a_file_is_compared_without_being_kept(client: FlaskClient, library: Library) -> None:
+def test_a_file_is_compared_without_being_kept(
+    client: FlaskClient, library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     upload(client, tone(110), title="Low")
     upload(client, tone(1500), title="High")
     before = sorted(library.files.rglob("*"))
@@ -102,7 +107,7 @@ def test_a_file_is_compared_without_being_kept(client: FlaskClient, library: Lib
     assert [hit["track"]["title"] for hit in answer["similar"]] == ["High", "Low"]
     assert answer["track"] is None
     assert sorted(library.files.rglob("*")) == before
-    assert not list(Path(tempfile.gettempdir()).glob("hybridrec-upload-*"))
+    assert not list(scratch.iterdir())
 
 
 @pytest.mark.parametrize(

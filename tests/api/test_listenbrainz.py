@@ -114,7 +114,7 @@ def test_a_token_is_validated_with_its_user(client: FlaskClient, token: str, ser
     service.library.revoke_token("phone")
     assert ask(f"Token {token}")["valid"] is False
     nothing = client.get("/1/validate-token")
-    assert (nothing.status_code, nothing.json["code"], set(nothing.json)) == (401, 401, {"code", "error"})
+    assert (nothing.status_code, nothing.json["code"], set(nothing.get_json())) == (401, 401, {"code", "error"})
 
 
 @pytest.mark.parametrize("authorization", ["", "Token", "Token wrong", "Basic YTpi"])
@@ -122,7 +122,7 @@ def test_listens_without_a_token_that_holds_are_refused_on_loopback_too(
     submit: Callable[..., TestResponse], authorization: str
 ) -> None:
     answer = submit(body(listen()), authorization)
-    assert (answer.status_code, answer.json["code"], set(answer.json)) == (401, 401, {"code", "error"})
+    assert (answer.status_code, answer.json["code"], set(answer.get_json())) == (401, 401, {"code", "error"})
 
 
 # --- what is taken and what is not -----------------------------------------------------------
@@ -186,7 +186,7 @@ def test_what_listenbrainz_refuses_is_refused_whole(
     submit: Callable[..., TestResponse], service: RecommendationService, sent: object, says: str
 ) -> None:
     answer = submit(sent)
-    assert (answer.status_code, set(answer.json), answer.json["code"]) == (400, {"code", "error"}, 400)
+    assert (answer.status_code, set(answer.get_json()), answer.json["code"]) == (400, {"code", "error"}, 400)
     assert says in answer.json["error"]
     assert service.user_plays("ann") == []
     assert service.library.waiting_listens() == 0

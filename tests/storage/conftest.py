@@ -73,7 +73,7 @@ def postgresql_url(postgresql_server: str) -> str:
     return f"postgresql://hybridrec@/postgres?host={postgresql_server}&options=-csearch_path%3D{name}"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where a library can be made, on each back end."""
     if request.param == "sqlite":

@@ -119,6 +119,7 @@ def test_a_damaged_or_missing_backup_is_refused_before_anything_is_lost(original
     assert original.user_weights("ann") == {"t": 1.0}
 
 
+@pytest.mark.server
 def test_a_library_on_postgresql_is_backed_up_by_postgresql(postgresql_url: str, tmp_path: Path) -> None:
     says = pytest.raises(InvalidInput, match=r"backed up by PostgreSQL.*; use pg_dump.*copy the kept uploads in")
     with Library.open(postgresql_url, create=True, files=tmp_path / "files") as library, says:

@@ -52,6 +52,7 @@ def test_creating_a_library_twice_opens_it(location: str, tmp_path: Path) -> Non
         assert library.track_ids() == ["t"]
 
 
+@pytest.mark.server
 def test_an_empty_database_is_no_library_unless_asked_to_make_one(postgresql_url: str) -> None:
     with pytest.raises(LibraryError, match="there is no library here"):
         Library.open(postgresql_url)

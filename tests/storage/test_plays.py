@@ -135,10 +135,10 @@ def test_any_plays_add_up_as_a_dictionary_would(library: Library, plays: list[Pl
         assert library.support() == support
         assert dict(zip(found.track_ids, support_of(found.matrix).tolist(), strict=True)) == support
 
-    for user in library.find_users():
-        library.forget_user(user.id)
-    for track in library.track_ids():
-        library.delete_track(track)
+    for known in library.find_users():
+        library.forget_user(known.id)
+    for track_id in library.track_ids():
+        library.delete_track(track_id)
 
 
 def test_a_person_who_is_forgotten_keeps_no_token(library: Library) -> None:

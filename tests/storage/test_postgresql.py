@@ -23,6 +23,7 @@ from hybridrec.storage import schema
 from hybridrec.storage.library import Library
 
 psycopg = pytest.importorskip("psycopg")
+pytestmark = pytest.mark.server
 
 
 def test_a_library_goes_on_after_the_server_has_dropped_its_connections(postgresql_url: str, tmp_path: Path) -> None:

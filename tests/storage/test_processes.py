@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from waiting import attempts
+
 from hybridrec.data.plays import Play
 from hybridrec.storage.library import Library
 from hybridrec.storage.plays import PlaysAdded
@@ -72,9 +74,10 @@ def test_a_reader_that_follows_the_feed_misses_nothing(location: str, tmp_path: 
     with Library.open(location, create=True, files=tmp_path) as library:
         children = [writer(location, tmp_path, start, 40, 2) for start in range(2)]
         seq, tracks, plays = 0, set[str](), set[str]()
-        running = True
-        while running:
+        for _ in attempts():
             running = any(child.poll() is None for child in children)
             found = library.changes_since(seq)
             seq, tracks, plays = found.seq, tracks | found.tracks, plays | found.plays
+            if not running:
+                break
         assert tracks == plays == {f"t{batch}" for batch in range(40)}

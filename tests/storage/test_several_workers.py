@@ -11,6 +11,7 @@ import pytest
 import requests
 from audio_files import short_tone
 from servers import of_each_worker, running
+from waiting import wait_for
 
 from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.plays import Play
@@ -18,6 +19,8 @@ from hybridrec.datasets.synthetic_interactions import make_synthetic_interaction
 from hybridrec.embedder.library_encoder import ensure_encoder
 from hybridrec.storage.library import Library
 from hybridrec.workflows.fit import fit
+
+pytestmark = pytest.mark.server
 
 CLIENTS = 4
 INDEXED_FROM = 1000
@@ -73,8 +76,8 @@ def test_every_worker_goes_over_to_a_new_fit_while_no_request_fails(location: st
                 clients = [threads.submit(ask_on, address, n, stopping) for n in range(CLIENTS)]
                 try:
                     fit(library, index_from=INDEXED_FROM)
-                    while version(address) == 1:
-                        assert not any(client.done() for client in clients)
+                    wait_for(lambda: version(address) != 1 or any(client.done() for client in clients))
+                    assert not any(client.done() for client in clients)
                 finally:
                     stopping.set()
             seen = [client.result() for client in clients]

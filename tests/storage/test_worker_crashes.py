@@ -17,10 +17,13 @@ import pytest
 import requests
 from audio_files import short_tone
 from servers import children, running
+from waiting import attempts, wait_for
 
 from hybridrec.embedder.library_encoder import ensure_encoder
 from hybridrec.storage.clean_up import clean_up
 from hybridrec.storage.library import Library
+
+pytestmark = pytest.mark.server
 
 KILLS = int(os.environ.get("HYBRIDREC_KILLS", "3"))
 """How many workers are killed; 100 make a thorough run."""
@@ -83,7 +86,7 @@ class Load:
 
     def _send(self, kind: str, **what: Any) -> None:
         """Until it is acknowledged; a connection may break, but nothing may be refused."""
-        while True:
+        for _ in attempts():
             try:
                 answer = requests.post(f"{self._address}v1/{kind}", timeout=600, **what)
             except requests.RequestException:
@@ -106,12 +109,7 @@ def descendants(process: int) -> set[int]:
 
 def wait_until_gone(processes: set[int]) -> None:
     """Until processes have ended, zombies among them."""
-    deadline = threading.Event()
-    timer = threading.Timer(PATIENCE_SECONDS, deadline.set)
-    timer.start()
-    while left := {process for process in processes if state_of(process) not in "ZX"}:
-        assert not deadline.is_set(), left
-    timer.cancel()
+    wait_for(lambda: all(state_of(process) in "ZX" for process in processes), PATIENCE_SECONDS)
 
 
 def state_of(process: int) -> str:

@@ -16,11 +16,14 @@ from hybridrec.api.settings import ApiSettings
 from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.library import Library
 
+pytestmark = pytest.mark.browser
+
 MOST_TABS = 60
-SCHEMES = ("light", "dark")
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 
 
-def check(page: Page, scheme: Literal["light", "dark"]) -> None:
+def check(page: Page, scheme: Scheme) -> None:
     """Let axe-core look for whatever it knows to be wrong, best practices included."""
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     result = Axe().run(page)
@@ -40,7 +43,6 @@ def results(page: Page) -> Locator:
     return page.get_by_role("list", name="Results, best first").get_by_role("listitem")
 
 
-@pytest.mark.browser
 def test_axe_finds_nothing_wrong_before_and_while_one_searches(page: Page) -> None:
     page.goto("/")
     expect(page.locator("#ideas")).to_be_visible()
@@ -51,7 +53,6 @@ def test_axe_finds_nothing_wrong_before_and_while_one_searches(page: Page) -> No
     check_in_both_schemes(page)
 
 
-@pytest.mark.browser
 def test_axe_finds_nothing_wrong_with_answers(page: Page, results: Locator) -> None:
     page.goto("/?track=tone%2F440&user=ada")
     expect(results).to_have_count(10)
@@ -65,7 +66,6 @@ def test_axe_finds_nothing_wrong_with_answers(page: Page, results: Locator) -> N
     check_in_both_schemes(page)
 
 
-@pytest.mark.browser
 def test_axe_finds_nothing_wrong_with_a_file_compared_and_one_refused(
     page: Page, results: Locator, tmp_path: Path, complaints: list[str]
 ) -> None:
@@ -84,7 +84,6 @@ def test_axe_finds_nothing_wrong_with_a_file_compared_and_one_refused(
     complaints.clear()
 
 
-@pytest.mark.browser
 def test_axe_finds_nothing_wrong_with_an_empty_library_and_with_asking_for_a_token(
     browser: Browser, library: Library
 ) -> None:
@@ -107,7 +106,6 @@ def tab_to(page: Page, wanted: Locator) -> None:
     raise AssertionError(f"the keyboard does not lead to {wanted}")
 
 
-@pytest.mark.browser
 def test_a_keyboard_is_all_that_one_needs(page: Page, results: Locator) -> None:
     page.goto("/")
     expect(page.locator("#ideas")).to_be_visible()
