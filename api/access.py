@@ -57,11 +57,16 @@ class _Unauthorized(HTTPException):
 
     def __init__(self, description: str, **challenge: str) -> None:
         super().__init__(description)
-        self._challenge = ", ".join(f'{name}="{value}"' for name, value in {"realm": "hybridrec", **challenge}.items())
+        self._challenge = ", ".join(
+            f'{name}="{value}"' for name, value in {"realm": "hybridrec", **challenge}.items()
+        )
 
     def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
         """The challenge, beside the usual ones."""
-        return [*super().get_headers(*args, **kwargs), ("WWW-Authenticate", f"Bearer {self._challenge}")]
+        return [
+            *super().get_headers(*args, **kwargs),
+            ("WWW-Authenticate", f"Bearer {self._challenge}"),
+        ]
 
 
 class _Insufficient(_Unauthorized):
@@ -132,7 +137,9 @@ def require_users(users: Iterable[str]) -> None:
     """Refuse a caller whose token serves one person what concerns another: 403."""
     token = caller().token
     if settings().require_tokens and token is not None and not all(map(token.serves, users)):
-        raise _OfAnother(f"this token serves the user {token.person} alone", error="insufficient_scope")
+        raise _OfAnother(
+            f"this token serves the user {token.person} alone", error="insufficient_scope"
+        )
 
 
 def _require_own(role: Role | None) -> None:
@@ -141,7 +148,9 @@ def _require_own(role: Role | None) -> None:
     if user is not None:
         require_users([user])
     elif role == "admin" and token is not None and token.person is not None:
-        raise _OfAnother(f"this token serves the user {token.person} alone", error="insufficient_scope")
+        raise _OfAnother(
+            f"this token serves the user {token.person} alone", error="insufficient_scope"
+        )
 
 
 def token_in(service: RecommendationService, authorization: str) -> Token | None:
@@ -154,7 +163,9 @@ def _slow_down(rate_limit: RateLimit, who: Caller) -> None:
     cost = _UPLOAD_COST if request.mimetype == "multipart/form-data" else 1
     seconds = rate_limit.wait_seconds(counted_by(who), cost, time.monotonic())
     if seconds:
-        raise TooManyRequests("these are more requests than one caller may send", retry_after=math.ceil(seconds))
+        raise TooManyRequests(
+            "these are more requests than one caller may send", retry_after=math.ceil(seconds)
+        )
 
 
 def counted_by(who: Caller) -> str:
@@ -165,7 +176,9 @@ def counted_by(who: Caller) -> str:
 def _network(address: str) -> str:
     """An IPv4 address, or the /64 of an IPv6 one: one household has as many of those as it likes."""
     try:
-        known = ipaddress.ip_address(address.partition("%")[0])  # a proxy may name the interface, too
+        known = ipaddress.ip_address(
+            address.partition("%")[0]
+        )  # a proxy may name the interface, too
     except ValueError:
         return address
     return address if known.version == 4 else str(ipaddress.ip_network((known, 64), strict=False))

@@ -18,7 +18,9 @@ class PlaysAddedOut(BaseModel):
     """What became of the plays that were sent."""
 
     added: int = Field(description="plays that were new", examples=[2])
-    repeated: int = Field(description="plays that were known already and are not counted again", examples=[0])
+    repeated: int = Field(
+        description="plays that were known already and are not counted again", examples=[0]
+    )
 
 
 class TrackOut(BaseModel):
@@ -49,7 +51,9 @@ class TrackOut(BaseModel):
 class KnownTrackOut(TrackOut):
     """A track and how many have heard it."""
 
-    support: int = Field(description="how many distinct users have played it; 0 cold, 1 to 4 sparse, 5 or more warm")
+    support: int = Field(
+        description="how many distinct users have played it; 0 cold, 1 to 4 sparse, 5 or more warm"
+    )
 
 
 class AddedTrackOut(BaseModel):
@@ -63,7 +67,9 @@ class TracksOut(BaseModel):
     """A page of the catalogue."""
 
     tracks: list[TrackOut]
-    next: str | None = Field(description="send it as `after` for the next page; null on the last one")
+    next: str | None = Field(
+        description="send it as `after` for the next page; null on the last one"
+    )
 
 
 class HitOut(BaseModel):
@@ -71,7 +77,9 @@ class HitOut(BaseModel):
 
     track: TrackOut
     score: float = Field(examples=[1.31])
-    audio_weight: float = Field(description="the share of sound in this result, 0 to 1", examples=[0.62])
+    audio_weight: float = Field(
+        description="the share of sound in this result, 0 to 1", examples=[0.62]
+    )
     audio_part: float = Field(description="what sound adds to the score", examples=[0.9])
     behaviour_part: float = Field(description="what plays add to the score", examples=[0.41])
     support: int = Field(description="how many distinct users have played the track", examples=[3])
@@ -102,10 +110,15 @@ class _AnswerOut(BaseModel):
         "was played; `popularity`, nothing is known of the user; `track`, a seed song"
     )
     audio_weight: float = Field(
-        description="the share of sound in a track that many play: the one asked for, or the tuned one", examples=[0.1]
+        description="the share of sound in a track that many play: the one asked for, or the tuned one",
+        examples=[0.1],
     )
-    model_version: int | None = Field(description="the model that answered; null before the first fit", examples=[3])
-    fingerprint: str | None = Field(description="the ears that were gone by; null where nothing was heard")
+    model_version: int | None = Field(
+        description="the model that answered; null before the first fit", examples=[3]
+    )
+    fingerprint: str | None = Field(
+        description="the ears that were gone by; null where nothing was heard"
+    )
 
 
 class RecommendationsOut(_AnswerOut):
@@ -123,7 +136,9 @@ class RecommendationsOut(_AnswerOut):
 class SimilarOut(_AnswerOut):
     """Tracks that sound and are heard like another, best first."""
 
-    track: str | None = Field(description="the seed; null for a file that is not kept", examples=["song-17"])
+    track: str | None = Field(
+        description="the seed; null for a file that is not kept", examples=["song-17"]
+    )
     similar: list[HitOut]
 
     @classmethod
@@ -156,7 +171,9 @@ class UsersOut(BaseModel):
     """A page of users."""
 
     users: list[UserOut]
-    next: str | None = Field(description="send it as `after` for the next page; null on the last one")
+    next: str | None = Field(
+        description="send it as `after` for the next page; null on the last one"
+    )
 
 
 class PlayOut(BaseModel):
@@ -200,5 +217,9 @@ class ReadyOut(BaseModel):
     embedded: int = Field(0, description="tracks that have been heard", examples=[275])
     users: int = Field(0, examples=[300])
     plays: int = Field(0, examples=[12000])
-    model_version: int | None = Field(None, description="the model in use; null before the first fit", examples=[3])
-    fingerprint: str | None = Field(None, description="the ears in use; null before any track is heard")
+    model_version: int | None = Field(
+        None, description="the model in use; null before the first fit", examples=[3]
+    )
+    fingerprint: str | None = Field(
+        None, description="the ears in use; null before any track is heard"
+    )

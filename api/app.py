@@ -46,7 +46,10 @@ _TOKEN = {
 
 
 def create_app(
-    service: RecommendationService, *, settings: ApiSettings | None = None, rate_limit: RateLimit | None = None
+    service: RecommendationService,
+    *,
+    settings: ApiSettings | None = None,
+    rate_limit: RateLimit | None = None,
 ) -> OpenAPI:
     """Make the WSGI application.
 
@@ -92,6 +95,8 @@ def _bare_app(settings: ApiSettings) -> OpenAPI:
     app.url_map.converters["id"] = IdConverter
     wsgi_app = keep_slashes(app.wsgi_app)
     if settings.proxies:
-        wsgi_app = ProxyFix(wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies)
+        wsgi_app = ProxyFix(
+            wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies
+        )
     app.wsgi_app = wsgi_app  # type: ignore[method-assign, assignment]
     return app

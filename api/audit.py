@@ -53,10 +53,16 @@ class AuditFile(WatchedFileHandler):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
         """Log elsewhere what this file did not take."""
-        ALARM.error("the audit log cannot be written", extra={"fields": getattr(record, "fields", {})}, exc_info=True)
+        ALARM.error(
+            "the audit log cannot be written",
+            extra={"fields": getattr(record, "fields", {})},
+            exc_info=True,
+        )
 
     def _open(self) -> TextIOWrapper:
-        return open(self.baseFilename, "a", encoding=self.encoding, errors=self.errors, opener=_private)
+        return open(
+            self.baseFilename, "a", encoding=self.encoding, errors=self.errors, opener=_private
+        )
 
 
 def refuse_unlogged(app: Flask) -> None:
@@ -73,7 +79,12 @@ def refuse_unlogged(app: Flask) -> None:
             detail = "nothing is written while the audit log cannot be"
             if error.errno in FULL_DISK:
                 return problem("storage-full", 507, detail, fix=FREE_SPACE)
-            return problem("unavailable", 503, detail, fix="nothing was stored; ask the operator to look into the log")
+            return problem(
+                "unavailable",
+                503,
+                detail,
+                fix="nothing was stored; ask the operator to look into the log",
+            )
         return None
 
 

@@ -12,7 +12,9 @@ from .listenbrainz import MAX_BODY_BYTES, listenbrainz
 from .settings import ApiSettings
 
 
-def body_limit(service: RecommendationService, settings: ApiSettings, environ: dict[str, Any]) -> int:
+def body_limit(
+    service: RecommendationService, settings: ApiSettings, environ: dict[str, Any]
+) -> int:
     """The most bytes that are held for whoever sends them; nothing is held for strangers.
 
     Single calls take less, and refuse what is longer themselves.

@@ -16,7 +16,9 @@ from .request_schemas import NoQuery
 
 _FIGURES = {"description": "figures in Prometheus' text format", "content": {"text/plain": {}}}
 
-health = APIBlueprint("health", __name__, abp_tags=[Tag(name="health", description="For whoever runs the service.")])
+health = APIBlueprint(
+    "health", __name__, abp_tags=[Tag(name="health", description="For whoever runs the service.")]
+)
 
 
 @health.get("/healthz", responses={200: HealthOut, **documented()})
@@ -40,5 +42,7 @@ def readyz(query: NoQuery) -> Response:
         current_app.logger.error("not ready: %s", error)
         return problem("not-ready", 503, "the library cannot be used now", extra={"ready": False})
     if not state["ready"]:
-        return problem("not-ready", 503, str(state["why"]) or "nothing can be recommended yet", extra=state)
+        return problem(
+            "not-ready", 503, str(state["why"]) or "nothing can be recommended yet", extra=state
+        )
     return jsonify(ReadyOut.model_validate(state).model_dump(exclude_unset=True))

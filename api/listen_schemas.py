@@ -42,10 +42,14 @@ def _mbid(value: object) -> object:
         raise ValueError("a MusicBrainz id must be a UUID") from None
 
 
-Text = Annotated[str, StringConstraints(strict=True, max_length=MAX_NAME_CHARACTERS), AfterValidator(_no_nul)]
+Text = Annotated[
+    str, StringConstraints(strict=True, max_length=MAX_NAME_CHARACTERS), AfterValidator(_no_nul)
+]
 Name = Annotated[
     str,
-    StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=MAX_NAME_CHARACTERS),
+    StringConstraints(
+        strict=True, strip_whitespace=True, min_length=1, max_length=MAX_NAME_CHARACTERS
+    ),
     AfterValidator(_no_nul),
 ]
 Mbid = Annotated[str, BeforeValidator(_mbid), Field(json_schema_extra={"format": "uuid"})]
@@ -90,7 +94,10 @@ class ListenIn(_Listened):
     """One listen."""
 
     listened_at: StrictInt | None = Field(
-        None, ge=EARLIEST, description="seconds since 1970; absent for what plays just now", examples=[1767225600]
+        None,
+        ge=EARLIEST,
+        description="seconds since 1970; absent for what plays just now",
+        examples=[1767225600],
     )
     track_metadata: TrackMetadata
 

@@ -25,7 +25,12 @@ listenbrainz = APIBlueprint(
     "listenbrainz",
     __name__,
     url_prefix="/1",
-    abp_tags=[Tag(name="listenbrainz", description="What scrobblers tell, as they tell it to ListenBrainz.")],
+    abp_tags=[
+        Tag(
+            name="listenbrainz",
+            description="What scrobblers tell, as they tell it to ListenBrainz.",
+        )
+    ],
 )
 _HEADERS = frozenset({"WWW-Authenticate", "Retry-After", "Allow"})
 _REFUSALS = TOO_LONG | dict.fromkeys((400, 401, 403, 408, 413, 429, 500, 503, 507), RefusedOut)
@@ -68,7 +73,9 @@ def refuse_listens(error: ValidationError) -> Response:
     """The answer to listens that do not fit their schema: the first thing that is wrong."""
     first = error.errors(include_url=False, include_context=False)[0]
     place = ".".join(str(part) for part in first["loc"])
-    return _refused(400, f"{place}: {first['msg'].removeprefix('Value error, ')}" if place else first["msg"])
+    return _refused(
+        400, f"{place}: {first['msg'].removeprefix('Value error, ')}" if place else first["msg"]
+    )
 
 
 @listenbrainz.errorhandler(HTTPException)
@@ -81,7 +88,10 @@ def _from_http(error: HTTPException) -> Response:
 @listenbrainz.errorhandler(HybridrecError)
 def _from_hybridrec(error: HybridrecError) -> Response:
     status = refusing_status(error)
-    return _refused(400 if status == 422 else status, error.what if status < 500 else "this cannot be answered now")
+    return _refused(
+        400 if status == 422 else status,
+        error.what if status < 500 else "this cannot be answered now",
+    )
 
 
 def _refused(code: int, error: str) -> Response:

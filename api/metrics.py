@@ -10,7 +10,13 @@ import os
 from collections.abc import Iterator
 
 from flask import Flask, Response, current_app, g, request
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -38,7 +44,11 @@ class Metrics:
         self._own = CollectorRegistry()
         self._state = _State(service)
         self.seconds = Histogram(
-            "hybridrec_request_seconds", "Time to answer", _LABELS, buckets=_SECONDS, registry=self._own
+            "hybridrec_request_seconds",
+            "Time to answer",
+            _LABELS,
+            buckets=_SECONDS,
+            registry=self._own,
         )
         self.under_way = Gauge(
             "hybridrec_requests_under_way",
@@ -47,7 +57,10 @@ class Metrics:
             registry=self._own,
         )
         self.weights = Histogram(
-            "hybridrec_audio_weight", "Audio weight of each result", buckets=_SHARES, registry=self._own
+            "hybridrec_audio_weight",
+            "Audio weight of each result",
+            buckets=_SHARES,
+            registry=self._own,
         )
 
     def text(self) -> bytes:
@@ -110,6 +123,8 @@ def _end(_error: BaseException | None) -> None:
 
 def _count(answer: Response) -> Response:
     route = request.url_rule.rule if request.url_rule else "none"
-    known = _metrics().seconds.labels(request.method if request.url_rule else "any", route, str(answer.status_code))
+    known = _metrics().seconds.labels(
+        request.method if request.url_rule else "any", route, str(answer.status_code)
+    )
     known.observe(seconds_taken())
     return answer

@@ -6,7 +6,9 @@ from flask import Blueprint, render_template
 
 from .context import service, settings
 
-page = Blueprint("page", __name__, static_folder="static", template_folder="templates", static_url_path="/static")
+page = Blueprint(
+    "page", __name__, static_folder="static", template_folder="templates", static_url_path="/static"
+)
 
 
 @page.get("/")

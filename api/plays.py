@@ -13,7 +13,10 @@ from .request_schemas import NoQuery, PlaysBody
 from .requests import expect_json
 
 plays = APIBlueprint(
-    "plays", __name__, url_prefix="/v1", abp_tags=[Tag(name="plays", description="Who played what, and when.")]
+    "plays",
+    __name__,
+    url_prefix="/v1",
+    abp_tags=[Tag(name="plays", description="Who played what, and when.")],
 )
 plays.before_request(expect_json)
 

@@ -52,12 +52,18 @@ _KINDS: tuple[tuple[type[HybridrecError], str, HTTPStatus], ...] = (
 )
 _HTTP_KINDS: dict[int, tuple[str, str | None]] = {
     400: ("bad-request", "send a request that HTTP and JSON allow"),
-    401: ("unauthorized", "send `Authorization: Bearer TOKEN`; an operator makes one with `hybridrec token create`"),
+    401: (
+        "unauthorized",
+        "send `Authorization: Bearer TOKEN`; an operator makes one with `hybridrec token create`",
+    ),
     403: ("forbidden", "write from a page of this service, or from a program"),
     404: ("not-found", "see /docs for the addresses that exist"),
     405: ("method-not-allowed", "use one of the methods in the Allow header"),
     413: ("too-large", None),
-    415: ("unsupported-media-type", "send application/json, or multipart/form-data where a file is sent"),
+    415: (
+        "unsupported-media-type",
+        "send application/json, or multipart/form-data where a file is sent",
+    ),
     429: ("too-many-requests", "wait as long as the Retry-After header says"),
 }
 
@@ -67,36 +73,56 @@ class FieldError(BaseModel):
 
     field: str = Field(description="where it stands, as in `plays.3.fraction`", examples=["n"])
     got: str = Field(description="the value, shortened", examples=["1000"])
-    fix: str = Field(description="what it should be", examples=["Input should be less than or equal to 100"])
+    fix: str = Field(
+        description="what it should be", examples=["Input should be less than or equal to 100"]
+    )
 
 
 class Problem(BaseModel):
     """Why a request was not answered, after RFC 9457."""
 
-    type: str = Field(description="names the kind of problem; never changes", examples=["/problems/not-found"])
+    type: str = Field(
+        description="names the kind of problem; never changes", examples=["/problems/not-found"]
+    )
     title: str = Field(description="the kind in words", examples=["Not Found"])
     status: int = Field(description="the HTTP status", examples=[404])
     detail: str = Field(description="what was wrong this time", examples=["there is no such track"])
-    got: str | None = Field(None, description="the offending value, shortened", examples=["song-17"])
-    fix: str | None = Field(None, description="what to do about it", examples=["search for it with GET /v1/tracks?q="])
+    got: str | None = Field(
+        None, description="the offending value, shortened", examples=["song-17"]
+    )
+    fix: str | None = Field(
+        None, description="what to do about it", examples=["search for it with GET /v1/tracks?q="]
+    )
     errors: list[FieldError] | None = Field(
-        None, description=f"the fields that were refused, {MOST_ERRORS} at most; `detail` counts them"
+        None,
+        description=f"the fields that were refused, {MOST_ERRORS} at most; `detail` counts them",
     )
 
 
 def documented(*statuses: int) -> dict[str | int, Any]:
     """Which problems a call may answer with, beside those of every call, for the OpenAPI document."""
     schema = {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}
-    problems = {status: {"content": {MEDIA_TYPE: schema}} for status in sorted({*_OF_EVERY_CALL, *statuses})}
+    problems = {
+        status: {"content": {MEDIA_TYPE: schema}} for status in sorted({*_OF_EVERY_CALL, *statuses})
+    }
     return TOO_LONG | problems
 
 
 def problem(
-    kind: str, status: int, detail: str, *, extra: Mapping[str, object] | None = None, **members: Any
+    kind: str,
+    status: int,
+    detail: str,
+    *,
+    extra: Mapping[str, object] | None = None,
+    **members: Any,
 ) -> Response:
     """A problem document as a response; `extra` adds members that RFC 9457 calls extensions."""
     document = Problem(
-        type=f"/problems/{kind}", title=HTTPStatus(status).phrase, status=status, detail=detail, **members
+        type=f"/problems/{kind}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        **members,
     ).model_dump(exclude_none=True)
     return Response(json.dumps({**document, **(extra or {})}), status, mimetype=MEDIA_TYPE)
 
@@ -114,7 +140,9 @@ def refuse_fields(error: ValidationError) -> Response:
     count = error.error_count()
     rest = f"; the first {MOST_ERRORS} are listed" if count > MOST_ERRORS else ""
     detail = f"{count} field{'s' * (count > 1)} of the request cannot be used{rest}"
-    return problem("invalid-input", 422, detail, fix=f"{errors[0].field}: {errors[0].fix}", errors=errors)
+    return problem(
+        "invalid-input", 422, detail, fix=f"{errors[0].field}: {errors[0].fix}", errors=errors
+    )
 
 
 def answer_errors(app: Flask) -> None:
@@ -128,7 +156,11 @@ def answer_errors(app: Flask) -> None:
 def refusing_status(error: HybridrecError) -> HTTPStatus:
     """The HTTP status that goes with a mistake."""
     found = (status for cls, _, status in _KINDS if isinstance(error, cls))
-    broken = HTTPStatus.SERVICE_UNAVAILABLE if isinstance(error, LibraryError) else HTTPStatus.INTERNAL_SERVER_ERROR
+    broken = (
+        HTTPStatus.SERVICE_UNAVAILABLE
+        if isinstance(error, LibraryError)
+        else HTTPStatus.INTERNAL_SERVER_ERROR
+    )
     return next(found, broken)
 
 
@@ -146,7 +178,12 @@ def _from_hybridrec(error: HybridrecError) -> Response:
 def _from_library(error: LibraryError) -> Response:
     """What is wrong with the library is the operator's to read: it names places on this machine."""
     current_app.logger.error("%s %s failed: %s", request.method, request.path, error)
-    return problem("unavailable", 503, "the library cannot be used now", fix="look into the server's log, or try again")
+    return problem(
+        "unavailable",
+        503,
+        "the library cannot be used now",
+        fix="look into the server's log, or try again",
+    )
 
 
 def _from_http(error: HTTPException) -> Response:
@@ -157,9 +194,14 @@ def _from_http(error: HTTPException) -> Response:
     if status == 404:
         detail = "there is nothing at this address"
     elif status == 413 and fix is None and error.description == type(error).description:
-        detail, fix = "the request is too large", f"send at most {request.max_content_length} bytes in one request"
+        detail, fix = (
+            "the request is too large",
+            f"send at most {request.max_content_length} bytes in one request",
+        )
     answer = problem(kind, status, detail, fix=fix)
-    answer.headers.extend((name, value) for name, value in error.get_headers() if name.lower() not in _BODY_HEADERS)
+    answer.headers.extend(
+        (name, value) for name, value in error.get_headers() if name.lower() not in _BODY_HEADERS
+    )
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return answer
@@ -169,13 +211,17 @@ def _from_system(error: OSError) -> Response:
     """A full disk is the operator's to mend; anything else is our fault."""
     if error.errno not in FULL_DISK:
         return _from_bug(error)
-    current_app.logger.error("%s %s failed: the disk is full: %s", request.method, request.path, error)
+    current_app.logger.error(
+        "%s %s failed: the disk is full: %s", request.method, request.path, error
+    )
     return problem("storage-full", 507, "there is no space left on the server", fix=FREE_SPACE)
 
 
 def _from_bug(error: Exception) -> Response:
     current_app.logger.error("%s %s failed", request.method, request.path, exc_info=error)
-    return problem("internal", 500, "the server failed to answer this", fix="look into its log, or try again")
+    return problem(
+        "internal", 500, "the server failed to answer this", fix="look into its log, or try again"
+    )
 
 
 def _shown(value: object) -> str:

@@ -9,7 +9,9 @@ import threading
 BUCKETS = 2**18
 """Buckets kept, in 4 MiB. Callers of one hash share a bucket; nobody outside can foresee who does."""
 
-_BUCKET = struct.Struct("=dd")  # the requests that it lacks to be full, and the second when that was so
+_BUCKET = struct.Struct(
+    "=dd"
+)  # the requests that it lacks to be full, and the second when that was so
 
 
 class RateLimit:
@@ -44,7 +46,9 @@ class RateLimit:
         place = hash(caller) % BUCKETS * _BUCKET.size
         with self._lock:
             lacked, since = _BUCKET.unpack_from(self._buckets, place)
-            lacks: float = max(0.0, lacked - (now - since) * self._per_second) + min(cost, self._full)
+            lacks: float = max(0.0, lacked - (now - since) * self._per_second) + min(
+                cost, self._full
+            )
             if lacks <= self._full:
                 _BUCKET.pack_into(self._buckets, place, lacks, now)
         return max(0.0, lacks - self._full) / self._per_second

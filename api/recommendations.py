@@ -18,7 +18,9 @@ recommendations = APIBlueprint(
 )
 
 
-@recommendations.get("/users/<id:user>/recommendations", responses={200: RecommendationsOut, **documented(503)})
+@recommendations.get(
+    "/users/<id:user>/recommendations", responses={200: RecommendationsOut, **documented(503)}
+)
 def recommend(path: UserPath, query: RecommendationsQuery) -> dict[str, object]:
     """Recommend tracks to a user.
 

@@ -76,7 +76,9 @@ class _Request(BaseModel):
         if isinstance(data, dict) and len(data) > len(cls.model_fields) + MAX_UNKNOWN:
             unknown = len(data.keys() - cls.model_fields.keys())
             if unknown > MAX_UNKNOWN:
-                raise PydanticCustomError("unknown_fields", "{count} fields are not known here", {"count": unknown})
+                raise PydanticCustomError(
+                    "unknown_fields", "{count} fields are not known here", {"count": unknown}
+                )
         return data
 
     @classmethod
@@ -114,7 +116,8 @@ class UserPath(_Request):
     """Names a user."""
 
     user: Id = Field(
-        description="outside id of the user; a slash in it is sent as %2F", json_schema_extra={"example": "ada"}
+        description="outside id of the user; a slash in it is sent as %2F",
+        json_schema_extra={"example": "ada"},
     )
 
 
@@ -122,27 +125,42 @@ class TrackPath(_Request):
     """Names a track."""
 
     track: Id = Field(
-        description="outside id of the track; a slash in it is sent as %2F", json_schema_extra={"example": "song-17"}
+        description="outside id of the track; a slash in it is sent as %2F",
+        json_schema_extra={"example": "song-17"},
     )
 
 
 class SimilarToAudioQuery(_Written):
     """How many similar tracks, which may come, and whether each says why."""
 
-    n: int = Field(10, ge=1, le=MAX_RESULTS, description="how many tracks", json_schema_extra={"example": 10})
-    explain: bool = Field(False, description="add a sentence to each result that says where its score comes from")
+    n: int = Field(
+        10, ge=1, le=MAX_RESULTS, description="how many tracks", json_schema_extra={"example": 10}
+    )
+    explain: bool = Field(
+        False, description="add a sentence to each result that says where its score comes from"
+    )
     deny: list[Id] = Field(
-        [], max_length=MAX_NAMED, description="ids of tracks that must not come; say it once for each"
+        [],
+        max_length=MAX_NAMED,
+        description="ids of tracks that must not come; say it once for each",
     )
     allow: list[Id] = Field(
         [],
         max_length=MAX_NAMED,
         description="ids of the tracks that may come; say it once for each, or not at all for all",
     )
-    artist: Text | None = Field(None, description="only tracks of this artist, named as in the catalogue")
-    album: Text | None = Field(None, description="only tracks of this album, named as in the catalogue")
-    per_artist: int | None = Field(None, ge=1, le=MAX_RESULTS, description="at most so many tracks of one artist")
-    per_album: int | None = Field(None, ge=1, le=MAX_RESULTS, description="at most so many tracks of one album")
+    artist: Text | None = Field(
+        None, description="only tracks of this artist, named as in the catalogue"
+    )
+    album: Text | None = Field(
+        None, description="only tracks of this album, named as in the catalogue"
+    )
+    per_artist: int | None = Field(
+        None, ge=1, le=MAX_RESULTS, description="at most so many tracks of one artist"
+    )
+    per_album: int | None = Field(
+        None, ge=1, le=MAX_RESULTS, description="at most so many tracks of one album"
+    )
 
     @property
     def filters(self) -> Filters:
@@ -178,7 +196,11 @@ class RecommendationsQuery(SimilarQuery):
 class SearchQuery(_Written):
     """A page of a list, ordered by id."""
 
-    q: Text = Field("", description="words to look for; empty lists everything", json_schema_extra={"example": "night"})
+    q: Text = Field(
+        "",
+        description="words to look for; empty lists everything",
+        json_schema_extra={"example": "night"},
+    )
     after: Id | None = Field(None, description="the `next` of the page before")
     limit: int = Field(50, ge=1, le=MAX_PAGE, description="how many on a page")
 
@@ -231,7 +253,9 @@ class PlayIn(_Request):
         "the user played of the track",
         examples=[1767225600],
     )
-    fraction: float | None = Field(None, ge=0, le=1, description="the share of the track that was heard")
+    fraction: float | None = Field(
+        None, ge=0, le=1, description="the share of the track that was heard"
+    )
     weight: float | None = Field(
         None,
         ge=-MAX_WEIGHT,

@@ -37,7 +37,9 @@ class StrictJson(DefaultJSONProvider):
         """
         comma = "," if isinstance(s, str) else b","
         if s.count(comma) > MOST_JSON_VALUES:  # type: ignore[arg-type]
-            error = RequestEntityTooLarge(f"a JSON document may have at most {MOST_JSON_VALUES} values")
+            error = RequestEntityTooLarge(
+                f"a JSON document may have at most {MOST_JSON_VALUES} values"
+            )
             error.fix = "send less in one request"  # type: ignore[attr-defined]
             raise error
         return from_json(s, allow_inf_nan=False)
@@ -80,7 +82,9 @@ def uploaded(upload: FileStorage) -> Iterator[Path]:
     try:
         yield path
     except AudioError as error:
-        what = error.what.replace(str(path), path.name).replace(path.name, upload.filename or "the file")
+        what = error.what.replace(str(path), path.name).replace(
+            path.name, upload.filename or "the file"
+        )
         raise AudioError(what, got=error.got, fix=error.fix) from error
 
 

@@ -42,7 +42,11 @@ def give_worker_files(scratch: Path, process: int) -> None:
         for kind in _FIGURES:
             _reserve(_figures(kind, process))
     except OSError as error:
-        _log.error("no space for this worker's figures in %s, so /metrics lacks them: %s", scratch, error.strerror)
+        _log.error(
+            "no space for this worker's figures in %s, so /metrics lacks them: %s",
+            scratch,
+            error.strerror,
+        )
         _forget_figures(process)
         _count_in_memory()
 

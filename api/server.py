@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 AUDIT_NAME = "audit.jsonl"
 _MEMORY = "/dev/shm"  # noqa: S108 (no file of a known name; where gunicorn's signs of life need no disk)
-_MAX_REQUEST_LINE_CHARACTERS = 8190  # an id of 512 characters, each up to 12 when encoded, and its query
+_MAX_REQUEST_LINE_CHARACTERS = (
+    8190  # an id of 512 characters, each up to 12 when encoded, and its query
+)
 
 
 def serve(
@@ -86,7 +88,9 @@ def for_address(settings: ApiSettings, host: str, has_tokens: bool) -> ApiSettin
     """
     if settings.proxies or not is_loopback(host):
         rate_limit = settings.requests_per_minute or REQUESTS_PER_MINUTE
-        settings = dataclasses.replace(settings, require_tokens=True, requests_per_minute=rate_limit)
+        settings = dataclasses.replace(
+            settings, require_tokens=True, requests_per_minute=rate_limit
+        )
     if settings.require_tokens and not has_tokens:
         raise InvalidInput(
             "there is no access token yet, and without one nobody could ask this server anything",
@@ -112,7 +116,12 @@ class _Server(BaseApplication):  # type: ignore[misc]
     """gunicorn with our settings; each worker opens the library for itself, after the fork."""
 
     def __init__(
-        self, library: str | Path, settings: ApiSettings, options: dict[str, Any], scratch: Path, threads: int
+        self,
+        library: str | Path,
+        settings: ApiSettings,
+        options: dict[str, Any],
+        scratch: Path,
+        threads: int,
     ) -> None:
         self.scratch = scratch
         self.threads = threads
@@ -124,20 +133,23 @@ class _Server(BaseApplication):  # type: ignore[misc]
         self._rate_limit = RateLimit(
             settings.requests_per_minute
         )  # made before the fork, and so of all workers together
-        self._options = options | {
-            "worker_class": BufferingWorker,
-            "worker_tmp_dir": _MEMORY if os.access(_MEMORY, os.W_OK) else None,
-            "loglevel": "warning",
-            "forwarded_allow_ips": "",  # gunicorn would believe what a client on loopback says of itself
-            "limit_request_line": _MAX_REQUEST_LINE_CHARACTERS,
-            "control_socket_disable": True,
-            "on_starting": _import_application,
-            "post_fork": _give_files,
-            "post_worker_init": _say_ready,
-            "worker_exit": _close_service,
-            "child_exit": _forget_worker,
-            "on_exit": _forget_all,
-        }
+        self._options = (
+            options
+            | {
+                "worker_class": BufferingWorker,
+                "worker_tmp_dir": _MEMORY if os.access(_MEMORY, os.W_OK) else None,
+                "loglevel": "warning",
+                "forwarded_allow_ips": "",  # gunicorn would believe what a client on loopback says of itself
+                "limit_request_line": _MAX_REQUEST_LINE_CHARACTERS,
+                "control_socket_disable": True,
+                "on_starting": _import_application,
+                "post_fork": _give_files,
+                "post_worker_init": _say_ready,
+                "worker_exit": _close_service,
+                "child_exit": _forget_worker,
+                "on_exit": _forget_all,
+            }
+        )
         super().__init__()
 
     def load_config(self) -> None:

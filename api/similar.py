@@ -24,7 +24,9 @@ similar.before_request(expect_form)
 @similar.get("/tracks/<id:track>/similar", responses={200: SimilarOut, **documented(404, 503)})
 def similar_to_track(path: TrackPath, query: SimilarQuery) -> dict[str, object]:
     """Find tracks like a track of the catalogue."""
-    answer = service().similar(path.track, query.n, audio_weight=query.audio_weight, filters=query.filters)
+    answer = service().similar(
+        path.track, query.n, audio_weight=query.audio_weight, filters=query.filters
+    )
     return SimilarOut.of(path.track, counted(answer), query.explain).model_dump()
 
 
@@ -32,5 +34,7 @@ def similar_to_track(path: TrackPath, query: SimilarQuery) -> dict[str, object]:
 def similar_to_audio(query: SimilarToAudioQuery, form: AudioForm) -> dict[str, object]:
     """Find tracks like an audio file, which is not kept."""
     with uploaded(form.audio) as path:
-        answer = service().similar_to_audio(path, query.n, filters=query.filters, caller=counted_by(caller()))
+        answer = service().similar_to_audio(
+            path, query.n, filters=query.filters, caller=counted_by(caller())
+        )
     return SimilarOut.of(None, counted(answer), query.explain).model_dump()

@@ -19,7 +19,10 @@ from .request_schemas import NoQuery, SearchQuery, TrackForm, TrackPath
 from .requests import expect_form, uploaded
 
 tracks = APIBlueprint(
-    "tracks", __name__, url_prefix="/v1/tracks", abp_tags=[Tag(name="tracks", description="The catalogue.")]
+    "tracks",
+    __name__,
+    url_prefix="/v1/tracks",
+    abp_tags=[Tag(name="tracks", description="The catalogue.")],
 )
 tracks.before_request(expect_form)
 
@@ -40,10 +43,14 @@ def list_tracks(query: SearchQuery) -> dict[str, object]:
     """List or search tracks, paged by cursor."""
     found = service().find_tracks(query.q, query.after, query.limit + 1)
     page = [TrackOut.of(track) for track in found[: query.limit]]
-    return TracksOut(tracks=page, next=page[-1].id if len(found) > query.limit else None).model_dump()
+    return TracksOut(
+        tracks=page, next=page[-1].id if len(found) > query.limit else None
+    ).model_dump()
 
 
-@tracks.post("", responses={200: AddedTrackOut, 201: AddedTrackOut, **documented(403, 409, 413, 415, 507)})
+@tracks.post(
+    "", responses={200: AddedTrackOut, 201: AddedTrackOut, **documented(403, 409, 413, 415, 507)}
+)
 def add_track(query: NoQuery, form: TrackForm) -> tuple[dict[str, object], int, dict[str, str]]:
     """Add a track; it is heard, stored and recommendable when the answer is sent.
 
@@ -72,7 +79,9 @@ def add_track(query: NoQuery, form: TrackForm) -> tuple[dict[str, object], int, 
 def get_track(path: TrackPath, query: NoQuery) -> dict[str, object]:
     """Look up a track."""
     track = service().track(path.track)
-    return KnownTrackOut(**TrackOut.of(track).model_dump(), support=service().support(track.id)).model_dump()
+    return KnownTrackOut(
+        **TrackOut.of(track).model_dump(), support=service().support(track.id)
+    ).model_dump()
 
 
 @tracks.delete("/<id:track>", responses={204: None, **documented(403, 404)})

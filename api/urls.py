@@ -48,4 +48,6 @@ def keep_slashes(application: WSGIApplication) -> WSGIApplication:
 
 def _decode(path: str) -> str:
     parts = _KEPT.split(path)
-    return "".join(part.upper() if place % 2 else unquote(part, "latin-1") for place, part in enumerate(parts))
+    return "".join(
+        part.upper() if place % 2 else unquote(part, "latin-1") for place, part in enumerate(parts)
+    )

@@ -13,7 +13,9 @@ users = APIBlueprint(
     "users",
     __name__,
     url_prefix="/v1",
-    abp_tags=[Tag(name="users", description="Listeners: who is known, what of them, and forgetting it.")],
+    abp_tags=[
+        Tag(name="users", description="Listeners: who is known, what of them, and forgetting it.")
+    ],
 )
 
 

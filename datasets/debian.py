@@ -45,24 +45,38 @@ def find_packages(names: Iterable[str]) -> dict[str, Package]:
         NotReady: if this is no Debian or Ubuntu, or if its package lists are empty.
     """
     _require_tools()
-    command = ["apt-cache", "show", "--no-all-versions", "apt", *names]  # apt itself is in any list that is not empty
+    command = [
+        "apt-cache",
+        "show",
+        "--no-all-versions",
+        "apt",
+        *names,
+    ]  # apt itself is in any list that is not empty
     answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     packages = [_parse_package(paragraph) for paragraph in answer.stdout.split("\n\n")]
     found = {package.name: package for package in packages if package is not None}
     if not found:
-        raise NotReady("the package lists of this machine are empty", fix="run `sudo apt-get update` once")
+        raise NotReady(
+            "the package lists of this machine are empty", fix="run `sudo apt-get update` once"
+        )
     return found
 
 
 def _require_tools() -> None:
     for tool in ("apt-cache", "apt-get", "dpkg-deb"):
         if shutil.which(tool) is None:
-            raise NotReady("free music comes out of Debian packages", got=f"no {tool}", fix="use Debian or Ubuntu")
+            raise NotReady(
+                "free music comes out of Debian packages",
+                got=f"no {tool}",
+                fix="use Debian or Ubuntu",
+            )
 
 
 def _parse_package(paragraph: str) -> Package | None:
     """One paragraph of the lists, or None where it is only known as installed and could not be downloaded."""
-    fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] != " ")
+    fields = dict(
+        line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] != " "
+    )
     if not {"Package", "Version", "Size", "Filename"} <= fields.keys():
         return None
     return Package(fields["Package"], fields["Version"], int(fields["Size"]))
@@ -74,11 +88,20 @@ def download(package: Package, directory: Path) -> Path:
     Raises:
         PackageError: with apt's own words.
     """
-    command = ["apt-get", "-q", "-o", "Acquire::Retries=3", "download", f"{package.name}={package.version}"]
+    command = [
+        "apt-get",
+        "-q",
+        "-o",
+        "Acquire::Retries=3",
+        "download",
+        f"{package.name}={package.version}",
+    ]
     answer = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)  # noqa: S603
     debs = sorted(directory.glob(f"{package.name}_*.deb"))
     if answer.returncode != 0 or not debs:
-        words = [line for line in answer.stderr.splitlines() if line.startswith("E:")] or ["no reason given"]
+        words = [line for line in answer.stderr.splitlines() if line.startswith("E:")] or [
+            "no reason given"
+        ]
         raise PackageError(f"could not download: {words[0]}")
     return debs[0]
 
@@ -123,9 +146,15 @@ def _extract_from_tar(tar: tarfile.TarFile, targets: Mapping[str, Path], scratch
         if name in targets and entry.size <= MAX_FILE_BYTES:
             _write(tar.extractfile(entry), targets[name])
             found.add(name)
-        elif in_archives - found and name.endswith(ARCHIVE_SUFFIXES) and entry.size <= MAX_ARCHIVE_BYTES:
+        elif (
+            in_archives - found
+            and name.endswith(ARCHIVE_SUFFIXES)
+            and entry.size <= MAX_ARCHIVE_BYTES
+        ):
             _write(tar.extractfile(entry), scratch)
-            found |= _extract_from_zip(scratch, {member: targets[member] for member in in_archives - found})
+            found |= _extract_from_zip(
+                scratch, {member: targets[member] for member in in_archives - found}
+            )
             scratch.unlink()
     return found
 

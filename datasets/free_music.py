@@ -123,15 +123,27 @@ def _select(split: str | None, packages: set[str] | None) -> list[FreeTrack]:
     if packages is not None:
         unknown = sorted(packages - {track.package for track in tracks})
         if unknown:
-            raise InvalidInput("no such package in free_music.tsv", got=unknown[0], fix="name a package of that table")
+            raise InvalidInput(
+                "no such package in free_music.tsv",
+                got=unknown[0],
+                fix="name a package of that table",
+            )
     splits = RECORDING_SPLITS if split is None else (split,)
-    chosen = [track for track in tracks if track.split in splits and (packages is None or track.package in packages)]
+    chosen = [
+        track
+        for track in tracks
+        if track.split in splits and (packages is None or track.package in packages)
+    ]
     if not chosen:
-        raise InvalidInput("these packages have nothing in that split", got=split, fix="name their split")
+        raise InvalidInput(
+            "these packages have nothing in that split", got=split, fix="name their split"
+        )
     return chosen
 
 
-def _fetch(directory: Path, wanted: Sequence[FreeTrack], available: dict[str, Package], progress: bool) -> FetchReport:
+def _fetch(
+    directory: Path, wanted: Sequence[FreeTrack], available: dict[str, Package], progress: bool
+) -> FetchReport:
     manifest = _Manifest(directory)
     absent = [track for track in wanted if not (directory / track.file).exists()]
     by_package: dict[str, list[FreeTrack]] = {}
@@ -142,7 +154,9 @@ def _fetch(directory: Path, wanted: Sequence[FreeTrack], available: dict[str, Pa
     with tqdm(total=total_bytes, unit="B", unit_scale=True, disable=not progress) as bar:
         for name, tracks in by_package.items():
             bar.set_description(name)
-            missing += [(name, why) for why in _fetch_package(directory, available.get(name), tracks)]
+            missing += [
+                (name, why) for why in _fetch_package(directory, available.get(name), tracks)
+            ]
             manifest.add(wanted, available)
             bar.update(available[name].size_bytes if name in available else 0)
     manifest.add(wanted, available)
@@ -150,7 +164,9 @@ def _fetch(directory: Path, wanted: Sequence[FreeTrack], available: dict[str, Pa
     return FetchReport(fetched, len(wanted) - len(absent), manifest.path, missing)
 
 
-def _fetch_package(directory: Path, package: Package | None, tracks: Sequence[FreeTrack]) -> list[str]:
+def _fetch_package(
+    directory: Path, package: Package | None, tracks: Sequence[FreeTrack]
+) -> list[str]:
     """Bring the tracks of one package, and say why what is missing is missing."""
     if package is None:
         return ["no such package in this machine's package lists"]

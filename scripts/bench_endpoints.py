@@ -37,7 +37,9 @@ def build_library(directory: Path, tracks: int) -> None:
         fingerprint = library.encoder()
         assert fingerprint is not None
         vectors = unit_length(np.random.default_rng(0).normal(size=(tracks, 128)))
-        library.put_embeddings(Embeddings(fingerprint, tuple(f"track-{n:06d}" for n in range(tracks)), vectors))
+        library.put_embeddings(
+            Embeddings(fingerprint, tuple(f"track-{n:06d}" for n in range(tracks)), vectors)
+        )
 
 
 def write_music(path: Path, seconds: float, seed: int) -> None:
@@ -49,7 +51,9 @@ def write_music(path: Path, seconds: float, seed: int) -> None:
     soundfile.write(path, np.column_stack([sound, sound]), SAMPLE_RATE_HZ, format="MP3")
 
 
-def call(address: str, method: str, path: str, body: bytes | None = None, kind: str = "") -> dict[str, Any]:
+def call(
+    address: str, method: str, path: str, body: bytes | None = None, kind: str = ""
+) -> dict[str, Any]:
     """The JSON that one request is answered with."""
     connection = http.client.HTTPConnection(address, timeout=120)
     connection.request(method, path, body, {"Content-Type": kind} if kind else {})
@@ -75,12 +79,16 @@ def slow_modules(pid: int) -> list[str]:
     """Which of the modules that are slow to import a process and its children have mapped."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     maps = "".join(Path(f"/proc/{process}/maps").read_text() for process in [str(pid), *children])
-    return [name for name in ("torch", "numba", "sklearn", "pandas") if re.search(rf"/{name}/", maps)]
+    return [
+        name for name in ("torch", "numba", "sklearn", "pandas") if re.search(rf"/{name}/", maps)
+    ]
 
 
 def main() -> None:
     """Build, start, upload, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--tracks", type=int, default=10_000)
     parser.add_argument("--minutes", type=float, default=4.0)
     parser.add_argument("--uploads", type=int, default=5)
@@ -91,18 +99,31 @@ def main() -> None:
         files = [Path(scratch) / f"{n}.mp3" for n in range(options.uploads)]
         for n, file in enumerate(files):
             write_music(file, 60 * options.minutes, seed=n)
-        command = [sys.executable, "-m", "hybridrec", "serve", "--library", str(library), "--port", "0"]
+        command = [
+            sys.executable,
+            "-m",
+            "hybridrec",
+            "serve",
+            "--library",
+            str(library),
+            "--port",
+            "0",
+        ]
         begin = time.perf_counter()
         server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             assert server.stdout is not None
             address = server.stdout.readline().split("http://")[1].strip(" /\n")
             ready = call(address, "GET", "/readyz")
-            print(f"start to first answer: {time.perf_counter() - begin:.2f} s, {ready['embedded']} embeddings")
+            print(
+                f"start to first answer: {time.perf_counter() - begin:.2f} s, {ready['embedded']} embeddings"
+            )
             print(f"slow modules loaded by then: {slow_modules(server.pid) or 'none'}")
             for n, file in enumerate(files):
                 seconds, id_ = upload(address, file)
-                print(f"upload {n + 1}: {seconds:.2f} s; the next call returns it: {is_found(address, id_)}")
+                print(
+                    f"upload {n + 1}: {seconds:.2f} s; the next call returns it: {is_found(address, id_)}"
+                )
         finally:
             server.terminate()
             server.wait()

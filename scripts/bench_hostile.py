@@ -110,7 +110,10 @@ class Server:
     def workers(self) -> list[int]:
         """The processes that answer."""
         return [
-            int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+            int(pid)
+            for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+            .read_text()
+            .split()
         ]
 
     def cpu_seconds(self) -> float:
@@ -124,7 +127,12 @@ class Server:
     def peak_megabytes(self) -> float:
         """The largest memory of a worker so far."""
         statuses = [Path(f"/proc/{pid}/status").read_text().splitlines() for pid in self.workers()]
-        return max(int(line.split()[1]) / 1024 for lines in statuses for line in lines if line.startswith("VmHWM"))
+        return max(
+            int(line.split()[1]) / 1024
+            for lines in statuses
+            for line in lines
+            if line.startswith("VmHWM")
+        )
 
     def statements(self) -> int:
         """Of SQL, so far."""
@@ -138,8 +146,21 @@ def serving(python: str) -> Iterator[Server]:
         library, counter = f"{scratch}/library", Path(scratch) / "statements"
         counter.write_bytes(bytes(8))
         subprocess.run([python, "-c", BUILD, library], check=True)
-        command = ["sh", "-c", f'ulimit -n {DESCRIPTORS}; exec "$@"', "sh", python, "-c", SERVE, library, str(counter)]
-        with counter.open("r+b") as file, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        command = [
+            "sh",
+            "-c",
+            f'ulimit -n {DESCRIPTORS}; exec "$@"',
+            "sh",
+            python,
+            "-c",
+            SERVE,
+            library,
+            str(counter),
+        ]
+        with (
+            counter.open("r+b") as file,
+            subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process,
+        ):
             try:
                 assert process.stdout is not None
                 place = process.stdout.readline().split("//")[1].strip(" /\n")
@@ -153,7 +174,9 @@ def serving(python: str) -> Iterator[Server]:
 def longest_wait(place: str, over: threading.Event, at_least_seconds: float) -> float:
     """Ask again and again; the longest wait, a refused or lost request counting as the whole patience."""
     longest, begin = 0.0, time.monotonic()
-    while not over.is_set() and (at_least_seconds == 0 or time.monotonic() - begin < at_least_seconds):
+    while not over.is_set() and (
+        at_least_seconds == 0 or time.monotonic() - begin < at_least_seconds
+    ):
         began = time.monotonic()
         client = HTTPConnection(place, timeout=NEIGHBOUR_SECONDS)
         try:
@@ -170,26 +193,41 @@ def longest_wait(place: str, over: threading.Event, at_least_seconds: float) -> 
 def cost_of(case: Case, python: str) -> Cost:
     """Send one request, with a neighbour beside it."""
     with serving(python) as server:
-        workers, cpu, peak, sql = server.workers(), server.cpu_seconds(), server.peak_megabytes(), server.statements()
+        workers, cpu, peak, sql = (
+            server.workers(),
+            server.cpu_seconds(),
+            server.peak_megabytes(),
+            server.statements(),
+        )
         over, waits = threading.Event(), list[float]()
-        neighbour = threading.Thread(target=lambda: waits.append(longest_wait(server.place, over, 0)))
+        neighbour = threading.Thread(
+            target=lambda: waits.append(longest_wait(server.place, over, 0))
+        )
         answer = case.send(server.place, neighbour.start)
         over.set()
         neighbour.join()
         lost = len(set(workers) - set(server.workers()))
         used, statements = server.cpu_seconds() - cpu, server.statements() - sql
-        return Cost(case.request, answer, used, statements, server.peak_megabytes() - peak, max(waits), lost)
+        return Cost(
+            case.request, answer, used, statements, server.peak_megabytes() - peak, max(waits), lost
+        )
 
 
 def main() -> None:
     """Send, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--python", default=sys.executable, help="interpreter of the checkout that is measured")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--python", default=sys.executable, help="interpreter of the checkout that is measured"
+    )
     parser.add_argument("--case", default="", help="only requests whose description holds this")
     parser.add_argument("--json", action="store_true", help="one object a line")
     options = parser.parse_args()
     if not options.json:
-        print(f"{'request':52} {'answer':16} {'CPU s':>7} {'SQL':>6} {'MB':>7} {'neighbour s':>11} {'lost':>5}")
+        print(
+            f"{'request':52} {'answer':16} {'CPU s':>7} {'SQL':>6} {'MB':>7} {'neighbour s':>11} {'lost':>5}"
+        )
     for case in CASES:
         if options.case in case.request:
             show(cost_of(case, options.python), options.json)

@@ -52,12 +52,18 @@ OURS = "hybridrec"
 
 def main() -> None:
     """Parse the arguments, run the race, print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("directory", type=Path, help="folder of MP3 files")
     parser.add_argument("--tracks", type=int, default=40, help="how many of them (default 40)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is run (default 3)")
-    parser.add_argument("--rivals", default=sys.executable, help="Python that has bliss-audio and pymusly")
-    parser.add_argument("--memory", type=int, nargs="*", default=[50, 200], help="tracks to take the memory at")
+    parser.add_argument(
+        "--rivals", default=sys.executable, help="Python that has bliss-audio and pymusly"
+    )
+    parser.add_argument(
+        "--memory", type=int, nargs="*", default=[50, 200], help="tracks to take the memory at"
+    )
     chosen = parser.parse_args()
     files = sorted(chosen.directory.rglob("*.mp3"))[: chosen.tracks]
     if len(files) < 2:
@@ -65,7 +71,9 @@ def main() -> None:
     costs = race(files, chosen.rounds, chosen.compared_indexes)
     print_race(costs, len(files))
     for count in chosen.memory:
-        print(f"peak memory of {OURS} at {count} tracks: {peak_bytes(files, count) / 2**20:.0f} MiB, all processes")
+        print(
+            f"peak memory of {OURS} at {count} tracks: {peak_bytes(files, count) / 2**20:.0f} MiB, all processes"
+        )
 
 
 def race(files: Sequence[Path], rounds: int, other_python: str) -> dict[str, tuple[Cost, Cost]]:
@@ -82,7 +90,8 @@ def race(files: Sequence[Path], rounds: int, other_python: str) -> dict[str, tup
                 continue
             earlier = best.get(name, costs)
             one, all_ = (
-                min(pair, key=lambda cost: cost.processor_seconds) for pair in zip(costs, earlier, strict=True)
+                min(pair, key=lambda cost: cost.processor_seconds)
+                for pair in zip(costs, earlier, strict=True)
             )
             best[name] = (one, all_)
     return best
@@ -103,7 +112,17 @@ def run(compared: ComparedIndex | None, other_python: str, files: Sequence[Path]
 def ingest(music: Path, library: Path) -> Cost:
     """Our ingest of a folder, as a user starts it."""
     cost = measured(
-        [sys.executable, "-m", "hybridrec", "ingest", "audio", str(music), "--library", str(library), "--json"]
+        [
+            sys.executable,
+            "-m",
+            "hybridrec",
+            "ingest",
+            "audio",
+            str(music),
+            "--library",
+            str(library),
+            "--json",
+        ]
     )
     if not cost.exit_code and json.loads(cost.output)["failed"]:
         sys.exit(f"not all files could be heard: {json.loads(cost.output)['failed'][0]}")
@@ -124,9 +143,21 @@ def print_race(costs: dict[str, tuple[Cost, Cost]], tracks: int) -> None:
     for name, (_, all_) in costs.items():
         core_seconds, each = all_.processor_seconds, by_track(costs, tracks)[name]
         times = f"{core_seconds / ours_run:.1f}", f"{each / ours_track:.1f}"
-        figures = f"{all_.seconds:.1f}", f"{core_seconds:.1f}", f"{tracks / core_seconds:.2f}", f"{1000 * each:.0f}"
+        figures = (
+            f"{all_.seconds:.1f}",
+            f"{core_seconds:.1f}",
+            f"{tracks / core_seconds:.2f}",
+            f"{1000 * each:.0f}",
+        )
         rows.append((name, *figures, *times))
-    header = "wall s", "core s", "tracks/core s", "core ms a further track", "ours faster: run", "a further track"
+    header = (
+        "wall s",
+        "core s",
+        "tracks/core s",
+        "core ms a further track",
+        "ours faster: run",
+        "a further track",
+    )
     print(text_table((f"{tracks} tracks", *header), rows))
 
 
@@ -138,7 +169,8 @@ def whole_run(costs: dict[str, tuple[Cost, Cost]]) -> dict[str, float]:
 def by_track(costs: dict[str, tuple[Cost, Cost]], tracks: int) -> dict[str, float]:
     """Processor seconds a track beyond the first."""
     return {
-        name: (all_.processor_seconds - one.processor_seconds) / (tracks - 1) for name, (one, all_) in costs.items()
+        name: (all_.processor_seconds - one.processor_seconds) / (tracks - 1)
+        for name, (one, all_) in costs.items()
     }
 
 

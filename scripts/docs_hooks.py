@@ -23,6 +23,9 @@ def openapi_document() -> dict[str, Any]:
     from hybridrec.serving.service import RecommendationService
     from hybridrec.storage.library import Library
 
-    with TemporaryDirectory() as place, Library.open(Path(place) / "library", create=True) as library:
+    with (
+        TemporaryDirectory() as place,
+        Library.open(Path(place) / "library", create=True) as library,
+    ):
         document: dict[str, Any] = create_app(RecommendationService(library)).api_doc
     return document

@@ -24,10 +24,14 @@ WIDTH, HEIGHT = 1200, 900
 
 def main() -> None:
     """Serve the library and take a picture of the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("library", help="a library with plays")
     parser.add_argument("picture", type=Path, help="the PNG file to write")
-    parser.add_argument("--user", default=None, help="whose recommendations to show; the first user's, if not said")
+    parser.add_argument(
+        "--user", default=None, help="whose recommendations to show; the first user's, if not said"
+    )
     chosen = parser.parse_args()
     with Library.open(chosen.library) as library, RecommendationService(library) as service:
         user = chosen.user or library.find_users(limit=1)[0].id
@@ -50,7 +54,9 @@ def served(service: RecommendationService) -> Iterator[str]:
 
 def take_picture(address: str, picture: Path) -> None:
     """Write what a browser shows, as soon as there are results."""
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    chromium = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})

@@ -20,29 +20,45 @@ from hybridrec.workflows.train.encoder import Recipe
 from hybridrec.workflows.train.pretrain import pretrain_encoder
 
 TRAINING = TrainingConfig(
-    epochs=6, steps_per_epoch=50, tracks_per_step=96, averaging=0.99, held_out_share=0.1, seconds_per_track=150.0
+    epochs=6,
+    steps_per_epoch=50,
+    tracks_per_step=96,
+    averaging=0.99,
+    held_out_share=0.1,
+    seconds_per_track=150.0,
 )
 
 
 def main() -> None:
     """Parse the arguments and train."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("manifest", type=Path)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--work", type=Path, default=Path("pretraining"), help="for spectrograms and the state")
+    parser.add_argument(
+        "--work", type=Path, default=Path("pretraining"), help="for spectrograms and the state"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--start-from", type=Path, help="a checkpoint to go on from")
     parser.add_argument("--device", default="cpu")
     for field in dataclasses.fields(TRAINING):
         default = getattr(TRAINING, field.name)
-        parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(default), default=default)
+        parser.add_argument(
+            f"--{field.name.replace('_', '-')}", type=type(default), default=default
+        )
     arguments = parser.parse_args()
-    training = TrainingConfig(**{field.name: getattr(arguments, field.name) for field in dataclasses.fields(TRAINING)})
+    training = TrainingConfig(
+        **{field.name: getattr(arguments, field.name) for field in dataclasses.fields(TRAINING)}
+    )
     start = time.monotonic()
 
     def log(report: EpochReport) -> None:
         figures = ", ".join(f"{name} {value:.3f}" for name, value in report.figures.items())
-        print(f"epoch {report.epoch}: loss {report.loss:.3f}, {figures}, {time.monotonic() - start:.0f} s", flush=True)
+        print(
+            f"epoch {report.epoch}: loss {report.loss:.3f}, {figures}, {time.monotonic() - start:.0f} s",
+            flush=True,
+        )
 
     encoder = pretrain_encoder(
         arguments.manifest,

@@ -29,16 +29,26 @@ LONG_OUTPUT = 12
 
 def main() -> None:
     """Rewrite the pages, or check them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail where a page is out of date")
-    parser.add_argument("--folder", type=Path, help="where to run; kept, so that a second run is quick")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail where a page is out of date"
+    )
+    parser.add_argument(
+        "--folder", type=Path, help="where to run; kept, so that a second run is quick"
+    )
     chosen = parser.parse_args()
     with TemporaryDirectory() as scratch:
         folder = chosen.folder or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         runner(folder, "unused")("hybridrec demo --no-serve")
         outdated = [page for page in PAGES if not renew(ROOT / page, folder, chosen.check)]
-    sys.exit(f"out of date: {', '.join(outdated)}; run python scripts/readme_examples.py" if outdated else 0)
+    sys.exit(
+        f"out of date: {', '.join(outdated)}; run python scripts/readme_examples.py"
+        if outdated
+        else 0
+    )
 
 
 def runner(folder: Path, library: str) -> Callable[[str], str]:
@@ -49,7 +59,9 @@ def runner(folder: Path, library: str) -> Callable[[str], str]:
     def run(command: str) -> str:
         print(f"$ {command}", file=sys.stderr)
         shell = ["/bin/bash", "-c", command]
-        done = subprocess.run(shell, check=False, cwd=folder, env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            shell, check=False, cwd=folder, env=environment, capture_output=True, text=True
+        )
         if done.returncode:
             sys.exit(f"{command}\n{done.stdout}{done.stderr}")
         return done.stdout

@@ -32,10 +32,14 @@ def melody(seconds: float, seed: int = 0) -> Samples:
     return sound[: int(seconds * RATE_HZ)].astype(np.float32)
 
 
-def write_sound(path: Path, samples: Samples, format_: str, subtype: str, rate_hz: int = RATE_HZ, **more: Any) -> Path:
+def write_sound(
+    path: Path, samples: Samples, format_: str, subtype: str, rate_hz: int = RATE_HZ, **more: Any
+) -> Path:
     """Write `(n,)` or `(n, channels)` samples by libsndfile, a second at a time, as its encoders need it."""
     channels = 1 if samples.ndim == 1 else samples.shape[1]
-    with soundfile.SoundFile(path, "w", rate_hz, channels, format=format_, subtype=subtype, **more) as file:
+    with soundfile.SoundFile(
+        path, "w", rate_hz, channels, format=format_, subtype=subtype, **more
+    ) as file:
         for start in range(0, len(samples), rate_hz):
             file.write(samples[start : start + rate_hz])
     return path
@@ -44,13 +48,17 @@ def write_sound(path: Path, samples: Samples, format_: str, subtype: str, rate_h
 def short_tone(hertz: float) -> bytes:
     """Three quarters of a second of a tone, as the bytes of a small WAV file."""
     time, file = np.arange(6000) / 8000, BytesIO()
-    soundfile.write(file, (0.5 * np.sin(2 * np.pi * hertz * time)).astype(np.float32), 8000, format="WAV")
+    soundfile.write(
+        file, (0.5 * np.sin(2 * np.pi * hertz * time)).astype(np.float32), 8000, format="WAV"
+    )
     return file.getvalue()
 
 
 def write_opus(path: Path, samples: Samples) -> Path:
     """Opus at about 96 kbit/s."""
-    return write_sound(path, soxr.resample(samples, RATE_HZ, 48000), "OGG", "OPUS", 48000, compression_level=0.64)
+    return write_sound(
+        path, soxr.resample(samples, RATE_HZ, 48000), "OGG", "OPUS", 48000, compression_level=0.64
+    )
 
 
 def write_mp3(path: Path, samples: Samples) -> Path:
@@ -65,7 +73,9 @@ def write_aac(path: Path, samples: Samples, container: str) -> Path:
         stream = output.add_stream("aac", rate=RATE_HZ, layout="mono")
         stream.bit_rate = 160_000
         for start in range(0, len(samples), 1024):
-            frame = av.AudioFrame.from_ndarray(samples[None, start : start + 1024].copy(), format="fltp", layout="mono")
+            frame = av.AudioFrame.from_ndarray(
+                samples[None, start : start + 1024].copy(), format="fltp", layout="mono"
+            )
             frame.sample_rate, frame.pts = RATE_HZ, start
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))

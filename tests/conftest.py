@@ -17,7 +17,9 @@ from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.library import Library
 from hybridrec.workflows.fit import fit
 
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("any machine")
 
 
@@ -48,14 +50,25 @@ def two_styles(seed: int = 0) -> tuple[list[Track], Embeddings, list[Play]]:
     rng = np.random.default_rng(seed)
     styles = ["calm"] * TRACKS_BY_STYLE + ["loud"] * TRACKS_BY_STYLE
     tracks = [
-        Track(f"{style}-{n % TRACKS_BY_STYLE:02d}", title=f"{style} song {n}", artist=f"{style} band", genre=style)
+        Track(
+            f"{style}-{n % TRACKS_BY_STYLE:02d}",
+            title=f"{style} song {n}",
+            artist=f"{style} band",
+            genre=style,
+        )
         for n, style in enumerate(styles)
     ]
     centres = dict(zip(("calm", "loud"), unit_length(rng.normal(size=(2, 128))), strict=True))
     vectors = np.array([centres[style] + rng.normal(0, 0.05, 128) for style in styles])
-    embeddings = Embeddings("external:two-styles", tuple(track.id for track in tracks), unit_length(vectors))
+    embeddings = Embeddings(
+        "external:two-styles", tuple(track.id for track in tracks), unit_length(vectors)
+    )
     plays = [
-        Play(f"user-{user:02d}", f"{style}-{track:02d}", played_at=1_700_000_000.0 + 1000 * user + track)
+        Play(
+            f"user-{user:02d}",
+            f"{style}-{track:02d}",
+            played_at=1_700_000_000.0 + 1000 * user + track,
+        )
         for user in range(30)
         for style in [["calm", "loud"][user % 2]]
         for track in rng.choice(TRACKS_BY_STYLE - 2, size=8, replace=False)

@@ -28,7 +28,16 @@ def running(
         options: of the command.
         stderr: where it complains; a pipe that nobody reads holds some hundred lines.
     """
-    command = [sys.executable, "-m", "hybridrec", "serve", "--library", str(location), "--port", "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "hybridrec",
+        "serve",
+        "--library",
+        str(location),
+        "--port",
+        "0",
+    ]
     command += ["--workers", str(workers), *options.split()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process:
         try:

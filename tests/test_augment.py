@@ -10,7 +10,9 @@ from hybridrec.config import AudioConfig, AugmentConfig
 from hybridrec.errors import InvalidInput
 
 AUDIO = AudioConfig()
-NOTHING = AugmentConfig(pitch=False, gain=False, noise=False, tempo=False, time_mask=False, frequency_mask=False)
+NOTHING = AugmentConfig(
+    pitch=False, gain=False, noise=False, tempo=False, time_mask=False, frequency_mask=False
+)
 
 
 @pytest.fixture
@@ -35,7 +37,9 @@ def test_the_chunks_given_are_left_alone(chunks: np.ndarray) -> None:
 
 def test_the_same_seed_gives_the_same_change_and_another_another(chunks: np.ndarray) -> None:
     every = {"pitch": True, "gain": True, "noise": True, "time_mask": True, "frequency_mask": True}
-    np.testing.assert_array_equal(changed(chunks, seed=1, **every), changed(chunks, seed=1, **every))
+    np.testing.assert_array_equal(
+        changed(chunks, seed=1, **every), changed(chunks, seed=1, **every)
+    )
     assert not np.array_equal(changed(chunks, seed=1, **every), changed(chunks, seed=2, **every))
 
 
@@ -79,7 +83,10 @@ def test_a_frequency_mask_hides_a_stretch_of_bands(chunks: np.ndarray) -> None:
 
 def test_values_stay_finite_and_float32(chunks: np.ndarray) -> None:
     result = augment_chunks(
-        (chunks * 1.5).astype(np.float32), np.random.default_rng(0), AugmentConfig(gain_db=60), AUDIO
+        (chunks * 1.5).astype(np.float32),
+        np.random.default_rng(0),
+        AugmentConfig(gain_db=60),
+        AUDIO,
     )
     assert result.dtype == np.float32
     assert np.isfinite(result).all()

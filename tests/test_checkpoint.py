@@ -42,7 +42,11 @@ def test_a_round_trip_hears_the_same(checkpoint: Checkpoint) -> None:
     back = Checkpoint.from_bytes(checkpoint.to_bytes())
     chunks = np.random.default_rng(0).normal(size=(3, 88, 130)).astype(np.float32)
     np.testing.assert_array_equal(back.build().embed(chunks), checkpoint.build().embed(chunks))
-    assert (back.audio, back.encoder, back.figures) == (checkpoint.audio, checkpoint.encoder, {"recall_at_1": 0.5})
+    assert (back.audio, back.encoder, back.figures) == (
+        checkpoint.audio,
+        checkpoint.encoder,
+        {"recall_at_1": 0.5},
+    )
     assert back.fingerprint == checkpoint.fingerprint
     assert back.to_bytes() == checkpoint.to_bytes()
 
@@ -55,7 +59,9 @@ def test_a_checkpoint_does_not_follow_the_model_it_was_taken_from() -> None:
     assert not torch.equal(checkpoint.build().texture_head.bias, model.texture_head.bias)
 
 
-def test_the_fingerprint_names_weights_filterbank_and_audio_settings_but_not_figures(checkpoint: Checkpoint) -> None:
+def test_the_fingerprint_names_weights_filterbank_and_audio_settings_but_not_figures(
+    checkpoint: Checkpoint,
+) -> None:
     other_weights = Checkpoint.of(new_encoder(SMALL, 88, seed=1), AudioConfig(), BANK)
     other_audio = replace(checkpoint, audio=AudioConfig(hop_samples=256))
     other_figures = replace(checkpoint, figures={})
@@ -66,7 +72,9 @@ def test_the_fingerprint_names_weights_filterbank_and_audio_settings_but_not_fig
     assert len(checkpoint.fingerprint) == 16
 
 
-def test_a_file_is_replaced_whole_and_leaves_nothing_beside_it(checkpoint: Checkpoint, tmp_path: Path) -> None:
+def test_a_file_is_replaced_whole_and_leaves_nothing_beside_it(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
     path = tmp_path / "ears" / "encoder.safetensors"
     checkpoint.save(path)
     checkpoint.save(path)
@@ -109,13 +117,18 @@ def test_an_older_version_is_refused(checkpoint: Checkpoint) -> None:
 
 def test_a_filterbank_of_another_shape_is_refused(checkpoint: Checkpoint) -> None:
     narrow = replace(checkpoint, mel_bank=BANK[:40])
-    with pytest.raises(InvalidInput, match=r"filterbank of the checkpoint must be \(88, 513\); got \(40, 513\)"):
+    with pytest.raises(
+        InvalidInput, match=r"filterbank of the checkpoint must be \(88, 513\); got \(40, 513\)"
+    ):
         Checkpoint.from_bytes(narrow.to_bytes())
 
 
 def test_reading_a_checkpoint_needs_no_torch() -> None:
     code = "import sys; from hybridrec.encoder.checkpoint import shipped; shipped(); print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.strip() == b"False"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.strip()
+        == b"False"
+    )
 
 
 def test_weights_of_another_shape_are_refused(checkpoint: Checkpoint) -> None:

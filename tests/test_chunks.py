@@ -39,7 +39,12 @@ def test_enough_chunks_cover_the_whole_track(length: int, chunk: int) -> None:
 
 
 def test_a_long_track_is_heard_away_from_its_ends() -> None:
-    assert regular_starts(240, 3, 4).tolist() == [28, 88, 148, 208]  # the middle is at 28.5; ties go to even
+    assert regular_starts(240, 3, 4).tolist() == [
+        28,
+        88,
+        148,
+        208,
+    ]  # the middle is at 28.5; ties go to even
 
 
 def test_a_track_shorter_than_a_chunk_has_one() -> None:

@@ -49,9 +49,25 @@ def test_every_command_explains_itself_and_its_options(command: tuple[str, ...])
 def test_the_documented_commands_exist() -> None:
     names = {" ".join(command) for command in commands()}
     assert names == {
-        *("demo", "ingest audio", "ingest plays", "ingest embeddings", "train-encoder", "fit", "tune"),
+        *(
+            "demo",
+            "ingest audio",
+            "ingest plays",
+            "ingest embeddings",
+            "train-encoder",
+            "fit",
+            "tune",
+        ),
         *("evaluate audio", "evaluate plays", "map", "recommend", "similar", "serve", "status"),
-        *("token create", "token list", "token revoke", "backup", "restore", "clean-up", "move-files"),
+        *(
+            "token create",
+            "token list",
+            "token revoke",
+            "backup",
+            "restore",
+            "clean-up",
+            "move-files",
+        ),
     }
 
 
@@ -90,14 +106,25 @@ def test_tuning_prints_its_choice_and_draws_it(place: Path, tmp_path: Path) -> N
     assert "chosen: " in answer.stdout
     assert answer.stdout.splitlines()[-1] == "model 2 is fitted with it"
     assert {path.name for path in (tmp_path / "curves").iterdir()} == {"tuning.html", "curves.png"}
-    written = json.loads(run("tune", "--library", place, "--curves", tmp_path / "curves", "--json").stdout)
+    written = json.loads(
+        run("tune", "--library", place, "--curves", tmp_path / "curves", "--json").stdout
+    )
     assert written["model"] == 3
     assert set(written) > {"blend", "collaborative", "trials", "curve", "data"}
     assert json.loads(run("status", "--library", place, "--json").output)["tuning"] == 2
 
 
 def test_the_blend_is_evaluated_on_the_plays_of_a_library(place: Path, tmp_path: Path) -> None:
-    answer = run("evaluate", "plays", "--library", place, "--split", "last", "--json", tmp_path / "report.json")
+    answer = run(
+        "evaluate",
+        "plays",
+        "--library",
+        place,
+        "--split",
+        "last",
+        "--json",
+        tmp_path / "report.json",
+    )
     assert answer.exit_code == 0
     assert "each user's last new track held out" in answer.stdout
     report = json.loads((tmp_path / "report.json").read_text())
@@ -116,7 +143,9 @@ def test_the_blend_is_evaluated_on_the_plays_of_a_library(place: Path, tmp_path:
         (["no-such-command"], 2, "No such command"),
     ],
 )
-def test_mistakes_are_said_in_words(tmp_path: Path, arguments: list[str], code: int, says: str) -> None:
+def test_mistakes_are_said_in_words(
+    tmp_path: Path, arguments: list[str], code: int, says: str
+) -> None:
     answer = CliRunner().invoke(main, arguments, env={"HYBRIDREC_LIBRARY": str(tmp_path / "none")})
     assert answer.exit_code == code
     assert says in answer.output

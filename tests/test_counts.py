@@ -52,7 +52,9 @@ def test_a_large_library_is_not_counted_for_everybody_who_asks(
         assert len(counted) == 1
 
 
-def test_whether_it_is_ready_is_known_without_counting(fitted_library: Library, counted: list[int]) -> None:
+def test_whether_it_is_ready_is_known_without_counting(
+    fitted_library: Library, counted: list[int]
+) -> None:
     with RecommendationService(fitted_library) as service:
         counted.clear()
         assert service.is_ready()

@@ -36,7 +36,9 @@ def serving(library: Path) -> Iterator[tuple[subprocess.Popen[str], http.client.
 def post_plays(connection: http.client.HTTPConnection, plays: list[dict[str, object]]) -> bool:
     """Whether the server acknowledged the plays."""
     try:
-        connection.request("POST", "/v1/plays", json.dumps({"plays": plays}), {"Content-Type": "application/json"})
+        connection.request(
+            "POST", "/v1/plays", json.dumps({"plays": plays}), {"Content-Type": "application/json"}
+        )
         answer = connection.getresponse()
         answer.read()
     except (http.client.HTTPException, OSError):
@@ -44,7 +46,9 @@ def post_plays(connection: http.client.HTTPConnection, plays: list[dict[str, obj
     return answer.status == 200
 
 
-def test_acknowledged_plays_survive_kill_9_and_count_once(fitted_library: Library, tmp_path: Path) -> None:
+def test_acknowledged_plays_survive_kill_9_and_count_once(
+    fitted_library: Library, tmp_path: Path
+) -> None:
     def stored() -> list[tuple[object, ...]]:
         plays = fitted_library.user_plays("crash", limit=10_000)
         return [(play.track, play.played_at) for play in plays]
@@ -54,7 +58,11 @@ def test_acknowledged_plays_survive_kill_9_and_count_once(fitted_library: Librar
         with serving(tmp_path / "library") as (server, connection):
             first = len(told)
             for n in range(ACKNOWLEDGED_BEFORE_EACH_KILL):
-                play = {"user": "crash", "track": f"calm-{n % 18:02d}", "played_at": 1_700_000_000 + 1000 * life + n}
+                play = {
+                    "user": "crash",
+                    "track": f"calm-{n % 18:02d}",
+                    "played_at": 1_700_000_000 + 1000 * life + n,
+                }
                 assert post_plays(connection, [play])
                 told.append(play)
             unanswered = {"user": "crash", "track": "calm-00", "played_at": 1_800_000_000 + life}

@@ -29,7 +29,9 @@ SONG_SECONDS = 25.0
 @pytest.fixture(scope="module", params=sorted(WRITERS))
 def song(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same music in each format."""
-    return WRITERS[request.param](tmp_path_factory.mktemp("songs") / f"song.{request.param}", melody(SONG_SECONDS))
+    return WRITERS[request.param](
+        tmp_path_factory.mktemp("songs") / f"song.{request.param}", melody(SONG_SECONDS)
+    )
 
 
 def alike(first: np.ndarray, second: np.ndarray) -> float:
@@ -43,7 +45,9 @@ def test_every_format_is_heard_as_it_was_written(song: Path) -> None:
     assert excerpts.duration_seconds == pytest.approx(SONG_SECONDS, abs=0.1)
     assert excerpts.samples.shape == (9, AUDIO.chunk_samples)
     assert excerpts.samples.dtype == np.float32
-    original = decode_chunks(WRITERS["wav"](song.with_name("original.wav"), melody(SONG_SECONDS)), AUDIO).samples
+    original = decode_chunks(
+        WRITERS["wav"](song.with_name("original.wav"), melody(SONG_SECONDS)), AUDIO
+    ).samples
     assert min(alike(a, b) for a, b in zip(excerpts.samples, original, strict=True)) > 0.96
 
 
@@ -96,11 +100,14 @@ def test_channels_are_averaged(tmp_path: Path) -> None:
     stereo = np.stack([left, np.zeros_like(left)], axis=1)
     path = write_sound(tmp_path / "x", stereo, "FLAC", "PCM_24")
     mono = write_sound(tmp_path / "y", left / np.float32(2), "FLAC", "PCM_24")
-    np.testing.assert_allclose(decode_chunks(path, AUDIO).samples, decode_chunks(mono, AUDIO).samples, atol=1e-5)
+    np.testing.assert_allclose(
+        decode_chunks(path, AUDIO).samples, decode_chunks(mono, AUDIO).samples, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(
-    ("format_", "subtype"), [("WAV", "PCM_U8"), ("WAV", "PCM_24"), ("WAV", "FLOAT"), ("RF64", "PCM_16")]
+    ("format_", "subtype"),
+    [("WAV", "PCM_U8"), ("WAV", "PCM_24"), ("WAV", "FLOAT"), ("RF64", "PCM_16")],
 )
 @pytest.mark.parametrize("rate_hz", [8000, 22050, 96000])
 def test_other_widths_and_rates(tmp_path: Path, format_: str, subtype: str, rate_hz: int) -> None:
@@ -144,14 +151,18 @@ def test_half_a_file_is_heard_as_far_as_it_goes(tmp_path: Path, ending: str) -> 
 def test_half_an_m4a_has_lost_its_index_and_says_so(tmp_path: Path) -> None:
     content = WRITERS["m4a"](tmp_path / "x", melody(8)).read_bytes()
     (tmp_path / "half.m4a").write_bytes(content[: len(content) // 2])
-    with pytest.raises(AudioError, match=r"half\.m4a: damaged beyond hearing .*; get the file again"):
+    with pytest.raises(
+        AudioError, match=r"half\.m4a: damaged beyond hearing .*; get the file again"
+    ):
         decode_chunks(tmp_path / "half.m4a", AUDIO)
 
 
 def test_an_mp3_that_does_not_say_its_length_is_heard_whole(tmp_path: Path) -> None:
     loud_then_quiet = np.concatenate([melody(5), melody(35) * 0.001])
     more: dict[str, Any] = {"bitrate_mode": "VARIABLE", "compression_level": 0.3}
-    content = write_sound(tmp_path / "x", loud_then_quiet, "MP3", "MPEG_LAYER_III", **more).read_bytes()
+    content = write_sound(
+        tmp_path / "x", loud_then_quiet, "MP3", "MPEG_LAYER_III", **more
+    ).read_bytes()
     after_length = content.index(b"\xff\xfb", content.index(b"Xing"))
     (tmp_path / "y").write_bytes(content[after_length:])
     assert decode_chunks(tmp_path / "y", AUDIO).duration_seconds == pytest.approx(40, abs=0.2)
@@ -175,7 +186,9 @@ BAD_FILES: dict[str, Callable[[Path], object]] = {
     "pipe": os.mkfifo,
     "empty": Path.touch,
     "text": lambda path: path.write_text("not a song at all " * 1000),
-    "picture": lambda path: path.write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(range(256)) * 100),
+    "picture": lambda path: path.write_bytes(
+        b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(range(256)) * 100
+    ),
     "playlist": lambda path: path.write_text(PLAYLIST),
     "random": lambda path: path.write_bytes(b"\xff\xfb" + np.random.default_rng(0).bytes(100_000)),
     "head only": lambda path: path.write_bytes(WRITERS["flac"](path, melody(5)).read_bytes()[:60]),
@@ -183,7 +196,9 @@ BAD_FILES: dict[str, Callable[[Path], object]] = {
     "silent": lambda path: WRITERS["flac"](path, SILENCE),
     "constant": lambda path: write_sound(path, SILENCE + 0.5, "WAV", "FLOAT"),
     "NaN": lambda path: write_sound(path, SILENCE + np.nan, "WAV", "FLOAT"),
-    "channels": lambda path: write_sound(path, np.full((8000, 40), 0.1, dtype=np.float32), "WAV", "PCM_16"),
+    "channels": lambda path: write_sound(
+        path, np.full((8000, 40), 0.1, dtype=np.float32), "WAV", "PCM_16"
+    ),
     "rate": lambda path: write_sound(path, melody(1), "WAV", "PCM_16", rate_hz=100),
 }
 
@@ -208,7 +223,9 @@ BAD_FILES: dict[str, Callable[[Path], object]] = {
         ("rate", "sample rate out of range; got '100 Hz'"),
     ],
 )
-def test_a_file_that_cannot_be_heard_says_why_and_not_where_it_lies(tmp_path: Path, kind: str, why: str) -> None:
+def test_a_file_that_cannot_be_heard_says_why_and_not_where_it_lies(
+    tmp_path: Path, kind: str, why: str
+) -> None:
     path = tmp_path / "song.mp3"
     BAD_FILES[kind](path)
     with pytest.raises(AudioError, match=rf"^song\.mp3: ({why})") as refusal:
@@ -258,15 +275,24 @@ def test_what_a_header_claims_costs_no_memory(tmp_path: Path, claim: str) -> Non
         if claim.startswith("extreme"):
             content[22:36] = struct.pack("<HIIHH", 1000, 2**31 - 1, 2**31 - 1, 2000, 16)
     path.write_bytes(content)
-    answer = subprocess.run([sys.executable, "-c", PEAK_KIB, path], capture_output=True, text=True, timeout=120)
+    answer = subprocess.run(
+        [sys.executable, "-c", PEAK_KIB, path], capture_output=True, text=True, timeout=120
+    )
     assert answer.returncode == 0, answer.stderr
     outcome, grown_kib = answer.stdout.splitlines()
-    assert outcome == "2.0" or "too long" in outcome or "out of range" in outcome or "damaged" in outcome
+    assert (
+        outcome == "2.0"
+        or "too long" in outcome
+        or "out of range" in outcome
+        or "damaged" in outcome
+    )
     assert int(grown_kib) < 64 * 1024
 
 
 @pytest.mark.parametrize("ending", sorted(WRITERS))
-def test_damage_gives_an_answer_or_an_error_but_no_crash_and_no_nan(tmp_path: Path, ending: str) -> None:
+def test_damage_gives_an_answer_or_an_error_but_no_crash_and_no_nan(
+    tmp_path: Path, ending: str
+) -> None:
     content = WRITERS[ending](tmp_path / "x", melody(3)).read_bytes()
     rng = np.random.default_rng(0)
     for _ in range(15):
@@ -288,5 +314,7 @@ def test_files_that_libsndfile_refuses_are_heard_the_second_way(data_directory: 
 
 def test_decoding_needs_neither_torch_nor_librosa() -> None:
     check = "import sys, hybridrec.audio.decode, hybridrec.audio.tags; print({'torch', 'librosa'} & set(sys.modules))"
-    answer = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, timeout=120, check=True)
+    answer = subprocess.run(
+        [sys.executable, "-c", check], capture_output=True, text=True, timeout=120, check=True
+    )
     assert answer.stdout.strip() == "set()"

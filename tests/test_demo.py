@@ -36,5 +36,7 @@ def test_a_demo_that_is_interrupted_ends_in_silence(tmp_path: Path) -> None:
         assert requests.get(f"{line.split()[-1]}healthz", timeout=60).ok
         os.killpg(demo.pid, signal.SIGINT)  # as a terminal sends it
         said, complaints = demo.communicate(timeout=120)
-    lines = [line for line in complaints.splitlines() if "was sent SIGQUIT!" not in line]  # the server's log of its end
+    lines = [
+        line for line in complaints.splitlines() if "was sent SIGQUIT!" not in line
+    ]  # the server's log of its end
     assert (said, lines) == ("", [])

@@ -48,19 +48,30 @@ def test_an_embedding_is_a_finite_vector_of_unit_length(encoder: Embedder, song:
 
 
 @pytest.mark.parametrize("which", ["encoder", "shipped_embedder"])
-def test_the_format_of_a_file_does_not_show(request: pytest.FixtureRequest, tmp_path: Path, which: str) -> None:
+def test_the_format_of_a_file_does_not_show(
+    request: pytest.FixtureRequest, tmp_path: Path, which: str
+) -> None:
     encoder, music = request.getfixturevalue(which), melody(8, seed=1)
-    vectors = np.array([encoder.embed(WRITERS[e](tmp_path / f"x.{e}", music)).embedding for e in (*FORMATS, "m4a")])
+    vectors = np.array(
+        [encoder.embed(WRITERS[e](tmp_path / f"x.{e}", music)).embedding for e in (*FORMATS, "m4a")]
+    )
     assert (vectors @ vectors.T).min() >= 0.98
 
 
 def test_the_volume_of_a_file_does_not_show(encoder: Embedder, tmp_path: Path) -> None:
-    full, half = (write_sound(tmp_path / f"{g}", g * melody(10), "WAV", "PCM_24") for g in (1.0, 0.5))
+    full, half = (
+        write_sound(tmp_path / f"{g}", g * melody(10), "WAV", "PCM_24") for g in (1.0, 0.5)
+    )
     assert encoder.embed(full).embedding @ encoder.embed(half).embedding > 0.9999
 
 
-def test_other_music_is_further_away_than_another_copy(encoder: Embedder, tmp_path: Path, song: Path) -> None:
-    copy, other = WRITERS["mp3"](tmp_path / "copy", melody(10)), WRITERS["flac"](tmp_path / "other", melody(10, seed=5))
+def test_other_music_is_further_away_than_another_copy(
+    encoder: Embedder, tmp_path: Path, song: Path
+) -> None:
+    copy, other = (
+        WRITERS["mp3"](tmp_path / "copy", melody(10)),
+        WRITERS["flac"](tmp_path / "other", melody(10, seed=5)),
+    )
     here = encoder.embed(song).embedding
     assert here @ encoder.embed(copy).embedding > here @ encoder.embed(other).embedding
 
@@ -73,7 +84,12 @@ def test_the_format_does_not_show_on_real_music(
     for clip in clips:
         samples, rate_hz = soundfile.read(clip, dtype="float32")
         music = soxr.resample(samples, rate_hz, RATE_HZ)[: 15 * RATE_HZ]
-        vectors = np.array([shipped_embedder.embed(WRITERS[e](tmp_path / f"x.{e}", music)).embedding for e in FORMATS])
+        vectors = np.array(
+            [
+                shipped_embedder.embed(WRITERS[e](tmp_path / f"x.{e}", music)).embedding
+                for e in FORMATS
+            ]
+        )
         assert (vectors @ vectors.T).min() >= 0.98, clip.name
 
 
@@ -106,7 +122,9 @@ def test_the_clock_is_told_every_stage(encoder: Embedder, song: Path) -> None:
 def test_ears_from_bytes_are_the_same_ears(shipped_embedder: Embedder, song: Path) -> None:
     again = Embedder.from_checkpoint(shipped().to_bytes())
     assert again.fingerprint == shipped_embedder.fingerprint
-    np.testing.assert_array_equal(again.embed(song).embedding, shipped_embedder.embed(song).embedding)
+    np.testing.assert_array_equal(
+        again.embed(song).embedding, shipped_embedder.embed(song).embedding
+    )
 
 
 def test_limits_hold_for_ears(library: Library, song: Path) -> None:
@@ -120,7 +138,9 @@ def test_bytes_that_are_no_checkpoint_are_refused() -> None:
 
 
 def test_a_library_without_an_encoder_says_how_to_get_one(library: Library) -> None:
-    with pytest.raises(NotReady, match="no encoder; run `hybridrec ingest audio` or `hybridrec train-encoder`"):
+    with pytest.raises(
+        NotReady, match="no encoder; run `hybridrec ingest audio` or `hybridrec train-encoder`"
+    ):
         encoder_in_use(library)
 
 

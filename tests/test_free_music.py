@@ -52,23 +52,30 @@ class PackageSource:
             else:
                 (tree / name).write_bytes(content)
         (tree / "DEBIAN").mkdir()
-        control = (
-            f"Package: {package}\nVersion: 2:1.0-3\nArchitecture: all\nMaintainer: T <t@example.org>\nDescription: t\n"
-        )
+        control = f"Package: {package}\nVersion: 2:1.0-3\nArchitecture: all\nMaintainer: T <t@example.org>\nDescription: t\n"
         (tree / "DEBIAN" / "control").write_text(control)
         deb = self._debs / f"{package}.deb"
         subprocess.run(
-            ["dpkg-deb", "--root-owner-group", "-Znone", "--build", tree, deb], check=True, capture_output=True
+            ["dpkg-deb", "--root-owner-group", "-Znone", "--build", tree, deb],
+            check=True,
+            capture_output=True,
         )
         content = deb.read_bytes()
         with (self._debs / "Packages").open("a") as packages:
             digest = hashlib.sha256(content).hexdigest()
-            packages.write(f"{control}Filename: ./{deb.name}\nSize: {len(content)}\nSHA256: {digest}\n\n")
+            packages.write(
+                f"{control}Filename: ./{deb.name}\nSize: {len(content)}\nSHA256: {digest}\n\n"
+            )
         return deb
 
     def update(self) -> None:
         """What `apt-get update` does for the machine, done for this source."""
-        subprocess.run(["apt-get", "update"], check=True, capture_output=True, env={"APT_CONFIG": str(self.apt_config)})
+        subprocess.run(
+            ["apt-get", "update"],
+            check=True,
+            capture_output=True,
+            env={"APT_CONFIG": str(self.apt_config)},
+        )
 
 
 @pytest.fixture
@@ -106,7 +113,9 @@ def manifest_of(music: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(lines, delimiter="\t"))
 
 
-def test_a_soundtrack_is_taken_out_of_its_package_and_described(source: PackageSource, music: Path) -> None:
+def test_a_soundtrack_is_taken_out_of_its_package_and_described(
+    source: PackageSource, music: Path
+) -> None:
     source.add(PLAIN, {PLAIN_PATH: SOUND, "usr/share/doc/readme": b"not asked for"})
     source.update()
 
@@ -151,7 +160,9 @@ def test_tracks_inside_the_packages_own_archive_are_found_and_hostile_names_are_
     assert (ZIPPED, "version 2:1.0-3 has no zip/data/sfx/menujazz.ogg") in report.missing
 
 
-def test_a_package_that_is_gone_is_said_and_the_others_come(source: PackageSource, music: Path) -> None:
+def test_a_package_that_is_gone_is_said_and_the_others_come(
+    source: PackageSource, music: Path
+) -> None:
     source.add(PLAIN, {PLAIN_PATH: SOUND})
     source.update()
 
@@ -161,7 +172,9 @@ def test_a_package_that_is_gone_is_said_and_the_others_come(source: PackageSourc
     assert report.missing == [(ZIPPED, "no such package in this machine's package lists")]
 
 
-def test_a_package_that_the_mirror_lists_but_does_not_give_is_said(source: PackageSource, music: Path) -> None:
+def test_a_package_that_the_mirror_lists_but_does_not_give_is_said(
+    source: PackageSource, music: Path
+) -> None:
     deb = source.add(PLAIN, {PLAIN_PATH: SOUND})
     source.update()
     deb.unlink()
@@ -176,7 +189,9 @@ def test_a_package_that_the_mirror_lists_but_does_not_give_is_said(source: Packa
 @pytest.mark.parametrize(
     "content", [b"no zip at all", archive({"data/sfx/other.ogg": SOUND})], ids=["damaged", "other"]
 )
-def test_an_archive_that_does_not_hold_the_track_is_said(source: PackageSource, music: Path, content: bytes) -> None:
+def test_an_archive_that_does_not_hold_the_track_is_said(
+    source: PackageSource, music: Path, content: bytes
+) -> None:
     source.add(ZIPPED, {"usr/share/games/mrrescue/mrrescue.love": content})
     source.update()
 
@@ -197,7 +212,14 @@ def test_a_track_that_swells_beyond_bounds_is_not_written(
     source: PackageSource, music: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source.add(PLAIN, {PLAIN_PATH: bytes(2000)})
-    source.add(ZIPPED, {"usr/share/games/mrrescue/mrrescue.love": archive({"data/sfx/bundesliga.ogg": bytes(2000)})})
+    source.add(
+        ZIPPED,
+        {
+            "usr/share/games/mrrescue/mrrescue.love": archive(
+                {"data/sfx/bundesliga.ogg": bytes(2000)}
+            )
+        },
+    )
     source.update()
     monkeypatch.setattr(debian, "MAX_FILE_BYTES", 1000)
 
@@ -208,7 +230,9 @@ def test_a_track_that_swells_beyond_bounds_is_not_written(
 def test_an_interrupted_fetch_goes_on_and_what_is_there_is_not_downloaded_again(
     source: PackageSource, music: Path
 ) -> None:
-    names = [Path(track.path_in_package).name for track in read_free_music() if track.package == ZIPPED]
+    names = [
+        Path(track.path_in_package).name for track in read_free_music() if track.package == ZIPPED
+    ]
     love = archive({f"data/sfx/{name}": SOUND + name.encode() for name in names})
     deb = source.add(ZIPPED, {"usr/share/games/mrrescue/mrrescue.love": love})
     source.update()
@@ -229,9 +253,13 @@ def test_an_interrupted_fetch_goes_on_and_what_is_there_is_not_downloaded_again(
     assert not (music / ".fetching").exists()
 
 
-def test_small_packages_come_first_so_that_a_few_tracks_are_there_soon(source: PackageSource, music: Path) -> None:
+def test_small_packages_come_first_so_that_a_few_tracks_are_there_soon(
+    source: PackageSource, music: Path
+) -> None:
     love = archive({"data/sfx/bundesliga.ogg": SOUND})
-    source.add(ZIPPED, {"usr/share/games/mrrescue/mrrescue.love": love, "usr/share/big": bytes(100_000)})
+    source.add(
+        ZIPPED, {"usr/share/games/mrrescue/mrrescue.love": love, "usr/share/big": bytes(100_000)}
+    )
     source.add(PLAIN, {PLAIN_PATH: SOUND})
     source.update()
 
@@ -240,7 +268,9 @@ def test_small_packages_come_first_so_that_a_few_tracks_are_there_soon(source: P
     assert [row["file"].split("/")[0] for row in manifest_of(music)] == [PLAIN]
 
 
-def test_empty_package_lists_are_said_with_the_command_that_fills_them(source: PackageSource, music: Path) -> None:
+def test_empty_package_lists_are_said_with_the_command_that_fills_them(
+    source: PackageSource, music: Path
+) -> None:
     with pytest.raises(NotReady, match="run `sudo apt-get update` once"):
         fetch(music, PLAIN)
 
@@ -271,7 +301,16 @@ def test_the_script_fetches_and_reports(source: PackageSource, music: Path) -> N
     source.add(PLAIN, {PLAIN_PATH: SOUND})
     source.update()
 
-    command = [sys.executable, str(SCRIPT), str(music), "--package", PLAIN, "--package", ZIPPED, "--no-progress"]
+    command = [
+        sys.executable,
+        str(SCRIPT),
+        str(music),
+        "--package",
+        PLAIN,
+        "--package",
+        ZIPPED,
+        "--no-progress",
+    ]
     answer = subprocess.run(command, capture_output=True, text=True)
 
     assert answer.returncode == 0
@@ -285,7 +324,12 @@ def test_no_artist_and_no_collection_is_on_both_sides_of_the_split() -> None:
     evaluated = [track for track in tracks if track.split == "eval"]
 
     def artists(side: list[FreeTrack]) -> set[str]:
-        return {name.strip().casefold() for track in side for name in track.artist.split(";") if name.strip()}
+        return {
+            name.strip().casefold()
+            for track in side
+            for name in track.artist.split(";")
+            if name.strip()
+        }
 
     assert len(evaluated) == 330
     assert {track.split for track in trained} == {"train", "train-aux"}

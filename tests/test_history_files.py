@@ -24,9 +24,16 @@ NOON = 1_706_702_400.0  # 2024-01-31 12:00 UTC
 MBID = "b1a9c0e9-d987-4042-ae91-78d6a3267d69"
 
 
-def listenbrainz(artist: str, title: str, moment: float = NOON, mbid: str | None = None) -> dict[str, object]:
+def listenbrainz(
+    artist: str, title: str, moment: float = NOON, mbid: str | None = None
+) -> dict[str, object]:
     info = {"recording_mbid": mbid} if mbid else {}
-    about = {"artist_name": artist, "track_name": title, "release_name": None, "additional_info": info}
+    about = {
+        "artist_name": artist,
+        "track_name": title,
+        "release_name": None,
+        "additional_info": info,
+    }
     return {"listened_at": int(moment), "track_metadata": about}
 
 
@@ -41,19 +48,30 @@ def spotify(artist: str | None, title: str | None, ms_played: int = 90_000) -> d
     }
 
 
-LINES = "\n".join(json.dumps(one) for one in (listenbrainz("Björk", "Jóga"), listenbrainz("?", "x", mbid=MBID)))
+LINES = "\n".join(
+    json.dumps(one) for one in (listenbrainz("Björk", "Jóga"), listenbrainz("?", "x", mbid=MBID))
+)
 FILES: dict[str, tuple[HistoryFormat, str]] = {
     "lines.jsonl": ("listenbrainz", LINES),
     "array.json": ("listenbrainz", json.dumps([json.loads(line) for line in LINES.splitlines()])),
-    "headless.csv": ("lastfm", 'Bjork,Homogenic,Joga,"31 Jan 2024 12:00"\nLow,"A, B",Words,31 Jan 2024 12:00\n'),
-    "stats.csv": ("lastfm", "Artist;Album;Track;Date#ann\nBjörk;;Jóga;1706702400000\nLow;;Words;1706702400000\n"),
+    "headless.csv": (
+        "lastfm",
+        'Bjork,Homogenic,Joga,"31 Jan 2024 12:00"\nLow,"A, B",Words,31 Jan 2024 12:00\n',
+    ),
+    "stats.csv": (
+        "lastfm",
+        "Artist;Album;Track;Date#ann\nBjörk;;Jóga;1706702400000\nLow;;Words;1706702400000\n",
+    ),
     "export.csv": (
         "lastfm",
         "uts,utc_time,artist,artist_mbid,album,album_mbid,track,track_mbid\n"
         '1706702400,"31 Jan 2024, 12:00",Björk,,Homogenic,,Jóga,\n'
         f'1706702400,"31 Jan 2024, 12:00",?,,,,x,{MBID}\n',
     ),
-    "Streaming_History_Audio_2024.json": ("spotify", json.dumps([spotify("Björk", "Jóga"), spotify("Low", "Words")])),
+    "Streaming_History_Audio_2024.json": (
+        "spotify",
+        json.dumps([spotify("Björk", "Jóga"), spotify("Low", "Words")]),
+    ),
 }
 
 
@@ -69,7 +87,9 @@ def catalogue(library: Library) -> Library:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_each_history_is_read_once_however_often_it_is_given(catalogue: Library, tmp_path: Path, name: str) -> None:
+def test_each_history_is_read_once_however_often_it_is_given(
+    catalogue: Library, tmp_path: Path, name: str
+) -> None:
     kind, text = FILES[name]
     (tmp_path / name).write_text(text, encoding="utf-8")
     assert ingest_history(catalogue, tmp_path / name, kind, "ann") == HistoryReport(2, 2, 0, 0, 0)
@@ -88,9 +108,17 @@ def test_an_archive_may_stay_zipped(catalogue: Library, tmp_path: Path) -> None:
 
 
 def test_skips_podcasts_and_broken_entries_are_left_out(catalogue: Library, tmp_path: Path) -> None:
-    entries = [spotify("Björk", "Jóga", 5000), spotify(None, None), {"ts": "?"}, 17, spotify("Nobody", "Nothing")]
+    entries = [
+        spotify("Björk", "Jóga", 5000),
+        spotify(None, None),
+        {"ts": "?"},
+        17,
+        spotify("Nobody", "Nothing"),
+    ]
     (tmp_path / "x.json").write_text(json.dumps(entries))
-    assert ingest_history(catalogue, tmp_path / "x.json", "spotify", "ann") == HistoryReport(5, 0, 1, 0, 4)
+    assert ingest_history(catalogue, tmp_path / "x.json", "spotify", "ann") == HistoryReport(
+        5, 0, 1, 0, 4
+    )
 
 
 def test_a_file_of_another_kind_is_said(catalogue: Library, tmp_path: Path) -> None:
@@ -113,11 +141,18 @@ def test_the_command_asks_whose_history_it_is(tmp_path: Path) -> None:
     answer = CliRunner().invoke(main, command)
     assert (answer.exit_code, "give --user" in answer.output) == (2, True)
     answer = CliRunner().invoke(main, [*command, "--user", "ann"])
-    assert answer.output == "2 rows: 0 plays added, 2 wait for their track, 0 repeated, 0 left out\n"
+    assert (
+        answer.output == "2 rows: 0 plays added, 2 wait for their track, 0 repeated, 0 left out\n"
+    )
 
 
-def zipped(path: Path, pieces: Iterable[bytes], name: str = "Streaming_History_Audio_1.json") -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open(name, "w", force_zip64=True) as file:
+def zipped(
+    path: Path, pieces: Iterable[bytes], name: str = "Streaming_History_Audio_1.json"
+) -> Path:
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open(name, "w", force_zip64=True) as file,
+    ):
         for piece in pieces:
             file.write(piece)
     return path
@@ -154,18 +189,25 @@ def test_an_archive_that_unpacks_to_one_huge_entry_is_refused_in_little_memory(
     assert path.stat().st_size < 1_000_000
 
     def read() -> None:
-        with pytest.raises(InvalidInput, match=r"an entry is longer than 1,000,000 bytes; got 'x\.zip|is not JSON"):
+        with pytest.raises(
+            InvalidInput, match=r"an entry is longer than 1,000,000 bytes; got 'x\.zip|is not JSON"
+        ):
             ingest_history(catalogue, path, "spotify", "ann")
 
     assert peak_bytes(read) < 40_000_000
 
 
-def test_many_entries_of_an_archive_are_read_in_little_memory(catalogue: Library, tmp_path: Path) -> None:
+def test_many_entries_of_an_archive_are_read_in_little_memory(
+    catalogue: Library, tmp_path: Path
+) -> None:
     skip = json.dumps(spotify(None, None)).encode() + b","
     pieces = [b"[", *[skip * 1000] * 60, json.dumps(spotify("Low", "Words")).encode(), b"]"]
     path = zipped(tmp_path / "x.zip", pieces)
     reports: list[HistoryReport] = []
-    assert peak_bytes(lambda: reports.append(ingest_history(catalogue, path, "spotify", "ann"))) < 30_000_000
+    assert (
+        peak_bytes(lambda: reports.append(ingest_history(catalogue, path, "spotify", "ann")))
+        < 30_000_000
+    )
     assert reports == [HistoryReport(60_001, 1, 0, 0, 60_000)]
 
 
@@ -174,11 +216,15 @@ def test_an_archive_that_states_too_much_is_refused_unread(
 ) -> None:
     monkeypatch.setattr(documents, "MAX_UNPACKED_BYTES", 1000)
     path = zipped(tmp_path / "x.zip", [b"[", b" " * 1000, b"]"])
-    with pytest.raises(InvalidInput, match=r"unpacks to more than 1,000 bytes; got 'x\.zip: 1,002'"):
+    with pytest.raises(
+        InvalidInput, match=r"unpacks to more than 1,000 bytes; got 'x\.zip: 1,002'"
+    ):
         ingest_history(catalogue, path, "spotify", "ann")
 
 
-def test_an_archive_that_unpacks_to_more_than_it_states_is_refused(catalogue: Library, tmp_path: Path) -> None:
+def test_an_archive_that_unpacks_to_more_than_it_states_is_refused(
+    catalogue: Library, tmp_path: Path
+) -> None:
     path = zipped(tmp_path / "x.zip", [b"[" + b"17," * 100_000 + b"17]"])
     content = path.read_bytes()
     stated = struct.pack("<L", 300_004)
@@ -190,7 +236,8 @@ def test_an_archive_that_unpacks_to_more_than_it_states_is_refused(catalogue: Li
 
 @pytest.mark.parametrize("kind", ["lastfm", "spotify", "listenbrainz"])
 @pytest.mark.parametrize(
-    "content", [b"\xff\xfe\x00garbage", b"PK\x03\x04broken", b"a,b\n" + b"x" * 2_000_000, b'"' * 200_001]
+    "content",
+    [b"\xff\xfe\x00garbage", b"PK\x03\x04broken", b"a,b\n" + b"x" * 2_000_000, b'"' * 200_001],
 )
 def test_broken_files_of_a_history_are_said(
     catalogue: Library, tmp_path: Path, kind: HistoryFormat, content: bytes

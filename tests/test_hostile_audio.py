@@ -18,7 +18,6 @@ import pytest
 from audio_files import WRITERS, melody
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
-from waiting import attempts
 
 from hybridrec.audio.melspec import mel_bank
 from hybridrec.config import AudioConfig, AudioLimits, EncoderConfig
@@ -36,7 +35,9 @@ Damage = tuple[str, float, bytes]
 
 def untrained() -> bytes:
     """Ears that hear nothing sensible, which is all that is needed here."""
-    return Checkpoint.of(new_encoder(EncoderConfig(), 88, seed=0), AudioConfig(), mel_bank(AudioConfig())).to_bytes()
+    return Checkpoint.of(
+        new_encoder(EncoderConfig(), 88, seed=0), AudioConfig(), mel_bank(AudioConfig())
+    ).to_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,10 @@ def pool() -> Iterator[EmbedderPool]:
 def songs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """A little music in every format."""
     place = tmp_path_factory.mktemp("songs")
-    return {kind: write(place / f"song.{kind}", melody(2.0)).read_bytes() for kind, write in WRITERS.items()}
+    return {
+        kind: write(place / f"song.{kind}", melody(2.0)).read_bytes()
+        for kind, write in WRITERS.items()
+    }
 
 
 def process_of(pool: EmbedderPool) -> int:
@@ -79,7 +83,10 @@ def damaged(content: bytes, damages: list[Damage]) -> bytes:
 
 
 places = st.one_of(st.floats(0, 1), st.floats(0, 0.02))
-noises = st.one_of(st.binary(min_size=1, max_size=40), st.sampled_from([b"\xff" * 4, b"\x00" * 8, b"\x7f\xff\xff\xff"]))
+noises = st.one_of(
+    st.binary(min_size=1, max_size=40),
+    st.sampled_from([b"\xff" * 4, b"\x00" * 8, b"\x7f\xff\xff\xff"]),
+)
 damages = st.tuples(st.sampled_from(["cut", "overwrite", "insert", "remove"]), places, noises)
 
 
@@ -93,7 +100,12 @@ def test_broken_files_neither_crash_nor_hang_nor_swell_what_hears_them(
     outcomes = {"heard": 0, "refused": 0}
 
     @seed(0)
-    @settings(max_examples=BROKEN_FILES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=BROKEN_FILES,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(kind=st.sampled_from(sorted(songs)), damages=st.lists(damages, min_size=1, max_size=4))
     def embed(kind: str, damages: list[Damage]) -> None:
         path.write_bytes(damaged(songs[kind], damages))
@@ -118,9 +130,17 @@ def synchsafe(number: int) -> bytes:
 def id3_bomb(inflated_bytes: int) -> bytes:
     """An ID3 tag whose title is a compressed text of that length."""
     deflate = zlib.compressobj(9)
-    parts = [deflate.compress(b"\x03")] + [deflate.compress(b"a" * 2**20) for _ in range(inflated_bytes // 2**20)]
+    parts = [deflate.compress(b"\x03")] + [
+        deflate.compress(b"a" * 2**20) for _ in range(inflated_bytes // 2**20)
+    ]
     text = b"".join(parts) + deflate.flush()
-    frame = b"TIT2" + synchsafe(len(text) + 4) + b"\x00\x09" + synchsafe(inflated_bytes & 0xFFFFFFF) + text
+    frame = (
+        b"TIT2"
+        + synchsafe(len(text) + 4)
+        + b"\x00\x09"
+        + synchsafe(inflated_bytes & 0xFFFFFFF)
+        + text
+    )
     return b"ID3\x04\x00\x00" + synchsafe(len(frame)) + frame
 
 
@@ -144,11 +164,25 @@ def with_number(content: bytes, mark: bytes, offset: int, number: int, order: st
 
 
 HOURS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
-    "WAV data": ("wav", lambda wav: with_number(with_number(wav, b"RIFF", 4, 2**32 - 1, "<"), b"data", 4, 2**32 - 1)),
-    "FLAC samples": ("flac", lambda flac: flac[:21] + bytes([flac[21] | 0x0F]) + b"\xff" * 4 + flac[26:]),
-    "AIFF frames": ("aiff", lambda aiff: with_number(with_number(aiff, b"COMM", 10, 2**32 - 1), b"SSND", 4, 2**32 - 1)),
+    "WAV data": (
+        "wav",
+        lambda wav: with_number(
+            with_number(wav, b"RIFF", 4, 2**32 - 1, "<"), b"data", 4, 2**32 - 1
+        ),
+    ),
+    "FLAC samples": (
+        "flac",
+        lambda flac: flac[:21] + bytes([flac[21] | 0x0F]) + b"\xff" * 4 + flac[26:],
+    ),
+    "AIFF frames": (
+        "aiff",
+        lambda aiff: with_number(with_number(aiff, b"COMM", 10, 2**32 - 1), b"SSND", 4, 2**32 - 1),
+    ),
     "MP3 frames": ("mp3", lambda mp3: with_number(mp3, b"Info", 8, 2**31 - 1)),
-    "M4A duration": ("m4a", lambda m4a: with_number(with_number(m4a, b"mvhd", 20, 2**32 - 2), b"mdhd", 20, 2**32 - 2)),
+    "M4A duration": (
+        "m4a",
+        lambda m4a: with_number(with_number(m4a, b"mvhd", 20, 2**32 - 2), b"mdhd", 20, 2**32 - 2),
+    ),
     "M4A times": ("m4a", lambda m4a: with_number(m4a, b"stts", 12, 2**31 - 1)),
     "M4A sizes": ("m4a", lambda m4a: with_number(m4a, b"stsz", 12, 2**28 - 1)),
 }
@@ -172,16 +206,22 @@ def test_a_header_that_claims_hours_costs_no_more_than_what_is_there(
     assert memory_of(process, "VmHWM") - before < MOST_GROWTH_BYTES
 
 
-def test_a_file_that_takes_too_long_is_given_up_and_the_next_is_heard(songs: dict[str, bytes], tmp_path: Path) -> None:
+def test_a_file_that_takes_too_long_is_given_up_and_the_next_is_heard(
+    songs: dict[str, bytes], tmp_path: Path
+) -> None:
     path = tmp_path / "song.ogg"
     path.write_bytes(songs["ogg"])
     with EmbedderPool(untrained(), AudioLimits(max_embedding_seconds=1e-6), frozenset(), 1) as pool:
         for _ in range(2):
-            with pytest.raises(AudioError, match=r"song.ogg: the process that heard it died, for it took too long"):
+            with pytest.raises(
+                AudioError, match=r"song.ogg: the process that heard it died, for it took too long"
+            ):
                 pool.embed_one(path)
 
 
-def test_a_process_that_somebody_ended_is_replaced(pool: EmbedderPool, songs: dict[str, bytes], tmp_path: Path) -> None:
+def test_a_process_that_somebody_ended_is_replaced(
+    pool: EmbedderPool, songs: dict[str, bytes], tmp_path: Path
+) -> None:
     (tmp_path / "song").write_bytes(songs["opus"])
     process = process_of(pool)
     os.kill(process, signal.SIGKILL)
@@ -190,15 +230,22 @@ def test_a_process_that_somebody_ended_is_replaced(pool: EmbedderPool, songs: di
     assert process_of(pool) != process
 
 
-def test_a_file_of_several_limits_is_refused_before_it_is_heard(songs: dict[str, bytes], tmp_path: Path) -> None:
+def test_a_file_of_several_limits_is_refused_before_it_is_heard(
+    songs: dict[str, bytes], tmp_path: Path
+) -> None:
     path = tmp_path / "song.flac"
     path.write_bytes(songs["flac"])
     limits = replace(AudioLimits(), max_file_bytes=1000)
-    with EmbedderPool(untrained(), limits, frozenset(), 1) as pool, pytest.raises(AudioError, match="too large"):
+    with (
+        EmbedderPool(untrained(), limits, frozenset(), 1) as pool,
+        pytest.raises(AudioError, match="too large"),
+    ):
         pool.embed_one(path)
 
 
-def test_the_whole_program_is_started_again_where_somebody_ended_it(songs: dict[str, bytes], tmp_path: Path) -> None:
+def test_the_whole_program_is_started_again_where_somebody_ended_it(
+    songs: dict[str, bytes], tmp_path: Path
+) -> None:
     (tmp_path / "song").write_bytes(songs["opus"])
     with EmbedderPool(untrained(), AudioLimits(), frozenset(), 1) as pool:
         before = process_of(pool)
@@ -223,5 +270,7 @@ def test_a_script_without_a_guard_runs_once(tmp_path: Path, songs: dict[str, byt
         "with RecommendationService(library) as service:\n"
         "    print(service.add_track(here / 'song.flac', TrackDetails(id='song'))[0].id)\n"
     )
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=300, check=False
+    )
     assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["runs", "song"], "")

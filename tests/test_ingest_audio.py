@@ -31,14 +31,20 @@ SMALL = EncoderConfig(channels=(8, 8), bands=8)
 
 
 def encoder_of_seed(seed: int) -> bytes:
-    return Checkpoint.of(new_encoder(SMALL, 88, seed), AudioConfig(), mel_bank(AudioConfig())).to_bytes()
+    return Checkpoint.of(
+        new_encoder(SMALL, 88, seed), AudioConfig(), mel_bank(AudioConfig())
+    ).to_bytes()
 
 
 ENCODER = encoder_of_seed(0)
 
 
-def ingest(library: Library, directory: Path, encoder: bytes = ENCODER, workers: int = 1) -> IngestReport:
-    return ingest_audio(library, directory, encoder, workers=workers, progress=False, limits=AudioLimits())
+def ingest(
+    library: Library, directory: Path, encoder: bytes = ENCODER, workers: int = 1
+) -> IngestReport:
+    return ingest_audio(
+        library, directory, encoder, workers=workers, progress=False, limits=AudioLimits()
+    )
 
 
 def counts(report: IngestReport) -> tuple[int, int, int, int, int]:
@@ -67,7 +73,9 @@ def music(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_folder_is_heard_and_followed_as_it_or_the_ears_change(library: Library, music: Path) -> None:
+def test_a_folder_is_heard_and_followed_as_it_or_the_ears_change(
+    library: Library, music: Path
+) -> None:
     first = ingest(library, music, workers=2)
     assert counts(first) == (3, 0, 0, 1, 3)
     assert [Path(bad.path).name for bad in first.failed] == ["empty.mp3", "text.ogg", "gone.mp3"]
@@ -145,7 +153,9 @@ def processes_with(text: str) -> list[int]:
     return found
 
 
-def test_kill_9_loses_nothing_that_was_stored_and_the_next_run_goes_on(library: Library, tmp_path: Path) -> None:
+def test_kill_9_loses_nothing_that_was_stored_and_the_next_run_goes_on(
+    library: Library, tmp_path: Path
+) -> None:
     music, script, encoder = tmp_path / "music", tmp_path / "ingest.py", tmp_path / "ears"
     music.mkdir()
     for seed in range(40):
@@ -155,7 +165,9 @@ def test_kill_9_loses_nothing_that_was_stored_and_the_next_run_goes_on(library: 
     mark = f"HYBRIDREC_TEST={tmp_path}"
     environment = os.environ | {"HYBRIDREC_TEST": str(tmp_path)}
     place = library.files.parent
-    with subprocess.Popen([sys.executable, script, place, music, encoder], env=environment) as process:
+    with subprocess.Popen(
+        [sys.executable, script, place, music, encoder], env=environment
+    ) as process:
         wait_for(lambda: library.track_ids() or process.poll() is not None)
         process.send_signal(signal.SIGKILL)
     stored = library.track_ids()
@@ -168,7 +180,9 @@ def test_kill_9_loses_nothing_that_was_stored_and_the_next_run_goes_on(library: 
     assert set(stored) < set(library.track_ids())
 
 
-def test_a_file_that_kills_its_process_is_found_out_and_the_others_are_heard(library: Library, tmp_path: Path) -> None:
+def test_a_file_that_kills_its_process_is_found_out_and_the_others_are_heard(
+    library: Library, tmp_path: Path
+) -> None:
     music = tmp_path / "music"
     music.mkdir()
     for seed in range(6):

@@ -41,7 +41,11 @@ def test_vectors_come_in_at_unit_length(library: Library, tmp_path: Path, form: 
         path = npz(tmp_path, ids=np.array(ids), vectors=VECTORS)
     else:
         path = tmp_path / "vectors.parquet"
-        columns = {"vector": VECTORS.tolist()} if form.endswith("lists") else {f"x{n}": VECTORS[:, n] for n in range(9)}
+        columns = (
+            {"vector": VECTORS.tolist()}
+            if form.endswith("lists")
+            else {f"x{n}": VECTORS[:, n] for n in range(9)}
+        )
         pq.write_table(pa.table({"id": ids, **columns}), path)
 
     assert ingest_embeddings(library, path, name="descriptors") == 3
@@ -67,7 +71,9 @@ def test_ears_that_were_chosen_before_stay(library: Library, tmp_path: Path) -> 
 def test_a_name_stands_for_one_dimension(library: Library, tmp_path: Path) -> None:
     ingest_embeddings(library, npz(tmp_path, ids=np.arange(3), vectors=VECTORS), name="x")
     with pytest.raises(FingerprintMismatch, match="vectors of external:x have 9 numbers; got 8"):
-        ingest_embeddings(library, npz(tmp_path, ids=np.arange(3), vectors=VECTORS[:, :8]), name="x")
+        ingest_embeddings(
+            library, npz(tmp_path, ids=np.arange(3), vectors=VECTORS[:, :8]), name="x"
+        )
 
 
 @pytest.mark.parametrize(
@@ -77,12 +83,30 @@ def test_a_name_stands_for_one_dimension(library: Library, tmp_path: Path) -> No
         ({"ids": np.arange(2), "vectors": VECTORS}, "one vector a track is needed; got '2 ids"),
         ({"ids": np.arange(3), "vectors": VECTORS[0]}, "one vector a track is needed"),
         ({"ids": np.arange(3), "vectors": VECTORS[:, :0]}, "one vector a track is needed"),
-        ({"ids": np.array(["a", "b", "a"]), "vectors": VECTORS}, "an id stands twice in the file; got 'a'"),
-        ({"ids": np.arange(3), "vectors": VECTORS * [[1], [0], [1]]}, "zero or not finite; got '1'"),
-        ({"ids": np.arange(3), "vectors": VECTORS * [[1], [1], [np.nan]]}, "zero or not finite; got '2'"),
-        ({"ids": np.arange(3) / 2, "vectors": VECTORS}, "ids must be one row of text or whole numbers"),
-        ({"ids": np.arange(3), "vectors": VECTORS.astype(str).astype(object)}, "cannot be read as vectors.*pickle"),
-        ({"ids": np.arange(3), "vectors": np.array([["x"]] * 3)}, "cannot be read as vectors; got .could not convert"),
+        (
+            {"ids": np.array(["a", "b", "a"]), "vectors": VECTORS},
+            "an id stands twice in the file; got 'a'",
+        ),
+        (
+            {"ids": np.arange(3), "vectors": VECTORS * [[1], [0], [1]]},
+            "zero or not finite; got '1'",
+        ),
+        (
+            {"ids": np.arange(3), "vectors": VECTORS * [[1], [1], [np.nan]]},
+            "zero or not finite; got '2'",
+        ),
+        (
+            {"ids": np.arange(3) / 2, "vectors": VECTORS},
+            "ids must be one row of text or whole numbers",
+        ),
+        (
+            {"ids": np.arange(3), "vectors": VECTORS.astype(str).astype(object)},
+            "cannot be read as vectors.*pickle",
+        ),
+        (
+            {"ids": np.arange(3), "vectors": np.array([["x"]] * 3)},
+            "cannot be read as vectors; got .could not convert",
+        ),
         ({"ids": np.array(["a", "", "c"]), "vectors": VECTORS}, "an id must be Unicode text"),
     ],
 )
@@ -114,7 +138,9 @@ def test_pickles_are_never_opened(library: Library, tmp_path: Path) -> None:
         ingest_embeddings(library, tmp_path / "evil.npz", name="x")
 
 
-def test_missing_files_unknown_endings_and_empty_names_are_said(library: Library, tmp_path: Path) -> None:
+def test_missing_files_unknown_endings_and_empty_names_are_said(
+    library: Library, tmp_path: Path
+) -> None:
     with pytest.raises(NotFound, match="no such file"):
         ingest_embeddings(library, tmp_path / "none.npz", name="x")
     with pytest.raises(InvalidInput, match=r"of this kind are not known; got 'x.npy'; use .npz"):

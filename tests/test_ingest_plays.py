@@ -48,11 +48,22 @@ def write(tmp_path: Path, content: str | bytes, name: str = "plays.csv") -> Path
         '\ufeffUser, Track ,played_at,fraction,plays\r\n"ann", t2 ,2023-11-14T22:13:20Z,.5,\r\n\r\nann,"t1",,,3\r\n',
         "count,title,track,user,played_at,fraction\n,ignored,t2,ann,2023-11-14 23:13:20+01:00,0.5\n3,,t1,ann,,\n",
         b"\xff\xfe"
-        + "user,track,played_at,fraction,weight\nann,t2,2023-11-14T22:13:20,0.5,\nann,t1,,,3".encode("utf-16-le"),
+        + "user,track,played_at,fraction,weight\nann,t2,2023-11-14T22:13:20,0.5,\nann,t1,,,3".encode(
+            "utf-16-le"
+        ),
     ],
-    ids=["commas", "semicolons", "tabs", "bom, crlf, quotes, blanks", "other order, alias, offset", "utf-16"],
+    ids=[
+        "commas",
+        "semicolons",
+        "tabs",
+        "bom, crlf, quotes, blanks",
+        "other order, alias, offset",
+        "utf-16",
+    ],
 )
-def test_delimited_text_is_read_in_its_dialects(library: Library, tmp_path: Path, content: str | bytes) -> None:
+def test_delimited_text_is_read_in_its_dialects(
+    library: Library, tmp_path: Path, content: str | bytes
+) -> None:
     report = ingest_plays(library, write(tmp_path, content))
     assert (report.rows, report.added, report.repeated, report.n_bad) == (2, 2, 0, 0)
     assert library.user_plays("ann") == EXPECTED
@@ -60,7 +71,13 @@ def test_delimited_text_is_read_in_its_dialects(library: Library, tmp_path: Path
 
 def test_json_lines_are_read(library: Library, tmp_path: Path) -> None:
     lines = [
-        {"user": "ann", "track": "t2", "played_at": "2023-11-14T22:13:20Z", "fraction": 0.5, "mood": "blue"},
+        {
+            "user": "ann",
+            "track": "t2",
+            "played_at": "2023-11-14T22:13:20Z",
+            "fraction": 0.5,
+            "mood": "blue",
+        },
         {"user": "ann", "track": "t1", "plays": 3, "played_at": None},
     ]
     path = write(tmp_path, "\n\n".join(map(json.dumps, lines)), "plays.jsonl")
@@ -69,9 +86,12 @@ def test_json_lines_are_read(library: Library, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "moment", [1_700_000_000, 1.7e9, datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC), "2023-11-14T22:13:20"]
+    "moment",
+    [1_700_000_000, 1.7e9, datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC), "2023-11-14T22:13:20"],
 )
-def test_parquet_is_read_with_times_of_any_type(library: Library, tmp_path: Path, moment: object) -> None:
+def test_parquet_is_read_with_times_of_any_type(
+    library: Library, tmp_path: Path, moment: object
+) -> None:
     columns = {
         "track": ["t2", "t1"],
         "user": ["ann", "ann"],
@@ -91,9 +111,13 @@ def test_whole_numbers_are_ids_too(library: Library, tmp_path: Path) -> None:
     assert library.user_weights("7") == {"1": 1.0}
 
 
-def test_a_file_without_a_header_is_read_when_its_columns_are_named(library: Library, tmp_path: Path) -> None:
+def test_a_file_without_a_header_is_read_when_its_columns_are_named(
+    library: Library, tmp_path: Path
+) -> None:
     path = write(tmp_path, "ann\tt1\t3\n", "10000.txt")
-    with pytest.raises(InvalidInput, match="has no column user; got 'ann,t1,3'; name the columns in the first line"):
+    with pytest.raises(
+        InvalidInput, match="has no column user; got 'ann,t1,3'; name the columns in the first line"
+    ):
         ingest_plays(library, path)
     ingest_plays(library, path, columns=["user", "track", "plays"])
     assert library.user_weights("ann") == {"t1": 3.0}
@@ -118,7 +142,10 @@ BAD_ROWS = [
     BadRow(3, "user", "", "user is missing"),
     BadRow(4, "track", "", "track is missing"),
     BadRow(
-        5, "played_at", "yesterday", "played_at must be seconds since 1970 or ISO 8601, such as 2024-05-31T20:15:00Z"
+        5,
+        "played_at",
+        "yesterday",
+        "played_at must be seconds since 1970 or ISO 8601, such as 2024-05-31T20:15:00Z",
     ),
     BadRow(6, "played_at", "-5", "played_at must be 0 to 3.25037e+10"),
     BadRow(7, "played_at", "1700000000000", "played_at must be 0 to 3.25037e+10"),
@@ -130,7 +157,9 @@ BAD_ROWS = [
 ]
 
 
-def test_bad_rows_are_skipped_and_each_is_said_with_line_field_and_value(library: Library, tmp_path: Path) -> None:
+def test_bad_rows_are_skipped_and_each_is_said_with_line_field_and_value(
+    library: Library, tmp_path: Path
+) -> None:
     report = ingest_plays(library, write(tmp_path, BAD), on_error="skip")
     assert list(report.bad) == BAD_ROWS
     assert (report.rows, report.n_bad, report.added) == (12, 10, 2)
@@ -146,15 +175,21 @@ def test_one_bad_row_stops_the_whole_file(library: Library, tmp_path: Path) -> N
     assert library.status()["plays"] == 0
 
 
-def test_bad_rows_can_be_raised_anew_whatever_the_file_is_called(library: Library, tmp_path: Path) -> None:
+def test_bad_rows_can_be_raised_anew_whatever_the_file_is_called(
+    library: Library, tmp_path: Path
+) -> None:
     with pytest.raises(BadRows, match=r"what ann has played\.csv has 10 bad rows") as error:
         ingest_plays(library, write(tmp_path, BAD, "what ann has played.csv"))
     again = copy.copy(error.value)
     assert (str(again), again.report) == (str(error.value), error.value.report)
 
 
-def test_of_many_bad_rows_the_first_hundred_are_kept_and_all_counted(library: Library, tmp_path: Path) -> None:
-    report = ingest_plays(library, write(tmp_path, "user,track\n" + ",t\n" * 250 + "u,t\n"), on_error="skip")
+def test_of_many_bad_rows_the_first_hundred_are_kept_and_all_counted(
+    library: Library, tmp_path: Path
+) -> None:
+    report = ingest_plays(
+        library, write(tmp_path, "user,track\n" + ",t\n" * 250 + "u,t\n"), on_error="skip"
+    )
     assert (len(report.bad), report.n_bad, report.added) == (100, 250, 1)
 
 
@@ -166,8 +201,14 @@ def test_bad_lines_of_json_are_said(library: Library, tmp_path: Path) -> None:
         '{"user": true, "track": "t"}',
         '{"user": "u", "track": ["t"]}',
     ]
-    lines += ['{"user": "u", "track": "\\ud83d"}', '{"user": "u", "track": "t", "weight": true}', '{"user": "u"}']
-    report = ingest_plays(library, write(tmp_path, "\n".join(lines), "plays.ndjson"), on_error="skip")
+    lines += [
+        '{"user": "u", "track": "\\ud83d"}',
+        '{"user": "u", "track": "t", "weight": true}',
+        '{"user": "u"}',
+    ]
+    report = ingest_plays(
+        library, write(tmp_path, "\n".join(lines), "plays.ndjson"), on_error="skip"
+    )
     assert report.added == 1
     assert [(row.line, row.field, row.why) for row in report.bad] == [
         (2, "row", "the line is not JSON"),
@@ -187,7 +228,11 @@ def test_bad_lines_of_json_are_said(library: Library, tmp_path: Path) -> None:
         ("plays.csv", b"user,song\nu,t", "has no column track; got 'user,song'; name the columns"),
         ("plays.csv", b"user,track,plays,weight\nu,t,1,2", "has several columns for weight"),
         ("plays.csv", "user,track\nu,Bj\xf6rk".encode("latin1"), "is not UTF-8 text.*iconv"),
-        ("plays.csv", b'user,track\nu,"' + b"x" * 200_000, "line 2 cannot be read; got 'field larger"),
+        (
+            "plays.csv",
+            b'user,track\nu,"' + b"x" * 200_000,
+            "line 2 cannot be read; got 'field larger",
+        ),
         ("plays.json", b'[{"user": "u"}]', "one JSON array, not JSON lines"),
         ("plays.parquet", b"PAR1 not really", "not Parquet, or damaged"),
         ("plays.xlsx", b"", r"of this kind is not known; got 'plays.xlsx'; use .csv, .tsv"),
@@ -234,12 +279,16 @@ with Dying.open(sys.argv[1]) as library:
     assert library.status()["plays"] == 12_000
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(rows=st.binary(max_size=200))
 def test_no_bytes_make_it_crash(library: Library, tmp_path: Path, rows: bytes) -> None:
     for name in ("plays.csv", "plays.jsonl", "plays.parquet"):
         with suppress(InvalidInput):
-            ingest_plays(library, write(tmp_path, b"user,track,weight\n" + rows, name), on_error="skip")
+            ingest_plays(
+                library, write(tmp_path, b"user,track,weight\n" + rows, name), on_error="skip"
+            )
 
 
 @pytest.mark.data

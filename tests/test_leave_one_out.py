@@ -17,7 +17,9 @@ def test_each_play_left_out_is_a_fold_in_of_the_others() -> None:
     rng = np.random.default_rng(0)
     factors = rng.normal(size=(TRACKS, 6)).astype(np.float32)
     gram = factors.T @ factors
-    plays = sp.random(USERS, TRACKS, 0.3, "csr", np.float32, rng, data_rvs=lambda n: rng.normal(1.0, 2.0, n))
+    plays = sp.random(
+        USERS, TRACKS, 0.3, "csr", np.float32, rng, data_rvs=lambda n: rng.normal(1.0, 2.0, n)
+    )
     found = fold_in_without_each(plays, plays, factors, gram, CONFIG)
     owners = np.repeat(np.arange(USERS), np.diff(plays.indptr))
     assert len(found) == plays.nnz > USERS

@@ -43,7 +43,9 @@ def statements_of(library: Library) -> Iterator[list[str]]:
 def put_embedded(library: Library, ids: list[str]) -> None:
     rng = np.random.default_rng(1)
     library.put_tracks([Track(id_) for id_ in ids])
-    library.put_embeddings(Embeddings(ENCODER, tuple(ids), rng.normal(size=(len(ids), 128)).astype(np.float32)))
+    library.put_embeddings(
+        Embeddings(ENCODER, tuple(ids), rng.normal(size=(len(ids), 128)).astype(np.float32))
+    )
 
 
 @pytest.fixture
@@ -54,7 +56,9 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize("written", [1, 40, 800])
-def test_a_request_sends_as_many_statements_however_much_others_wrote(fitted_library: Library, written: int) -> None:
+def test_a_request_sends_as_many_statements_however_much_others_wrote(
+    fitted_library: Library, written: int
+) -> None:
     with RecommendationService(fitted_library) as service:
         service.recommend("user-00")
         with statements_of(fitted_library) as quiet:
@@ -83,7 +87,9 @@ def test_uploads_and_deletions_are_known_at_once_even_after_a_large_import(
 
 
 @pytest.mark.usefixtures("alone")
-def test_no_request_waits_for_a_new_model(fitted_library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_request_waits_for_a_new_model(
+    fitted_library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with RecommendationService(fitted_library) as service:
         before = service.recommend("user-00")
         fit(fitted_library)
@@ -97,7 +103,9 @@ def test_no_request_waits_for_a_new_model(fitted_library: Library, monkeypatch: 
 
 def test_many_played_tracks_are_refreshed_with_few_statements(fitted_library: Library) -> None:
     live = model_reload.open_live_model(fitted_library)
-    fitted_library.add_plays([Play("x", f"{style}-{n:02d}") for style in ("calm", "loud") for n in range(20)])
+    fitted_library.add_plays(
+        [Play("x", f"{style}-{n:02d}") for style in ("calm", "loud") for n in range(20)]
+    )
     with statements_of(fitted_library) as sent:
         live.catch_up()
     assert len([one for one in sent if not one.startswith("BEGIN")]) <= 8
@@ -124,7 +132,9 @@ def test_a_new_track_is_placed_by_a_bounded_number_of_listeners(
     assert sum(asked) == 5
     assert live.support("hit") == 15
     assert live.model.tracks.support[live.ids.row("hit")] == 15
-    hit, calm, loud = (live.model.tracks.factors[live.ids.rows([id_])][0] for id_ in ("hit", "calm-00", "loud-00"))
+    hit, calm, loud = (
+        live.model.tracks.factors[live.ids.rows([id_])][0] for id_ in ("hit", "calm-00", "loud-00")
+    )
     assert hit @ calm > hit @ loud
 
 
@@ -160,7 +170,9 @@ def test_a_request_that_fails_midway_loses_nothing_for_the_next(
         ]
 
 
-@pytest.mark.parametrize("method", ["changes_since", "tracks", "embeddings", "support", "listeners_of", "tracks_of"])
+@pytest.mark.parametrize(
+    "method", ["changes_since", "tracks", "embeddings", "support", "listeners_of", "tracks_of"]
+)
 def test_catching_up_that_fails_midway_is_done_again_in_whole(
     fitted_library: Library, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:

@@ -18,7 +18,9 @@ def unit_rows(n: int, d: int, seed: int) -> torch.Tensor:
     return torch.from_numpy(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
 
-def plain_nt_xent(first: torch.Tensor, second: torch.Tensor, temperature: float, groups: list[int]) -> float:
+def plain_nt_xent(
+    first: torch.Tensor, second: torch.Tensor, temperature: float, groups: list[int]
+) -> float:
     """The same, one pair at a time, as the paper writes it."""
     n = len(first)
     rows = [*first.tolist(), *second.tolist()]
@@ -28,7 +30,9 @@ def plain_nt_xent(first: torch.Tensor, second: torch.Tensor, temperature: float,
         for j in range(2 * n):
             partner, alike = j % n == i % n, groups[j % n] == groups[i % n]
             if j != i and (partner or not alike):
-                similarities[j] = math.exp(sum(a * b for a, b in zip(rows[i], rows[j], strict=True)) / temperature)
+                similarities[j] = math.exp(
+                    sum(a * b for a, b in zip(rows[i], rows[j], strict=True)) / temperature
+                )
         total -= math.log(similarities[(i + n) % (2 * n)] / sum(similarities.values()))
     return total / (2 * n)
 
@@ -40,7 +44,9 @@ def plain_nt_xent(first: torch.Tensor, second: torch.Tensor, temperature: float,
     temperature=st.floats(0.05, 2.0),
     n_groups=st.integers(1, 6),
 )
-def test_it_agrees_with_the_plain_implementation(n: int, seed: int, temperature: float, n_groups: int) -> None:
+def test_it_agrees_with_the_plain_implementation(
+    n: int, seed: int, temperature: float, n_groups: int
+) -> None:
     first, second = unit_rows(n, 5, seed), unit_rows(n, 5, seed + 1)
     groups = [i % n_groups for i in range(n)]
     got = nt_xent(first, second, temperature=temperature, groups=torch.tensor(groups))
@@ -57,7 +63,9 @@ def test_without_groups_every_other_track_is_different() -> None:
 def test_two_tracks_at_right_angles() -> None:
     rows = torch.eye(2)
     # A row finds its partner (cosine 1) among itself left out, the partner, and two at cosine 0.
-    assert float(nt_xent(rows, rows, temperature=1.0)) == pytest.approx(math.log((math.e + 2) / math.e), rel=1e-6)
+    assert float(nt_xent(rows, rows, temperature=1.0)) == pytest.approx(
+        math.log((math.e + 2) / math.e), rel=1e-6
+    )
 
 
 def test_when_all_sounds_alike_it_is_a_guess_among_the_others() -> None:
@@ -67,7 +75,9 @@ def test_when_all_sounds_alike_it_is_a_guess_among_the_others() -> None:
 
 def test_one_group_alone_leaves_only_the_partner_to_find() -> None:
     first, second = unit_rows(4, 3, 1), unit_rows(4, 3, 2)
-    assert float(nt_xent(first, second, temperature=0.1, groups=torch.zeros(4, dtype=torch.int64))) == pytest.approx(0)
+    assert float(
+        nt_xent(first, second, temperature=0.1, groups=torch.zeros(4, dtype=torch.int64))
+    ) == pytest.approx(0)
 
 
 def test_its_gradient_draws_partners_together() -> None:

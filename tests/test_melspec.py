@@ -71,8 +71,11 @@ def test_silence_is_zero_and_never_a_nan() -> None:
 def test_codecs_hardly_show(tmp_path: Path, ending: str) -> None:
     samples = melody(9, seed=1)
     original, coded = (
-        log_mel(decode_chunks(WRITERS[e](tmp_path / f"x.{e}", samples), AUDIO).samples, AUDIO) for e in ("flac", ending)
+        log_mel(decode_chunks(WRITERS[e](tmp_path / f"x.{e}", samples), AUDIO).samples, AUDIO)
+        for e in ("flac", ending)
     )
-    other = log_mel(decode_chunks(WRITERS["flac"](tmp_path / "y.flac", melody(9, seed=2)), AUDIO).samples, AUDIO)
+    other = log_mel(
+        decode_chunks(WRITERS["flac"](tmp_path / "y.flac", melody(9, seed=2)), AUDIO).samples, AUDIO
+    )
     difference = np.abs(coded.mean(axis=2) - original.mean(axis=2)).mean()
     assert difference < 0.1 * np.abs(other.mean(axis=2) - original.mean(axis=2)).mean()

@@ -14,7 +14,9 @@ SMALL = EncoderConfig(channels=(8, 16), texture_size=8, embedding_size=16, bands
 
 
 def log_mels(n: int, n_mels: int = 96, n_frames: int = 130, seed: int = 0) -> torch.Tensor:
-    return torch.from_numpy(np.random.default_rng(seed).normal(size=(n, n_mels, n_frames)).astype(np.float32))
+    return torch.from_numpy(
+        np.random.default_rng(seed).normal(size=(n, n_mels, n_frames)).astype(np.float32)
+    )
 
 
 def test_each_chunk_becomes_128_numbers_of_unit_length() -> None:
@@ -36,7 +38,10 @@ def test_a_seed_decides_the_weights_and_leaves_torch_alone() -> None:
     torch.manual_seed(5)
     one, same, other = (new_encoder(SMALL, 96, seed=seed) for seed in (1, 1, 2))
     torch.testing.assert_close(torch.rand(3), expected)
-    assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), same.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(one.state_dict().values(), same.state_dict().values(), strict=True)
+    )
     assert not torch.equal(one.texture_head.weight, other.texture_head.weight)
 
 
@@ -53,7 +58,9 @@ def test_loudness_does_not_matter() -> None:
 
 
 def test_silence_is_heard_without_nan() -> None:
-    assert np.isfinite(new_encoder(SMALL, 96, seed=0).embed(np.full((2, 96, 130), -80, dtype=np.float32))).all()
+    assert np.isfinite(
+        new_encoder(SMALL, 96, seed=0).embed(np.full((2, 96, 130), -80, dtype=np.float32))
+    ).all()
 
 
 def test_an_embedding_is_the_renormalised_mean_of_the_chunks() -> None:

@@ -31,12 +31,17 @@ TRACKS = 1500
 def put_synthetic_interactions(library: Library) -> None:
     synthetic = make_synthetic_interactions(TRACKS, 200, 30, genres=20, dimensions=16)
     ids = tuple(f"t{row:04d}" for row in range(TRACKS))
-    library.put_tracks(Track(id_, title=f"song {id_}", artist=f"band {row % 50}") for row, id_ in enumerate(ids))
+    library.put_tracks(
+        Track(id_, title=f"song {id_}", artist=f"band {row % 50}") for row, id_ in enumerate(ids)
+    )
     library.put_embeddings(Embeddings(ENCODER, ids, synthetic.embeddings))
     library.set_fingerprint(ENCODER)
     users, tracks = synthetic.plays.nonzero()
     library.add_plays(
-        [Play(f"u{u}", ids[t], played_at=float(n)) for n, (u, t) in enumerate(zip(users, tracks, strict=True))]
+        [
+            Play(f"u{u}", ids[t], played_at=float(n))
+            for n, (u, t) in enumerate(zip(users, tracks, strict=True))
+        ]
     )
 
 
@@ -82,7 +87,9 @@ def test_answers_through_files_and_index_are_those_of_the_model_itself(large: Li
             assert len(expected & set(ids(service, user))) >= 9
 
 
-def test_files_are_written_once_and_then_only_opened(large: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_written_once_and_then_only_opened(
+    large: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with RecommendationService(large) as service:
         first = ids(service)
     monkeypatch.delattr(LiveModel, "built")
@@ -90,7 +97,9 @@ def test_files_are_written_once_and_then_only_opened(large: Library, monkeypatch
         assert ids(service) == first
 
 
-def test_large_columns_are_mapped_in_half_precision_and_changes_stay_with_who_made_them(large: Library) -> None:
+def test_large_columns_are_mapped_in_half_precision_and_changes_stay_with_who_made_them(
+    large: Library,
+) -> None:
     one, other = model_reload.open_live_model(large), model_reload.open_live_model(large)
     for name in ("factors", "features", "embeddings"):
         column = getattr(one.model.tracks, name)
@@ -172,12 +181,16 @@ def test_a_fit_that_comes_while_a_successor_is_made_is_not_missed(
         assert version == before + 1
 
 
-def test_a_catalogue_without_sound_is_indexed_too(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_catalogue_without_sound_is_indexed_too(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(model_reload, "INDEXED_FROM", 1000)
     synthetic = make_synthetic_interactions(TRACKS, 200, 60, genres=20, dimensions=2)
     library.put_tracks(Track(f"t{row:04d}") for row in range(TRACKS))
     pairs = zip(*synthetic.plays.nonzero(), strict=True)
-    library.add_plays([Play(f"u{user}", f"t{track:04d}", played_at=1e9 + track) for user, track in pairs])
+    library.add_plays(
+        [Play(f"u{user}", f"t{track:04d}", played_at=1e9 + track) for user, track in pairs]
+    )
     fit(library, index_from=500)
     with RecommendationService(library) as service:
         assert len(ids(service)) == 10
@@ -195,7 +208,9 @@ def test_what_serves_goes_on_where_its_successor_cannot_be_made(
         assert ids(service) == before
 
 
-@pytest.mark.parametrize("damage", ["about.json", "ids.json", "model.npz", "tracks/support.npy", "users.faiss"])
+@pytest.mark.parametrize(
+    "damage", ["about.json", "ids.json", "model.npz", "tracks/support.npy", "users.faiss"]
+)
 def test_damaged_files_are_written_anew(large: Library, damage: str) -> None:
     with RecommendationService(large) as service:
         before = ids(service)

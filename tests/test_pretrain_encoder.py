@@ -13,7 +13,12 @@ from hybridrec.datasets.free_music import TABLE
 from hybridrec.errors import InvalidInput
 from hybridrec.workflows.train.encoder import Recipe
 from hybridrec.workflows.train.music import split_tracks
-from hybridrec.workflows.train.pretrain import LabelledTrack, families, pretrain_encoder, read_manifest
+from hybridrec.workflows.train.pretrain import (
+    LabelledTrack,
+    families,
+    pretrain_encoder,
+    read_manifest,
+)
 
 
 def manifest(folder: Path, rows: list[tuple[str, str, str, str]]) -> Path:
@@ -25,19 +30,28 @@ def manifest(folder: Path, rows: list[tuple[str, str, str, str]]) -> Path:
 
 def test_nothing_of_the_evaluation_split_is_trained_on(tmp_path: Path) -> None:
     path = manifest(
-        tmp_path, [("a.ogg", "A", "", "train"), ("b.ogg", "B", "Bo", "eval"), ("c.ogg", "C", "", "train-aux")]
+        tmp_path,
+        [
+            ("a.ogg", "A", "", "train"),
+            ("b.ogg", "B", "Bo", "eval"),
+            ("c.ogg", "C", "", "train-aux"),
+        ],
     )
     assert [track.file.name for track in read_manifest(path)] == ["a.ogg", "c.ogg"]
 
 
-def test_the_published_table_shares_no_collection_and_no_artist_between_training_and_evaluation() -> None:
+def test_the_published_table_shares_no_collection_and_no_artist_between_training_and_evaluation() -> (
+    None
+):
     lines = [line.split("\t") for line in TABLE.read_text(encoding="utf-8").splitlines()]
     column = {name: row for row, name in enumerate(lines[0])}
     trained = [line for line in lines[1:] if line[column["split"]] in ("train", "train-aux")]
     judged = [line for line in lines[1:] if line[column["split"]] == "eval"]
     assert len(trained) > 800
     for name in ("collection", "artist"):
-        assert {line[column[name]] for line in trained}.isdisjoint({line[column[name]] for line in judged} - {""})
+        assert {line[column[name]] for line in trained}.isdisjoint(
+            {line[column[name]] for line in judged} - {""}
+        )
 
 
 def test_tracks_that_share_an_artist_or_a_collection_are_one_family() -> None:
@@ -69,7 +83,9 @@ def test_a_manifest_becomes_ears_judged_by_collections(tmp_path: Path) -> None:
         Recipe(
             audio=AudioConfig(sample_rate_hz=16000, fmax_hz=8000, n_mels=32, chunk_seconds=1.0),
             encoder=EncoderConfig(channels=(8, 16), texture_size=8, embedding_size=16, bands=8),
-            training=TrainingConfig(epochs=1, steps_per_epoch=3, tracks_per_step=8, held_out_share=0.5),
+            training=TrainingConfig(
+                epochs=1, steps_per_epoch=3, tracks_per_step=8, held_out_share=0.5
+            ),
         ),
     )
     assert (encoder.tracks, encoder.held_out) == (8, 8)
@@ -77,10 +93,15 @@ def test_a_manifest_becomes_ears_judged_by_collections(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "wrong"), [("file\tcollection\tsplit", "column artist"), ("file\tcollection\tartist\tsplit", "no track")]
+    ("header", "wrong"),
+    [("file\tcollection\tsplit", "column artist"), ("file\tcollection\tartist\tsplit", "no track")],
 )
-def test_a_manifest_without_what_is_needed_is_refused(tmp_path: Path, header: str, wrong: str) -> None:
+def test_a_manifest_without_what_is_needed_is_refused(
+    tmp_path: Path, header: str, wrong: str
+) -> None:
     path = tmp_path / "manifest.tsv"
-    path.write_text(header + "\n" + "\t".join(["a"] * header.count("\t")) + "\teval\n", encoding="utf-8")
+    path.write_text(
+        header + "\n" + "\t".join(["a"] * header.count("\t")) + "\teval\n", encoding="utf-8"
+    )
     with pytest.raises(InvalidInput, match=wrong):
         read_manifest(path)

@@ -73,7 +73,9 @@ def test_every_script_takes_the_options_it_is_shown_with(page: str, line: str) -
     assert all(option in answer.stdout for option in options)
 
 
-@pytest.mark.parametrize(("page", "code"), [(named(page), code) for page in PAGES for code in blocks(page, "python")])
+@pytest.mark.parametrize(
+    ("page", "code"), [(named(page), code) for page in PAGES for code in blocks(page, "python")]
+)
 def test_every_python_example_runs(page: str, code: str) -> None:
     exec(compile(code, page, "exec"), {})
 
@@ -88,13 +90,26 @@ def test_every_link_leads_to_a_file_of_the_repository(page: Path) -> None:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name in WITH_EXAMPLES], ids=named)
 def test_examples_with_output_show_some(page: Path) -> None:
-    outputs = [line for block in blocks(page, "console") if block.startswith("$ ") for line in block.splitlines()]
-    assert sum(not line.startswith("$ ") for line in outputs) > sum(line.startswith("$ ") for line in outputs)
+    outputs = [
+        line
+        for block in blocks(page, "console")
+        if block.startswith("$ ")
+        for line in block.splitlines()
+    ]
+    assert sum(not line.startswith("$ ") for line in outputs) > sum(
+        line.startswith("$ ") for line in outputs
+    )
 
 
 @pytest.mark.training
 @pytest.mark.slow
 def test_the_examples_run_and_print_what_is_shown(tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "scripts" / "readme_examples.py"), "--check", "--folder", str(tmp_path)]
+    command = [
+        sys.executable,
+        str(ROOT / "scripts" / "readme_examples.py"),
+        "--check",
+        "--folder",
+        str(tmp_path),
+    ]
     answer = subprocess.run(command, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr

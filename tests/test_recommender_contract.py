@@ -319,7 +319,9 @@ def default(request: pytest.FixtureRequest) -> Model:
 
 
 @pytest.mark.parametrize("question", ["similar_items", "similar_users"])
-def test_what_is_most_like_a_thing_is_itself_and_then_its_kind(default: Model, question: str) -> None:
+def test_what_is_most_like_a_thing_is_itself_and_then_its_kind(
+    default: Model, question: str
+) -> None:
     for one in range(N):
         rows, scores = getattr(default, question)(one, N=10)
         assert rows[0] == one
@@ -341,11 +343,16 @@ def test_many_are_answered_as_each_alone(default: Model, question: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("question", "leave_out"), [("similar_items", "filter_items"), ("similar_users", "filter_users")]
+    ("question", "leave_out"),
+    [("similar_items", "filter_items"), ("similar_users", "filter_users")],
 )
-def test_a_thing_that_is_left_out_does_not_come_for_being_itself(default: Model, question: str, leave_out: str) -> None:
+def test_a_thing_that_is_left_out_does_not_come_for_being_itself(
+    default: Model, question: str, leave_out: str
+) -> None:
     for one in (0, 7):
         rows, _ = getattr(default, question)(one, N=10, **{leave_out: [one]})
         assert one not in rows
-        some = getattr(default, question)(one, N=3, **{question.removeprefix("similar_"): [2, 3, 4, 5]})[0]
+        some = getattr(default, question)(
+            one, N=3, **{question.removeprefix("similar_"): [2, 3, 4, 5]}
+        )[0]
         assert one not in some

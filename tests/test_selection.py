@@ -32,30 +32,42 @@ def test_a_deny_list_is_kept_and_the_answer_still_filled(service: Recommendation
 
 def test_an_allow_list_is_all_there_is(service: RecommendationService) -> None:
     allowed = ("loud-03", "calm-19", "nowhere")
-    assert set(ids(service.recommend(USER, 10, filters=Filters(allow=allowed), exclude_played=False))) == {
+    assert set(
+        ids(service.recommend(USER, 10, filters=Filters(allow=allowed), exclude_played=False))
+    ) == {
         "loud-03",
         "calm-19",
     }
     assert ids(service.similar("calm-19", 10, filters=Filters(allow=allowed))) == ["loud-03"]
 
 
-def test_tracks_of_one_artist_or_album(service: RecommendationService, fitted_library: Library) -> None:
-    assert {hit.track.artist for hit in service.recommend(USER, 10, filters=Filters(artist="loud band")).hits} == {
-        "loud band"
-    }
+def test_tracks_of_one_artist_or_album(
+    service: RecommendationService, fitted_library: Library
+) -> None:
+    assert {
+        hit.track.artist
+        for hit in service.recommend(USER, 10, filters=Filters(artist="loud band")).hits
+    } == {"loud band"}
     fitted_library.put_tracks([Track("calm-19", album="Quiet"), Track("loud-19", album="Quiet")])
-    assert set(ids(service.recommend(USER, 10, filters=Filters(album="Quiet")))) == {"calm-19", "loud-19"}
+    assert set(ids(service.recommend(USER, 10, filters=Filters(album="Quiet")))) == {
+        "calm-19",
+        "loud-19",
+    }
     both = Filters(artist="calm band", album="Quiet", deny=("loud-19",))
     assert ids(service.recommend(USER, 10, filters=both)) == ["calm-19"]
     assert service.recommend(USER, 10, filters=Filters(artist="nobody")).hits == []
 
 
-def test_no_more_of_an_artist_or_album_than_wished_for(service: RecommendationService, fitted_library: Library) -> None:
+def test_no_more_of_an_artist_or_album_than_wished_for(
+    service: RecommendationService, fitted_library: Library
+) -> None:
     answer = service.recommend(USER, 6, filters=Filters(per_artist=3))
     artists = [hit.track.artist for hit in answer.hits]
     assert artists.count("calm band") == artists.count("loud band") == 3
     fitted_library.put_tracks([Track(f"calm-{n:02d}", album=f"Album {n % 2}") for n in range(20)])
-    albums = [hit.track.album for hit in service.recommend(USER, 10, filters=Filters(per_album=1)).hits]
+    albums = [
+        hit.track.album for hit in service.recommend(USER, 10, filters=Filters(per_album=1)).hits
+    ]
     assert sorted(filter(None, albums)) == ["Album 0", "Album 1"]
     assert albums.count("") == 8
 
@@ -71,7 +83,9 @@ def doubled(fitted_library: Library) -> Library:
     original = replace(fitted_library.track("calm-19"), duration_seconds=180.0)
     embedded = fitted_library.embeddings("external:two-styles", ["calm-19"]).vectors
     copy = embedded + 0.01 * np.random.default_rng(0).normal(size=embedded.shape).astype(np.float32)
-    fitted_library.put_tracks([original, replace(original, id="calm-19-mp3", duration_seconds=180.9)])
+    fitted_library.put_tracks(
+        [original, replace(original, id="calm-19-mp3", duration_seconds=180.9)]
+    )
     fitted_library.put_embeddings(Embeddings("external:two-styles", ("calm-19-mp3",), copy))
     return fitted_library
 
@@ -96,7 +110,9 @@ def test_neither_file_of_a_played_recording_comes(doubled: Library) -> None:
     [{"duration_seconds": 240.0}, {"recording_mbid": "6f8bc5f2-9b51-4d37-8a8c-1a3ad1a3a3a3"}],
     ids=["another length", "another recording id"],
 )
-def test_what_is_known_to_be_another_recording_comes_beside_it(doubled: Library, other: dict[str, Any]) -> None:
+def test_what_is_known_to_be_another_recording_comes_beside_it(
+    doubled: Library, other: dict[str, Any]
+) -> None:
     doubled.put_tracks([Track("calm-19", recording_mbid="0b0b0b0b-9b51-4d37-8a8c-1a3ad1a3a3a3")])
     doubled.put_tracks([replace(doubled.track("calm-19-mp3"), **other)])
     with RecommendationService(doubled) as service:
@@ -105,11 +121,15 @@ def test_what_is_known_to_be_another_recording_comes_beside_it(doubled: Library,
 
 def test_only_a_played_track_that_sounds_alike_keeps_another_away(doubled: Library) -> None:
     lengths = {"calm-19": 180.0, "calm-19-mp3": 240.0, "loud-18": 240.0, "loud-19": 300.0}
-    doubled.put_tracks([replace(doubled.track(id_), duration_seconds=seconds) for id_, seconds in lengths.items()])
+    doubled.put_tracks(
+        [replace(doubled.track(id_), duration_seconds=seconds) for id_, seconds in lengths.items()]
+    )
     embedded = doubled.embeddings("external:two-styles", ["loud-18"]).vectors
     doubled.put_embeddings(Embeddings("external:two-styles", ("loud-19",), embedded))
     with RecommendationService(doubled) as service:
-        service.add_plays([Play(USER, track, played_at=1_800_000_000.0) for track in ("calm-19", "loud-18")])
+        service.add_plays(
+            [Play(USER, track, played_at=1_800_000_000.0) for track in ("calm-19", "loud-18")]
+        )
         assert {"calm-19-mp3", "loud-19"} <= set(ids(service.recommend(USER, 40)))
 
 
@@ -121,7 +141,9 @@ def test_tracks_of_which_nothing_is_known_do_not_come_when_allowed(library: Libr
 
 def test_one_recording_id_is_one_recording_however_it_sounds(doubled: Library) -> None:
     mbid = "0b0b0b0b-9b51-4d37-8a8c-1a3ad1a3a3a3"
-    doubled.put_tracks([Track("calm-18", recording_mbid=mbid), Track("loud-18", recording_mbid=mbid)])
+    doubled.put_tracks(
+        [Track("calm-18", recording_mbid=mbid), Track("loud-18", recording_mbid=mbid)]
+    )
     with RecommendationService(doubled) as service:
         assert len({"calm-18", "loud-18"} & set(ids(service.recommend(USER, 40)))) == 1
 
@@ -131,7 +153,9 @@ def test_limits_of_artists_cost_a_bounded_share_of_the_ranking(
 ) -> None:
     tracks = 5000
     rng = np.random.default_rng(0)
-    library.put_tracks(Track(f"t{n}", artist=f"artist {n % 40}", duration_seconds=60.0) for n in range(tracks))
+    library.put_tracks(
+        Track(f"t{n}", artist=f"artist {n % 40}", duration_seconds=60.0) for n in range(tracks)
+    )
     vectors = rng.normal(size=(tracks, 16)).astype(np.float32)
     library.put_embeddings(Embeddings("external:x", tuple(f"t{n}" for n in range(tracks)), vectors))
     library.set_fingerprint("external:x")
@@ -154,7 +178,9 @@ def test_many_files_of_one_recording_come_once(library: Library) -> None:
     ids = tuple(f"copy-{n:03d}" for n in range(300))
     library.put_tracks(Track(id_, duration_seconds=60.0) for id_ in (*ids, "other"))
     one, other = np.eye(2, 16, dtype=np.float32)
-    library.put_embeddings(Embeddings("external:x", (*ids, "other"), np.array([*[one] * 300, other])))
+    library.put_embeddings(
+        Embeddings("external:x", (*ids, "other"), np.array([*[one] * 300, other]))
+    )
     library.set_fingerprint("external:x")
     with RecommendationService(library) as service:
         service.add_plays([Play(USER, "other")])

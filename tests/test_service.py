@@ -25,7 +25,9 @@ def share_of(style: str, answer: Answer) -> float:
     return sum(id_.startswith(style) for id_ in ids(answer)) / len(answer.hits)
 
 
-def test_a_user_gets_tracks_of_her_taste_that_she_has_not_played(service: RecommendationService) -> None:
+def test_a_user_gets_tracks_of_her_taste_that_she_has_not_played(
+    service: RecommendationService,
+) -> None:
     answer = service.recommend(CALM_USER, 10)
     played = {play.track for play in service.user_plays(CALM_USER)}
     assert answer.basis == "behaviour"
@@ -38,18 +40,26 @@ def test_played_tracks_come_back_when_asked_for(service: RecommendationService) 
     assert played & set(ids(service.recommend(CALM_USER, 10, exclude_played=False)))
 
 
-def test_cold_tracks_reach_the_listeners_of_their_style_by_sound_alone(service: RecommendationService) -> None:
+def test_cold_tracks_reach_the_listeners_of_their_style_by_sound_alone(
+    service: RecommendationService,
+) -> None:
     hits = {hit.track.id: hit for hit in service.recommend(LOUD_USER, 40).hits}
     cold = [hits["loud-18"], hits["loud-19"]]
-    assert all(hit.support == 0 and hit.audio_weight == 1.0 and hit.behaviour_part == 0.0 for hit in cold)
+    assert all(
+        hit.support == 0 and hit.audio_weight == 1.0 and hit.behaviour_part == 0.0 for hit in cold
+    )
     assert min(hit.score for hit in cold) > hits["calm-18"].score
 
 
-def test_every_hit_says_its_weight_and_its_parts_make_its_score(service: RecommendationService) -> None:
+def test_every_hit_says_its_weight_and_its_parts_make_its_score(
+    service: RecommendationService,
+) -> None:
     for answer in (service.recommend(CALM_USER, 40), service.similar("calm-00", 39)):
         scores = [hit.score for hit in answer.hits]
         assert scores == sorted(scores, reverse=True)
-        assert all(hit.score == pytest.approx(hit.audio_part + hit.behaviour_part) for hit in answer.hits)
+        assert all(
+            hit.score == pytest.approx(hit.audio_part + hit.behaviour_part) for hit in answer.hits
+        )
         assert all(0.0 <= hit.audio_weight <= 1.0 for hit in answer.hits)
 
 
@@ -69,7 +79,9 @@ def test_a_request_may_choose_its_own_weight(service: RecommendationService) -> 
         service.recommend(CALM_USER, audio_weight=1.5)
 
 
-def test_similar_tracks_are_of_the_seed_s_style_and_not_the_seed(service: RecommendationService) -> None:
+def test_similar_tracks_are_of_the_seed_s_style_and_not_the_seed(
+    service: RecommendationService,
+) -> None:
     for seed in ("loud-03", "loud-19"):
         answer = service.similar(seed, 10)
         assert share_of("loud", answer) == 1.0
@@ -95,12 +107,16 @@ def test_the_next_request_knows_a_play(service: RecommendationService) -> None:
     assert not {"loud-00", "loud-01"} & set(ids(answer))
 
 
-def test_a_user_who_played_only_cold_tracks_is_heard_through_them(service: RecommendationService) -> None:
+def test_a_user_who_played_only_cold_tracks_is_heard_through_them(
+    service: RecommendationService,
+) -> None:
     service.add_plays([Play("pioneer", "calm-18", 1.0), Play("pioneer", "calm-19", 2.0)])
     assert share_of("calm", service.recommend("pioneer", 10)) == 1.0
 
 
-def test_playing_a_cold_track_raises_its_support_and_shifts_its_weight(service: RecommendationService) -> None:
+def test_playing_a_cold_track_raises_its_support_and_shifts_its_weight(
+    service: RecommendationService,
+) -> None:
     def hit() -> tuple[int, float]:
         found = {hit.track.id: hit for hit in service.recommend(LOUD_USER, 40).hits}["loud-18"]
         return found.support, found.audio_weight
@@ -141,7 +157,9 @@ def test_tracks_without_audio_are_recommended_by_behaviour_alone(library: Librar
     assert answer.hits[0].audio_part == 0.0
 
 
-def test_an_empty_library_answers_with_nothing_and_says_that_it_is_not_ready(library: Library) -> None:
+def test_an_empty_library_answers_with_nothing_and_says_that_it_is_not_ready(
+    library: Library,
+) -> None:
     service = RecommendationService(library)
     assert service.recommend("anyone").hits == []
     assert service.readiness()["ready"] is False
@@ -184,11 +202,15 @@ def test_a_disliked_style_is_pushed_down(service: RecommendationService) -> None
     service.add_plays([Play("critic", f"calm-{n:02d}", 1.0, weight=1.0) for n in range(2)])
     liked = [hit.score for hit in service.recommend("critic", 40).hits if hit.track.id == "calm-05"]
     service.add_plays([Play("critic", f"calm-{n:02d}", 2.0, weight=-3.0) for n in range(2)])
-    disliked = [hit.score for hit in service.recommend("critic", 40).hits if hit.track.id == "calm-05"]
+    disliked = [
+        hit.score for hit in service.recommend("critic", 40).hits if hit.track.id == "calm-05"
+    ]
     assert disliked < liked
 
 
-def test_new_ears_are_taken_over_as_they_hear_and_behaviour_answers_meanwhile(fitted_library: Library) -> None:
+def test_new_ears_are_taken_over_as_they_hear_and_behaviour_answers_meanwhile(
+    fitted_library: Library,
+) -> None:
     service = RecommendationService(fitted_library)
     fitted_library.set_fingerprint("external:newer")
     assert service.settle()
@@ -196,8 +218,12 @@ def test_new_ears_are_taken_over_as_they_hear_and_behaviour_answers_meanwhile(fi
     assert answer.basis == "behaviour"
     assert all(hit.audio_weight == 0.0 for hit in answer.hits)
     tracks = fitted_library.find_tracks(limit=100)
-    vectors = np.array([[1.0, 0.1] if track.genre == "calm" else [0.1, 1.0] for track in tracks], dtype=np.float32)
-    fitted_library.put_embeddings(Embeddings("external:newer", tuple(track.id for track in tracks), vectors))
+    vectors = np.array(
+        [[1.0, 0.1] if track.genre == "calm" else [0.1, 1.0] for track in tracks], dtype=np.float32
+    )
+    fitted_library.put_embeddings(
+        Embeddings("external:newer", tuple(track.id for track in tracks), vectors)
+    )
     service.recommend(CALM_USER)
     assert service.settle()
     assert "calm-18" in ids(service.recommend(CALM_USER, 12))

@@ -31,16 +31,34 @@ def id3(frames: int, version: int = 4) -> bytes:
 
 def ape(items: int) -> bytes:
     item = struct.pack("<II", 1, 0) + b"Title\0x"
-    return items * item + b"APETAGEX" + struct.pack("<IIII", 2000, items * len(item) + 32, items, 0) + bytes(8)
+    return (
+        items * item
+        + b"APETAGEX"
+        + struct.pack("<IIII", 2000, items * len(item) + 32, items, 0)
+        + bytes(8)
+    )
 
 
 def comments(count: int) -> bytes:
-    return struct.pack("<I", 4) + b"test" + struct.pack("<I", count) + count * (struct.pack("<I", 3) + b"A=b")
+    return (
+        struct.pack("<I", 4)
+        + b"test"
+        + struct.pack("<I", count)
+        + count * (struct.pack("<I", 3) + b"A=b")
+    )
 
 
 def flac_block(flac: bytes, count: int) -> bytes:
     block = comments(count)
-    return flac[:4] + bytes([flac[4] & 0x7F]) + flac[5:42] + b"\x04" + len(block).to_bytes(3) + block + flac[42:]
+    return (
+        flac[:4]
+        + bytes([flac[4] & 0x7F])
+        + flac[5:42]
+        + b"\x04"
+        + len(block).to_bytes(3)
+        + block
+        + flac[42:]
+    )
 
 
 def riff_chunk(wav: bytes, tag: bytes) -> bytes:
@@ -69,7 +87,10 @@ def test_a_file_of_countless_texts_is_refused_for_that(
     many.write_bytes(with_texts(song, MANY))
     assert not has_too_many_texts(few)
     assert decode_chunks(few, AudioConfig()).duration_seconds == pytest.approx(2.0, abs=0.2)
-    with pytest.raises(AudioError, match=rf"many.{kind}: its tags hold more than {MOST_TEXTS} texts; remove its tags"):
+    with pytest.raises(
+        AudioError,
+        match=rf"many.{kind}: its tags hold more than {MOST_TEXTS} texts; remove its tags",
+    ):
         decode_chunks(many, AudioConfig())
 
     def never(*_: object, **__: object) -> None:
@@ -94,7 +115,9 @@ def test_comments_that_are_claimed_are_believed(tmp_path: Path, kind: str) -> No
     assert has_too_many_texts(tmp_path / "many")
 
 
-def test_empty_frames_without_end_are_given_up_after_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_frames_without_end_are_given_up_after_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sources, "MOST_BROKEN_PACKETS", 500)
     path = tmp_path / "empty.aac"
     path.write_bytes(bytes([0xFF, 0xF1, 0x50, 0x80, 0x00, 0xFF, 0xFC]) * 5000)
@@ -102,7 +125,9 @@ def test_empty_frames_without_end_are_given_up_after_some(tmp_path: Path, monkey
         decode_chunks(path, AudioConfig())
 
 
-def test_packets_beyond_number_are_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packets_beyond_number_are_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sources, "MOST_PACKETS", 20)
     song = WRITERS["m4a"](tmp_path / "song.m4a", melody(4.0))
     with pytest.raises(AudioError, match="it has more than 20 packets"):

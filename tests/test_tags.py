@@ -26,7 +26,9 @@ def tagged(path: Path, **texts: object) -> Path:
 
 @pytest.mark.parametrize("ending", ["mp3", "flac", "ogg", "opus", "m4a"])
 def test_tags_are_read_from_every_format_that_has_them(tmp_path: Path, ending: str) -> None:
-    path = tagged(tmp_path / f"x.{ending}", title="Blå", artist="The Band", album="First", genre="Folk")
+    path = tagged(
+        tmp_path / f"x.{ending}", title="Blå", artist="The Band", album="First", genre="Folk"
+    )
     tags = read_tags(path)
     assert (tags.title, tags.artist, tags.album, tags.genre) == ("Blå", "The Band", "First", "Folk")
     assert tags.duration_seconds == pytest.approx(1.0, abs=0.1)
@@ -52,7 +54,9 @@ def test_the_title_of_an_untagged_file_is_its_name(tmp_path: Path) -> None:
 
 
 def test_control_characters_and_endless_text_are_cut(tmp_path: Path) -> None:
-    tags = read_tags(tagged(tmp_path / "x.flac", title="a\x00\x1b[31m\nb\u2028c", artist="x" * 5000))
+    tags = read_tags(
+        tagged(tmp_path / "x.flac", title="a\x00\x1b[31m\nb\u2028c", artist="x" * 5000)
+    )
     assert tags.title == "a [31m b c"
     assert len(tags.artist) == MAX_TEXT_CHARACTERS
 
@@ -60,14 +64,25 @@ def test_control_characters_and_endless_text_are_cut(tmp_path: Path) -> None:
 def test_a_picture_in_the_tags_does_not_hide_the_texts(tmp_path: Path) -> None:
     path = tagged(tmp_path / "x.mp3", title="Song")
     file = mutagen.File(path)
-    file.tags.add(APIC(encoding=3, mime="image/png", type=3, desc="cover", data=b"\x89PNG" * 100_000))
+    file.tags.add(
+        APIC(encoding=3, mime="image/png", type=3, desc="cover", data=b"\x89PNG" * 100_000)
+    )
     file.tags.add(COMM(encoding=3, lang="eng", text="a comment"))
     file.save()
     assert read_tags(path).title == "Song"
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"ID3", b"ID3\x04\x00\x00\xff\xff\xff\xff", b"fLaC\xff\xff", b"OggS", b"\x00" * 5000, b"RIFF"]
+    "content",
+    [
+        b"",
+        b"ID3",
+        b"ID3\x04\x00\x00\xff\xff\xff\xff",
+        b"fLaC\xff\xff",
+        b"OggS",
+        b"\x00" * 5000,
+        b"RIFF",
+    ],
 )
 def test_damaged_files_have_a_title_and_no_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "Odd one.mp3"

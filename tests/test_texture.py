@@ -41,7 +41,9 @@ def test_the_rest_is_the_logarithm_of_the_covariance() -> None:
     logarithm = logarithm + logarithm.T - logarithm.diagonal().diag()
     moving = torch.cat([chunk[0, :, 1:], chunk[0].diff(dim=1)]).double()
     covariance = torch.cov(moving, correction=0)
-    shrunk = covariance + 1e-2 * covariance.diagonal().mean() * torch.eye(2 * BANDS, dtype=torch.float64)
+    shrunk = covariance + 1e-2 * covariance.diagonal().mean() * torch.eye(
+        2 * BANDS, dtype=torch.float64
+    )
     torch.testing.assert_close(torch.linalg.matrix_exp(logarithm), shrunk, rtol=1e-3, atol=1e-3)
 
 
@@ -59,11 +61,14 @@ def test_the_head_starts_where_tracks_differ_most_and_centred() -> None:
     rng = np.random.default_rng(0)
     timbres = rng.normal(size=(30, 24, 1))
     tracks = [(timbre + 0.5 * rng.normal(size=(24, 64))).astype(np.float16) for timbre in timbres]
-    model = new_encoder(EncoderConfig(channels=(8,), bands=8, texture_size=8, embedding_size=16), 24, seed=0).eval()
+    model = new_encoder(
+        EncoderConfig(channels=(8,), bands=8, texture_size=8, embedding_size=16), 24, seed=0
+    ).eval()
     fit_texture_head(model, tracks, chunk_frames=16)
     with torch.inference_mode():
         halves = [
-            model.halves(torch.from_numpy(t.reshape(24, 4, 16).swapaxes(0, 1).astype(np.float32))) for t in tracks
+            model.halves(torch.from_numpy(t.reshape(24, 4, 16).swapaxes(0, 1).astype(np.float32)))
+            for t in tracks
         ]
     vectors = torch.stack([textures for textures, _ in halves])
     assert vectors.mean(dim=(0, 1)).norm() < 0.2

@@ -12,13 +12,20 @@ from hybridrec.config import AudioConfig, EncoderConfig, TrainingConfig
 from hybridrec.encoder.training import EpochReport
 from hybridrec.errors import InvalidInput
 from hybridrec.storage.library import Library
-from hybridrec.workflows.train.encoder import Recipe, TrainedEncoder, train_encoder, train_library_encoder
+from hybridrec.workflows.train.encoder import (
+    Recipe,
+    TrainedEncoder,
+    train_encoder,
+    train_library_encoder,
+)
 from hybridrec.workflows.train.music import split_tracks
 
 RATE_HZ = 16000
 AUDIO = AudioConfig(sample_rate_hz=RATE_HZ, fmax_hz=8000, n_mels=32, chunk_seconds=1.0)
 SHAPE = EncoderConfig(channels=(8, 16), texture_size=8, embedding_size=16, bands=8)
-BRIEF = TrainingConfig(epochs=2, steps_per_epoch=3, tracks_per_step=8, held_out_share=0.25, seconds_per_track=4)
+BRIEF = TrainingConfig(
+    epochs=2, steps_per_epoch=3, tracks_per_step=8, held_out_share=0.25, seconds_per_track=4
+)
 RECIPE = Recipe(audio=AUDIO, encoder=SHAPE, training=BRIEF)
 
 
@@ -30,7 +37,11 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for track in range(12):
         rng = np.random.default_rng(track)
         chord = sum(np.sin(2 * np.pi * hz * times) for hz in rng.uniform(80, 4000, 4))
-        soundfile.write(folder / f"track{track:02}.flac", 0.1 * chord + 0.05 * rng.normal(size=len(times)), RATE_HZ)
+        soundfile.write(
+            folder / f"track{track:02}.flac",
+            0.1 * chord + 0.05 * rng.normal(size=len(times)),
+            RATE_HZ,
+        )
     soundfile.write(folder / "jingle.wav", np.sin(800 * times[:RATE_HZ]), RATE_HZ)
     (folder / "cover.jpg").write_bytes(b"\xff\xd8\xff\xe0 not music")
     return folder
@@ -49,7 +60,9 @@ def test_a_folder_becomes_ears_with_a_held_out_figure(music: Path, tmp_path: Pat
     assert encoder.checkpoint.fingerprint in encoder.in_words()
 
 
-def test_files_that_cannot_be_learnt_from_are_named_with_a_reason(music: Path, tmp_path: Path) -> None:
+def test_files_that_cannot_be_learnt_from_are_named_with_a_reason(
+    music: Path, tmp_path: Path
+) -> None:
     skipped = learn(music, tmp_path).skipped
     assert {Path(path).name for path in skipped} == {"cover.jpg", "jingle.wav"}
     assert "too short to learn from" in skipped[str(music / "jingle.wav")]
@@ -57,23 +70,30 @@ def test_files_that_cannot_be_learnt_from_are_named_with_a_reason(music: Path, t
 
 def test_the_same_seed_gives_the_same_ears(music: Path, tmp_path: Path) -> None:
     one, same, other = (
-        learn(music, tmp_path / name, seed).checkpoint for name, seed in (("one", 1), ("same", 1), ("other", 2))
+        learn(music, tmp_path / name, seed).checkpoint
+        for name, seed in (("one", 1), ("same", 1), ("other", 2))
     )
     assert one.fingerprint == same.fingerprint
     assert one.fingerprint != other.fingerprint
 
 
-def test_an_interrupted_training_goes_on_without_decoding_again(music: Path, tmp_path: Path) -> None:
+def test_an_interrupted_training_goes_on_without_decoding_again(
+    music: Path, tmp_path: Path
+) -> None:
     def interrupt(report: EpochReport) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         learn(music, tmp_path / "work", on_epoch=interrupt)
-    decoded = {path: path.stat().st_mtime_ns for path in (tmp_path / "work" / "spectrograms").iterdir()}
+    decoded = {
+        path: path.stat().st_mtime_ns for path in (tmp_path / "work" / "spectrograms").iterdir()
+    }
     seen: list[EpochReport] = []
     resumed = learn(music, tmp_path / "work", on_epoch=seen.append).checkpoint
     assert [report.epoch for report in seen] == [2]
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "work" / "spectrograms").iterdir()} == decoded
+    assert {
+        path: path.stat().st_mtime_ns for path in (tmp_path / "work" / "spectrograms").iterdir()
+    } == decoded
     straight = learn(music, tmp_path / "straight").checkpoint
     for name, tensor in straight.weights.items():
         np.testing.assert_allclose(resumed.weights[name], tensor, atol=1e-5, err_msg=name)
@@ -83,7 +103,11 @@ def test_going_on_from_ears_keeps_the_better_of_the_two(music: Path, tmp_path: P
     start = learn(music, tmp_path).checkpoint
     encoder = train_encoder(music, tmp_path, Recipe(training=BRIEF), seed=0, start_from=start)
     improved = encoder.after["recall_at_1"] > encoder.before["recall_at_1"]
-    assert (encoder.checkpoint.fingerprint != start.fingerprint) == improved == (not encoder.kept_start)
+    assert (
+        (encoder.checkpoint.fingerprint != start.fingerprint)
+        == improved
+        == (not encoder.kept_start)
+    )
     assert ("did not improve" in encoder.in_words()) == encoder.kept_start
     assert encoder.checkpoint.audio == AUDIO
 
@@ -102,7 +126,9 @@ def test_groups_are_held_out_as_a_whole() -> None:
     assert {albums[path] for path in embedded}.isdisjoint({albums[path] for path in held_out})
 
 
-def test_a_library_takes_the_new_ears_and_keeps_no_spectrograms(music: Path, tmp_path: Path) -> None:
+def test_a_library_takes_the_new_ears_and_keeps_no_spectrograms(
+    music: Path, tmp_path: Path
+) -> None:
     with Library.open(tmp_path / "library", create=True) as library:
         encoder = train_library_encoder(library, music, epochs=1)
         current = library.current("encoder")

@@ -19,7 +19,12 @@ from hybridrec.errors import Conflict
 
 SHAPE = EncoderConfig(channels=(8, 16), texture_size=8, embedding_size=16, bands=8)
 BRIEF = TrainingConfig(
-    epochs=3, steps_per_epoch=4, tracks_per_step=16, learning_rate=5e-3, averaging=0.8, texture_rate=1.0
+    epochs=3,
+    steps_per_epoch=4,
+    tracks_per_step=16,
+    learning_rate=5e-3,
+    averaging=0.8,
+    texture_rate=1.0,
 )
 N_MELS, CHUNK_FRAMES = 24, 16
 
@@ -57,7 +62,8 @@ def test_training_beats_an_untrained_encoder_on_tracks_it_never_heard() -> None:
 def test_the_same_seed_gives_the_same_ears_and_another_seed_others() -> None:
     tracks = synthetic_tracks(20, 1)
     one, same, other = (
-        weights(train(new_encoder(SHAPE, N_MELS, seed=0), source(tracks), BRIEF, seed=seed)[0]) for seed in (1, 1, 2)
+        weights(train(new_encoder(SHAPE, N_MELS, seed=0), source(tracks), BRIEF, seed=seed)[0])
+        for seed in (1, 1, 2)
     )
     torch.testing.assert_close(one, same)
     assert not torch.allclose(one, other)
@@ -72,14 +78,28 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(tmp_path: Path) ->
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(new_encoder(SHAPE, N_MELS, seed=0), tracks, BRIEF, seed=3, on_epoch=interrupt, state_path=state)
+        train(
+            new_encoder(SHAPE, N_MELS, seed=0),
+            tracks,
+            BRIEF,
+            seed=3,
+            on_epoch=interrupt,
+            state_path=state,
+        )
     seen: list[EpochReport] = []
     resumed, all_reports = train(
-        new_encoder(SHAPE, N_MELS, seed=9), tracks, BRIEF, seed=3, on_epoch=seen.append, state_path=state
+        new_encoder(SHAPE, N_MELS, seed=9),
+        tracks,
+        BRIEF,
+        seed=3,
+        on_epoch=seen.append,
+        state_path=state,
     )
     torch.testing.assert_close(weights(resumed), weights(straight))
     assert [report.epoch for report in seen] == [3]
-    assert [report.loss for report in all_reports] == pytest.approx([report.loss for report in reports])
+    assert [report.loss for report in all_reports] == pytest.approx(
+        [report.loss for report in reports]
+    )
 
 
 def test_a_state_of_other_settings_is_not_taken_up(tmp_path: Path) -> None:
@@ -91,7 +111,9 @@ def test_a_state_of_other_settings_is_not_taken_up(tmp_path: Path) -> None:
 
 def test_every_weight_learns() -> None:
     before = new_encoder(SHAPE, N_MELS, seed=0)
-    after, _ = train(new_encoder(SHAPE, N_MELS, seed=0), source(synthetic_tracks(20, 1)), BRIEF, seed=0)
+    after, _ = train(
+        new_encoder(SHAPE, N_MELS, seed=0), source(synthetic_tracks(20, 1)), BRIEF, seed=0
+    )
     for (name, old), new in zip(before.named_parameters(), after.parameters(), strict=True):
         assert not torch.equal(old, new), name
 
@@ -107,7 +129,9 @@ def test_the_learning_rate_warms_up_and_comes_to_rest() -> None:
 
 def test_a_step_hears_each_track_at_most_once_in_pairs_of_its_chunks() -> None:
     tracks = [np.full((N_MELS, 40), value, dtype=np.float16) for value in range(10)]
-    pairs = SpectrogramPairs(tracks, CHUNK_FRAMES, groups=np.arange(10) // 2)(np.random.default_rng(0), 32)
+    pairs = SpectrogramPairs(tracks, CHUNK_FRAMES, groups=np.arange(10) // 2)(
+        np.random.default_rng(0), 32
+    )
     assert pairs.first.shape == pairs.second.shape == (10, N_MELS, CHUNK_FRAMES)
     assert pairs.first.dtype == np.float32
     np.testing.assert_array_equal(pairs.first[:, 0, 0], pairs.second[:, 0, 0])
@@ -127,7 +151,9 @@ def test_augmentation_reaches_both_chunks() -> None:
 def test_halves_are_found_when_tracks_differ_and_guessed_when_they_do_not() -> None:
     model = new_encoder(SHAPE, N_MELS, seed=0)
     rng = np.random.default_rng(0)
-    distinct = [np.repeat(rng.normal(size=(N_MELS, 1)), 64, axis=1).astype(np.float16) for _ in range(30)]
+    distinct = [
+        np.repeat(rng.normal(size=(N_MELS, 1)), 64, axis=1).astype(np.float16) for _ in range(30)
+    ]
     assert halves_found(model, distinct, CHUNK_FRAMES) == 1.0
     noise = [rng.normal(size=(N_MELS, 64)).astype(np.float16) for _ in range(60)]
     assert halves_found(model, noise, CHUNK_FRAMES) < 0.2

@@ -58,7 +58,9 @@ class Bodies:
     def __init__(self, limits: ConnectionLimits) -> None:
         self._limits = limits
         self._held_bytes = 0
-        self._writer = ThreadPoolExecutor(1, "bodies")  # a slow disk must hold up neither the loop nor the requests
+        self._writer = ThreadPoolExecutor(
+            1, "bodies"
+        )  # a slow disk must hold up neither the loop nor the requests
 
     async def take(self, body: Body, receive: Receive, limit_bytes: int) -> None:
         """Receive a body until it ends, or is longer than its limit.
@@ -97,7 +99,9 @@ class Bodies:
             if body.size <= IN_MEMORY_BYTES:
                 body.file.write(chunk)
             else:
-                await asyncio.get_running_loop().run_in_executor(self._writer, body.file.write, chunk)
+                await asyncio.get_running_loop().run_in_executor(
+                    self._writer, body.file.write, chunk
+                )
         except OSError as error:
             if error.errno in FULL_DISK:
                 raise BodyRefused(507) from error

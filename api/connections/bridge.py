@@ -30,7 +30,11 @@ DRAIN_SECONDS = 5.0
 """How long the rest of a refused body is received, so that its sender reads the refusal."""
 
 _REFUSALS = {
-    408: ("request-timeout", "the body did not come in time", "send it faster, or in smaller requests"),
+    408: (
+        "request-timeout",
+        "the body did not come in time",
+        "send it faster, or in smaller requests",
+    ),
     503: ("unavailable", "too much is being sent to this server now", "try again in a while"),
     507: ("storage-full", "there is no space left for the body", "ask the operator to free some"),
 }
@@ -60,9 +64,13 @@ class Answer:
         if hasattr(self._parts, "close"):
             self._parts.close()
 
-    def _start(self, status: str, headers: list[tuple[str, str]], _error: object = None) -> Callable[[bytes], object]:
+    def _start(
+        self, status: str, headers: list[tuple[str, str]], _error: object = None
+    ) -> Callable[[bytes], object]:
         self.status = int(status[:3])
-        self.headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        self.headers = [
+            (name.encode("latin-1"), value.encode("latin-1")) for name, value in headers
+        ]
         return _refuse_writing
 
     def _next_block(self) -> tuple[bytes, bool]:
@@ -86,7 +94,11 @@ class WsgiBridge:
     """
 
     def __init__(
-        self, application: WSGIApplication, threads: int, body_limit: BodyLimit, limits: ConnectionLimits
+        self,
+        application: WSGIApplication,
+        threads: int,
+        body_limit: BodyLimit,
+        limits: ConnectionLimits,
     ) -> None:
         self._application = application
         self._threads = ThreadPoolExecutor(threads, "requests")
@@ -106,12 +118,16 @@ class WsgiBridge:
         finally:
             self._bodies.release(body)
 
-    async def _received(self, environ: dict[str, Any], body: Body, receive: Receive) -> WSGIApplication:
+    async def _received(
+        self, environ: dict[str, Any], body: Body, receive: Receive
+    ) -> WSGIApplication:
         """Take the body in, and return what answers: the application, or a refusal."""
         declared = int(environ.get("CONTENT_LENGTH") or 0)
         limit_bytes = await self._limit_of(environ, declared)
         if declared > limit_bytes:
-            environ["wsgi.input"] = io.BytesIO()  # the application refuses it by its length, or by who sends it
+            environ["wsgi.input"] = (
+                io.BytesIO()
+            )  # the application refuses it by its length, or by who sends it
             return self._application
         try:
             await self._bodies.take(body, receive, limit_bytes)
@@ -134,13 +150,27 @@ class WsgiBridge:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self._body_limit, environ)
 
-    async def _answer(self, application: WSGIApplication, environ: dict[str, Any], body: Body, send: Send) -> None:
+    async def _answer(
+        self, application: WSGIApplication, environ: dict[str, Any], body: Body, send: Send
+    ) -> None:
         answer = await self._begun(application, environ)
         try:
             close = [] if body.is_whole else [(b"Connection", b"close")]
-            await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers + close})
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": answer.status,
+                    "headers": answer.headers + close,
+                }
+            )
             while True:
-                await send({"type": "http.response.body", "body": answer.block, "more_body": answer.has_more})
+                await send(
+                    {
+                        "type": "http.response.body",
+                        "body": answer.block,
+                        "more_body": answer.has_more,
+                    }
+                )
                 if not answer.has_more:
                     return
                 await asyncio.wrap_future(self._threads.submit(answer.go_on))
@@ -161,7 +191,9 @@ async def _drain(body: Body, receive: Receive) -> None:
         async with asyncio.timeout(DRAIN_SECONDS):
             while not body.is_whole:
                 message = await receive()
-                body.is_whole = message["type"] != "http.request" or not message.get("more_body", False)
+                body.is_whole = message["type"] != "http.request" or not message.get(
+                    "more_body", False
+                )
 
 
 def _close_answer(future: Future[Answer]) -> None:

@@ -52,7 +52,10 @@ def _in_blocks(file: IO[bytes], _block_bytes: int = 0) -> FileWrapper:
 def _headers(sent: list[tuple[bytes, bytes]]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for name_bytes, value_bytes in sent:
-        name, value = name_bytes.decode("latin-1").upper().replace("-", "_"), value_bytes.decode("latin-1")
+        name, value = (
+            name_bytes.decode("latin-1").upper().replace("-", "_"),
+            value_bytes.decode("latin-1"),
+        )
         key = name if name in _UNPREFIXED else f"HTTP_{name}"
         between = "; " if name == "COOKIE" else ","
         headers[key] = f"{headers[key]}{between}{value}" if key in headers else value

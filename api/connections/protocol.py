@@ -46,7 +46,9 @@ class DeadlineProtocol(ASGIProtocol):  # type: ignore[misc]
     def pause_writing(self) -> None:
         """A client that does not take its answer gets the time for it, and no more."""
         super().pause_writing()
-        self._sending = self.worker.loop.call_later(self.worker.limits.send_seconds, self.transport.abort)
+        self._sending = self.worker.loop.call_later(
+            self.worker.limits.send_seconds, self.transport.abort
+        )
 
     def resume_writing(self) -> None:
         """It has taken some."""

@@ -77,7 +77,10 @@ class BufferingWorker(ASGIWorker):  # type: ignore[misc]
     async def _admit(self, client: socket.socket) -> None:
         seconds: dict[str, Any] = {}
         if self._tls is not None:
-            seconds = {"ssl_handshake_timeout": self.limits.header_seconds, "ssl_shutdown_timeout": 1.0}
+            seconds = {
+                "ssl_handshake_timeout": self.limits.header_seconds,
+                "ssl_shutdown_timeout": 1.0,
+            }
         try:
             await self.loop.connect_accepted_socket(
                 lambda: DeadlineProtocol(self, client), client, ssl=self._tls, **seconds

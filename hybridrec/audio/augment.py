@@ -9,7 +9,10 @@ from hybridrec.config import AudioConfig, AugmentConfig
 
 
 def augment_chunks(
-    chunks: NDArray[np.float32], rng: np.random.Generator, augment: AugmentConfig, audio: AudioConfig
+    chunks: NDArray[np.float32],
+    rng: np.random.Generator,
+    augment: AugmentConfig,
+    audio: AudioConfig,
 ) -> NDArray[np.float32]:
     """A changed copy of log-mel chunks, each chunk changed by its own chance.
 
@@ -37,7 +40,9 @@ def augment_chunks(
     return changed
 
 
-def _transposed(chunks: NDArray[np.float32], rng: np.random.Generator, most: int) -> NDArray[np.float32]:
+def _transposed(
+    chunks: NDArray[np.float32], rng: np.random.Generator, most: int
+) -> NDArray[np.float32]:
     """Each chunk some mels up or down; the mel at the edge fills up what is laid open."""
     shifts = rng.integers(-most, most + 1, len(chunks))
     sources = np.clip(np.arange(chunks.shape[1]) - shifts[:, None], 0, chunks.shape[1] - 1)
@@ -45,7 +50,10 @@ def _transposed(chunks: NDArray[np.float32], rng: np.random.Generator, most: int
 
 
 def _louder_and_noisier(
-    chunks: NDArray[np.float32], rng: np.random.Generator, augment: AugmentConfig, audio: AudioConfig
+    chunks: NDArray[np.float32],
+    rng: np.random.Generator,
+    augment: AugmentConfig,
+    audio: AudioConfig,
 ) -> NDArray[np.float32]:
     floor = 10 ** (audio.level_floor_db / 10)
     scale = np.float32(np.log1p(floor))
@@ -54,7 +62,9 @@ def _louder_and_noisier(
         power *= _ratio(rng.uniform(-augment.gain_db, augment.gain_db, len(chunks)))
     if augment.noise:
         level = _ratio(-rng.uniform(augment.noise_min_db, augment.noise_max_db, len(chunks)))
-        power += rng.standard_exponential(chunks.shape, dtype=np.float32) * (level * np.float32(floor))
+        power += rng.standard_exponential(chunks.shape, dtype=np.float32) * (
+            level * np.float32(floor)
+        )
     return np.asarray(np.log1p(power) / scale, dtype=np.float32)
 
 

@@ -44,7 +44,10 @@ class Excerpts:
 
 
 def decode_chunks(
-    path: Path, audio: AudioConfig, limits: AudioLimits | None = None, clock: StageClock | None = None
+    path: Path,
+    audio: AudioConfig,
+    limits: AudioLimits | None = None,
+    clock: StageClock | None = None,
 ) -> Excerpts:
     """Regularly spaced chunks of a track; the rest of it is skipped, not decoded.
 
@@ -70,9 +73,13 @@ def decode_chunks(
                 break
         if not loud:
             fix = "give a file with sound in it"
-            raise AudioError(f"{path.name}: there is nothing to hear, it is silent or not numbers", fix=fix)
+            raise AudioError(
+                f"{path.name}: there is nothing to hear, it is silent or not numbers", fix=fix
+            )
         with clock.stage("resample"):
-            samples = [_resampled(block, source.rate_hz, audio) for block in loud[: audio.chunks_per_track]]
+            samples = [
+                _resampled(block, source.rate_hz, audio) for block in loud[: audio.chunks_per_track]
+            ]
             samples = [looped(chunk, audio.chunk_samples) for chunk in samples]
         return Excerpts(np.stack(samples), source.n_frames / source.rate_hz)
 
@@ -96,7 +103,10 @@ def read_middle(
         count = min(source.n_frames, math.ceil(seconds * source.rate_hz))
         block = source.read((source.n_frames - count) // 2, count)
         if not _audible([block], limits):
-            raise AudioError(f"{path.name}: there is nothing to hear in its middle", fix="give a file with sound in it")
+            raise AudioError(
+                f"{path.name}: there is nothing to hear in its middle",
+                fix="give a file with sound in it",
+            )
         return _resampled(block, source.rate_hz, audio)
 
     return _read(path, limits, middle)
@@ -112,7 +122,9 @@ def _read(path: Path, limits: AudioLimits, use: Callable[[Source], T]) -> T:
                 return use(source)
         except Refused as error:
             reason = str(error)
-    raise AudioError(f"{path.name}: damaged beyond hearing ({reason.strip(' .')})", fix="get the file again")
+    raise AudioError(
+        f"{path.name}: damaged beyond hearing ({reason.strip(' .')})", fix="get the file again"
+    )
 
 
 def check_file(path: Path, limits: AudioLimits) -> None:
@@ -131,7 +143,9 @@ def check_file(path: Path, limits: AudioLimits) -> None:
         raise AudioError(f"{path.name}: the file is empty", got="0 bytes", fix="get the file again")
     if facts.st_size > limits.max_file_bytes:
         fix = f"give at most {limits.max_file_bytes} bytes"
-        raise AudioError(f"{path.name}: the file is too large", got=f"{facts.st_size} bytes", fix=fix)
+        raise AudioError(
+            f"{path.name}: the file is too large", got=f"{facts.st_size} bytes", fix=fix
+        )
 
 
 def _readers(path: Path, limits: AudioLimits) -> Iterator[Callable[[], Source]]:
@@ -144,7 +158,9 @@ def _readers(path: Path, limits: AudioLimits) -> Iterator[Callable[[], Source]]:
     except OSError as error:
         raise _unreadable(path, error) from error
     if kind is None:
-        raise AudioError(f"{path.name}: not audio, whatever its name says", fix=f"give {AUDIO_KINDS}")
+        raise AudioError(
+            f"{path.name}: not audio, whatever its name says", fix=f"give {AUDIO_KINDS}"
+        )
     if too_many_texts:
         fix = "remove its tags, or write them anew"
         raise AudioError(f"{path.name}: its tags hold more than {MOST_TEXTS} texts", fix=fix)
@@ -154,7 +170,10 @@ def _readers(path: Path, limits: AudioLimits) -> Iterator[Callable[[], Source]]:
 
 
 def _unreadable(path: Path, error: OSError) -> AudioError:
-    return AudioError(f"{path.name}: cannot be read ({error.strerror})", fix="check that it is there and yours to read")
+    return AudioError(
+        f"{path.name}: cannot be read ({error.strerror})",
+        fix="check that it is there and yours to read",
+    )
 
 
 def _check_duration(path: Path, source: Source, limits: AudioLimits) -> None:

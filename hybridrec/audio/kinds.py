@@ -8,7 +8,20 @@ from typing import BinaryIO
 
 AUDIO_KINDS = "MP3, FLAC, Ogg Vorbis, Opus, WAV, AIFF, M4A or AAC"
 AUDIO_SUFFIXES = frozenset(
-    (".mp3", ".flac", ".ogg", ".oga", ".opus", ".wav", ".aif", ".aiff", ".aifc", ".m4a", ".mp4", ".aac")
+    (
+        ".mp3",
+        ".flac",
+        ".ogg",
+        ".oga",
+        ".opus",
+        ".wav",
+        ".aif",
+        ".aiff",
+        ".aifc",
+        ".m4a",
+        ".mp4",
+        ".aac",
+    )
 )
 
 _HEAD_BYTES = 4096
@@ -57,7 +70,9 @@ def _stream(head: bytes, tagged: bool) -> Kind | None:
     if head[1] & 0xF6 == 0xF0:
         return Kind("aac", for_libsndfile=False)
     # Without one of these, libsndfile guesses the length from the first frame's bit rate.
-    return Kind("mp3", for_libsndfile=any(mark in head[:256] for mark in (b"Xing", b"Info", b"VBRI")))
+    return Kind(
+        "mp3", for_libsndfile=any(mark in head[:256] for mark in (b"Xing", b"Info", b"VBRI"))
+    )
 
 
 def _synchsafe(digits: bytes) -> int:

@@ -30,9 +30,17 @@ def log_mel(samples: NDArray[np.float32], audio: AudioConfig) -> NDArray[np.floa
         Frames are centred: `n_frames = 1 + n_samples // hop_samples`.
     """
     filters, window = torch.from_numpy(mel_bank(audio)), _window(audio.fft_samples)
-    waves = torch.from_numpy(samples / max(float(np.abs(samples).max()), float(np.finfo(np.float32).tiny)))
+    waves = torch.from_numpy(
+        samples / max(float(np.abs(samples).max()), float(np.finfo(np.float32).tiny))
+    )
     spectrum = torch.stft(
-        waves, audio.fft_samples, audio.hop_samples, window=window, center=True, pad_mode="reflect", return_complex=True
+        waves,
+        audio.fft_samples,
+        audio.hop_samples,
+        window=window,
+        center=True,
+        pad_mode="reflect",
+        return_complex=True,
     )
     mel = filters @ (spectrum.real.square() + spectrum.imag.square())
     floor = 10 ** (audio.level_floor_db / 10)

@@ -51,7 +51,9 @@ class Source(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, t: TracebackType | None) -> None: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, e: BaseException | None, t: TracebackType | None
+    ) -> None: ...
 
 
 class SndfileSource:
@@ -89,7 +91,9 @@ class SndfileSource:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, t: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, e: BaseException | None, t: TracebackType | None
+    ) -> None:
         self._file.close()
 
 
@@ -114,7 +118,9 @@ class FFmpegSource:
     def __init__(self, path: Path, demuxer: str, limits: AudioLimits) -> None:
         self._file: BinaryIO = path.open("rb")
         try:
-            self._container = av.open(self._file, mode="r", format=demuxer, metadata_errors="replace")
+            self._container = av.open(
+                self._file, mode="r", format=demuxer, metadata_errors="replace"
+            )
             self._stream = self._audio_stream()
             first = next(self._frames(), None)
             if first is None:
@@ -188,19 +194,25 @@ class FFmpegSource:
 
     def _seek(self, seconds: float) -> None:
         assert self._stream.time_base is not None
-        self._container.seek(self._origin + int(seconds / self._stream.time_base), stream=self._stream)
+        self._container.seek(
+            self._origin + int(seconds / self._stream.time_base), stream=self._stream
+        )
 
     def _position(self, frame: AudioFrame, expected: int) -> int:
         """Where a frame begins, counted in samples; where it was expected if it does not say."""
         if frame.pts is None or frame.time_base is None:
             return expected
         assert self._stream.time_base is not None
-        return round((frame.pts * frame.time_base - self._origin * self._stream.time_base) * self.rate_hz)
+        return round(
+            (frame.pts * frame.time_base - self._origin * self._stream.time_base) * self.rate_hz
+        )
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, t: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, e: BaseException | None, t: TracebackType | None
+    ) -> None:
         self._container.close()
         self._file.close()
 
@@ -222,7 +234,11 @@ def check_shape(path: Path, rate_hz: int, channels: int, limits: AudioLimits) ->
 def _mono(frames: NDArray[np.float32]) -> NDArray[np.float32]:
     """The mean of the channels; `(n, channels)` to `(n,)` float32."""
     channels = frames.shape[1]
-    return frames[:, 0] if channels == 1 else frames @ np.full(channels, 1 / channels, dtype=np.float32)
+    return (
+        frames[:, 0]
+        if channels == 1
+        else frames @ np.full(channels, 1 / channels, dtype=np.float32)
+    )
 
 
 def _float_frames(frame: AudioFrame) -> NDArray[np.float32]:

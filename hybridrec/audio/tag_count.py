@@ -92,7 +92,11 @@ def _flac(file: BinaryIO, start: int) -> int:
 
 
 def _ogg(head: bytes) -> int:
-    found = [_comments(head[head.index(mark) + skip :]) for mark, skip in _COMMENTS.items() if mark in head]
+    found = [
+        _comments(head[head.index(mark) + skip :])
+        for mark, skip in _COMMENTS.items()
+        if mark in head
+    ]
     return max(found, default=0)
 
 

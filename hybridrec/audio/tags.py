@@ -60,9 +60,13 @@ def read_tags(path: Path, called: str = "") -> Tags:
         file = mutagen.File(path, easy=True)
         texts = {name: _text(file, keys) for name, keys in _NAMES.items()}
         length = getattr(getattr(file, "info", None), "length", None)
-    except Exception:  # mutagen's readers fail in many ways on damaged files, and tags are never worth a failure
+    except (
+        Exception
+    ):  # mutagen's readers fail in many ways on damaged files, and tags are never worth a failure
         return Tags(title=name)
-    texts["recording_mbid"] = texts["recording_mbid"].lower() if _MBID.fullmatch(texts["recording_mbid"]) else ""
+    texts["recording_mbid"] = (
+        texts["recording_mbid"].lower() if _MBID.fullmatch(texts["recording_mbid"]) else ""
+    )
     duration = float(length) if length and math.isfinite(length) and length > 0 else None
     return Tags(**(texts | {"title": texts["title"] or name}), duration_seconds=duration)
 
@@ -74,7 +78,9 @@ def _text(tags: Mapping[str, Any] | None, keys: tuple[str, ...]) -> str:
         if isinstance(value, UFID):
             value = bytes(getattr(value, "data", b"")).decode("ascii", "replace")
         values = getattr(value, "text", value) or []
-        text = _clean(", ".join(str(one) for one in ([values] if isinstance(values, str) else values)))
+        text = _clean(
+            ", ".join(str(one) for one in ([values] if isinstance(values, str) else values))
+        )
         if text:
             return text
     return ""
@@ -82,5 +88,7 @@ def _text(tags: Mapping[str, Any] | None, keys: tuple[str, ...]) -> str:
 
 def _clean(text: str) -> str:
     """Text on one line, without control characters and lone surrogates, bounded in length."""
-    printable = "".join(" " if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in text[:10_000])
+    printable = "".join(
+        " " if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in text[:10_000]
+    )
     return " ".join(printable.split())[:MAX_TEXT_CHARACTERS]

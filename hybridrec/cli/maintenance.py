@@ -41,7 +41,9 @@ def backup(destination: Path, library: str, as_json: bool) -> None:
     help="Folder whose audio may be served; once for each.",
 )
 @as_json_option
-def restore(source: Path, library: str, replace: bool, music: tuple[Path, ...], as_json: bool) -> None:
+def restore(
+    source: Path, library: str, replace: bool, music: tuple[Path, ...], as_json: bool
+) -> None:
     """Bring back what `hybridrec backup` copied to SOURCE."""
     from hybridrec.storage.backup import restore as run
 

@@ -15,9 +15,13 @@ from hybridrec.cli.shared import DIRECTORY, FILE, print_answer, with_library
 @click.command()
 @with_library
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, help="TCP port; 0 takes a free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8000, help="TCP port; 0 takes a free one."
+)
 @click.option("--workers", type=click.IntRange(1, 64), default=1, help="Server processes.")
-@click.option("--tokens", "require_tokens", is_flag=True, help="Ask for tokens on a loopback address, too.")
+@click.option(
+    "--tokens", "require_tokens", is_flag=True, help="Ask for tokens on a loopback address, too."
+)
 @click.option(
     "--behind-proxies",
     "proxies",
@@ -25,7 +29,9 @@ from hybridrec.cli.shared import DIRECTORY, FILE, print_answer, with_library
     default=0,
     help="How many proxies stand in front; believe what they say of the client. Asks for tokens.",
 )
-@click.option("--certificate", type=FILE, default=None, help="PEM file of the certificate, to speak HTTPS.")
+@click.option(
+    "--certificate", type=FILE, default=None, help="PEM file of the certificate, to speak HTTPS."
+)
 @click.option("--key", type=FILE, default=None, help="PEM file of the certificate's key.")
 @click.option(
     "--requests-per-minute",
@@ -61,15 +67,30 @@ def serve(
         from hybridrec.api.server import serve as run
         from hybridrec.api.settings import ApiSettings
     except ModuleNotFoundError as error:
-        raise click.ClickException(f"{error}; install the server with: pip install 'hybridrec[server]'") from None
+        raise click.ClickException(
+            f"{error}; install the server with: pip install 'hybridrec[server]'"
+        ) from None
     if (certificate is None) != (key is None):
         raise click.UsageError("--certificate and --key go together")
-    settings = ApiSettings(require_tokens=require_tokens, requests_per_minute=requests_per_minute, proxies=proxies)
-    run(library, host, port, workers, settings=settings, log_requests=log_requests, certificate=certificate, key=key)
+    settings = ApiSettings(
+        require_tokens=require_tokens, requests_per_minute=requests_per_minute, proxies=proxies
+    )
+    run(
+        library,
+        host,
+        port,
+        workers,
+        settings=settings,
+        log_requests=log_requests,
+        certificate=certificate,
+        key=key,
+    )
 
 
 @click.command()
-@click.option("--music", type=DIRECTORY, default=None, help="Your own music instead of the synthesised.")
+@click.option(
+    "--music", type=DIRECTORY, default=None, help="Your own music instead of the synthesised."
+)
 @click.option(
     "--directory",
     type=click.Path(file_okay=False, path_type=Path),
@@ -92,5 +113,13 @@ def _become_server(library: Path, port: int) -> None:
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    command = ["serve", "--library", str(library.absolute()), "--host", "127.0.0.1", "--port", str(port)]
+    command = [
+        "serve",
+        "--library",
+        str(library.absolute()),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     os.execv(sys.executable, [sys.executable, "-m", "hybridrec", *command])  # noqa: S606 - none of it comes from outside

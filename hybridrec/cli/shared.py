@@ -97,7 +97,9 @@ def _warn_of_password(context: click.Context, option: click.Parameter, library: 
     has_password = "://" in library and ":" in library.partition("://")[2].rpartition("@")[0]
     if has_password and given is click.core.ParameterSource.COMMANDLINE:
         fix = "give the URL in HYBRIDREC_LIBRARY, or the password in ~/.pgpass"
-        click.echo(f"warning: all users of this machine can see the password in --library; {fix}", err=True)
+        click.echo(
+            f"warning: all users of this machine can see the password in --library; {fix}", err=True
+        )
     return library
 
 

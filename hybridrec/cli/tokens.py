@@ -50,7 +50,9 @@ def create(name: str, library: str, role: Role, user: str | None, as_json: bool)
     """
     with open_library(library, create=True) as opened:
         secret = opened.create_token(name, role, user)
-    print_json({"name": name, "role": role, "user": user, "token": secret}) if as_json else click.echo(secret)
+    print_json(
+        {"name": name, "role": role, "user": user, "token": secret}
+    ) if as_json else click.echo(secret)
 
 
 @token.command("list")
@@ -66,7 +68,9 @@ def list_(library: str, as_json: bool) -> None:
     for one in tokens:
         held = "holds" if one.revoked_at is None else f"revoked {_day(one.revoked_at)}"
         whom = one.person or "everybody"
-        click.echo(f"{one.name:20} {one.role:5}  for {whom:20}  made {_day(one.created_at)}  {held}")
+        click.echo(
+            f"{one.name:20} {one.role:5}  for {whom:20}  made {_day(one.created_at)}  {held}"
+        )
 
 
 @token.command()

@@ -17,7 +17,11 @@ Array = NDArray[np.float32]
 
 
 def fold_in_without_each(
-    rows: sp.csr_matrix, left_out: sp.csr_matrix, factors: Array, gram: Array, config: CollaborativeConfig
+    rows: sp.csr_matrix,
+    left_out: sp.csr_matrix,
+    factors: Array,
+    gram: Array,
+    config: CollaborativeConfig,
 ) -> Array:
     """For every stored entry of `left_out`, the factors of its user without her play of that track.
 
@@ -44,17 +48,26 @@ def fold_in_without_each(
 
 
 def _fill(
-    found: Array, rows: sp.csr_matrix, left_out: sp.csr_matrix, factors: Array, base: NDArray[np.float64], alpha: float
+    found: Array,
+    rows: sp.csr_matrix,
+    left_out: sp.csr_matrix,
+    factors: Array,
+    base: NDArray[np.float64],
+    alpha: float,
 ) -> None:
     for user in range(rows.shape[0]):
         own = slice(rows.indptr[user], rows.indptr[user + 1])
         out = slice(left_out.indptr[user], left_out.indptr[user + 1])
         if out.stop == out.start or own.stop == own.start:
             continue
-        confidences = dict(zip(rows.indices[own].tolist(), (alpha * rows.data[own]).tolist(), strict=True))
+        confidences = dict(
+            zip(rows.indices[own].tolist(), (alpha * rows.data[own]).tolist(), strict=True)
+        )
         played, places = factors[rows.indices[own]].astype(np.float64), left_out.indices[out]
         without = np.array([confidences.get(place, 0.0) for place in places.tolist()])
-        found[out] = _one_user(base, played, alpha * rows.data[own], factors[places].astype(np.float64), without)
+        found[out] = _one_user(
+            base, played, alpha * rows.data[own], factors[places].astype(np.float64), without
+        )
 
 
 def _one_user(

@@ -28,7 +28,9 @@ _ASIDE = (
     r"(?:feat|ft|featuring|with|remaster(?:ed)?|\d{4} remaster(?:ed)?"
     r"|(?:mono|stereo|single|album) version|explicit)"
 )
-_ASIDES = re.compile(rf"\s*[(\[]{_ASIDE}\b[^)\]]*[)\]]|\s+-\s+{_ASIDE}\b.*$|\s+(?:feat|ft|featuring)\.?\s.*$")
+_ASIDES = re.compile(
+    rf"\s*[(\[]{_ASIDE}\b[^)\]]*[)\]]|\s+-\s+{_ASIDE}\b.*$|\s+(?:feat|ft|featuring)\.?\s.*$"
+)
 _APOSTROPHES = dict.fromkeys(map(ord, "'\u2019\u02bc"))
 _NUMBERS = re.compile(r"\b(?:\d+|[ivx]+)\b")
 
@@ -75,7 +77,9 @@ class Name:
         title = self.title.replace(" ", "")
         yield self.exact_key
         yield _key("title", artist_start, self.title)
-        for word in sorted(set(self.artist.split()), key=lambda word: (-len(word), word))[:_ARTIST_WORDS]:
+        for word in sorted(set(self.artist.split()), key=lambda word: (-len(word), word))[
+            :_ARTIST_WORDS
+        ]:
             yield _key("word", word, self.title)
         yield _key("start", artist_start, title[:_START_CHARACTERS], *self.numbers)
         yield _key("end", artist_start, title[-_END_CHARACTERS:], *self.numbers)
@@ -92,7 +96,10 @@ class Name:
         title = fuzz.ratio(self.title, other.title, score_cutoff=LEAST_TITLE_LIKENESS)
         if not title:
             return 0.0
-        artist = max(fuzz.ratio(self.artist, other.artist), fuzz.token_set_ratio(self.artist, other.artist) - 1)
+        artist = max(
+            fuzz.ratio(self.artist, other.artist),
+            fuzz.token_set_ratio(self.artist, other.artist) - 1,
+        )
         return title + artist if artist >= LEAST_ARTIST_LIKENESS else 0.0
 
 

@@ -61,7 +61,9 @@ class Worker:
         """
         for _ in range(_TRIES):  # a process that died before it began has not seen the file
             self._number += 1
-            self._send({"number": self._number, "path": pack_bytes(os.fsencode(path)), "called": called})
+            self._send(
+                {"number": self._number, "path": pack_bytes(os.fsencode(path)), "called": called}
+            )
             begun, answer = self._answer()
             if answer is not None:
                 return unpack_file(path, answer)
@@ -106,7 +108,9 @@ class Worker:
         return message
 
 
-def start_program(settings: dict[str, Any], workers: int) -> tuple[subprocess.Popen[bytes], list[Worker]]:
+def start_program(
+    settings: dict[str, Any], workers: int
+) -> tuple[subprocess.Popen[bytes], list[Worker]]:
     """Start the program with so many processes, and wait until they can be asked.
 
     Raises:
@@ -114,9 +118,19 @@ def start_program(settings: dict[str, Any], workers: int) -> tuple[subprocess.Po
     """
     pairs = [socket.socketpair() for _ in range(workers)]
     theirs = [their.fileno() for _, their in pairs]
-    command = [sys.executable, "-P", "-m", PROGRAM, *map(str, theirs)]  # -P: nothing comes from the working directory
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        PROGRAM,
+        *map(str, theirs),
+    ]  # -P: nothing comes from the working directory
     program = subprocess.Popen(  # noqa: S603 - none of it comes from outside
-        command, pass_fds=theirs, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+        command,
+        pass_fds=theirs,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
     )
     for _, their in pairs:
         their.close()
@@ -127,7 +141,9 @@ def start_program(settings: dict[str, Any], workers: int) -> tuple[subprocess.Po
             worker.await_ready()
     except Gone as error:
         end_program(program, near)
-        raise NotReady("a process that embeds cannot start", fix="see its message above, or free memory") from error
+        raise NotReady(
+            "a process that embeds cannot start", fix="see its message above, or free memory"
+        ) from error
     return program, near
 
 

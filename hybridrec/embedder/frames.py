@@ -64,7 +64,9 @@ def unpack_bytes(text: str) -> bytes:
 def pack_file(file: EmbeddedFile) -> dict[str, Any]:
     """What became of a file, as a message; whoever asked knows its path."""
     embedded, error = file.embedded, file.error
-    embedding = None if embedded is None else pack_bytes(embedded.embedding.astype(_FLOATS).tobytes())
+    embedding = (
+        None if embedded is None else pack_bytes(embedded.embedding.astype(_FLOATS).tobytes())
+    )
     return {
         "facts": [file.size_bytes, file.mtime_ns, file.content_hash],
         "tags": dataclasses.asdict(file.tags),
@@ -85,7 +87,9 @@ def unpack_file(path: Path, message: dict[str, Any]) -> EmbeddedFile:
         error = AudioError(what, got=got, fix=fix)
     size_bytes, mtime_ns, content_hash = message["facts"]
     tags = Tags(**message["tags"])
-    return EmbeddedFile(path, size_bytes, mtime_ns, content_hash, tags, embedded, error, message["stage_seconds"])
+    return EmbeddedFile(
+        path, size_bytes, mtime_ns, content_hash, tags, embedded, error, message["stage_seconds"]
+    )
 
 
 def _plain(got: object) -> object:

@@ -15,11 +15,16 @@ def encoder_in_use(library: Library) -> bytes:
     """
     current = library.current("encoder")
     if current is None:
-        raise NotReady("the library has no encoder", fix="run `hybridrec ingest audio` or `hybridrec train-encoder`")
+        raise NotReady(
+            "the library has no encoder",
+            fix="run `hybridrec ingest audio` or `hybridrec train-encoder`",
+        )
     if current.fingerprint != library.encoder():
         fix = "run `hybridrec ingest audio` with its encoder"
         raise NotReady(
-            "the library's embeddings were made by other ears than its encoder", got=library.encoder(), fix=fix
+            "the library's embeddings were made by other ears than its encoder",
+            got=library.encoder(),
+            fix=fix,
         )
     return library.artefact_bytes("encoder", current.version)
 

@@ -39,8 +39,12 @@ class EmbedderPool:
         NotReady: if a process cannot start.
     """
 
-    def __init__(self, checkpoint_bytes: bytes, limits: AudioLimits, known: frozenset[str], workers: int) -> None:
-        Checkpoint.from_bytes(checkpoint_bytes)  # a process that cannot start could not say what is wrong with it
+    def __init__(
+        self, checkpoint_bytes: bytes, limits: AudioLimits, known: frozenset[str], workers: int
+    ) -> None:
+        Checkpoint.from_bytes(
+            checkpoint_bytes
+        )  # a process that cannot start could not say what is wrong with it
         self._settings = {
             "checkpoint": pack_bytes(checkpoint_bytes),
             "limits": limits.to_dict(),
@@ -57,7 +61,9 @@ class EmbedderPool:
             try:
                 while True:
                     room = IN_FLIGHT * len(self._workers) - len(waiting)
-                    waiting.extend(threads.submit(self._embed, path) for path in islice(paths, room))
+                    waiting.extend(
+                        threads.submit(self._embed, path) for path in islice(paths, room)
+                    )
                     if not waiting:
                         return
                     yield waiting.popleft().result()
@@ -122,7 +128,9 @@ class EmbedderPool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, t: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, e: BaseException | None, t: TracebackType | None
+    ) -> None:
         self.close()
 
 
@@ -137,4 +145,6 @@ def library_pool(library: Library, limits: AudioLimits) -> EmbedderPool:
         return EmbedderPool(encoder_in_use(library), limits, frozenset(), 1)
     except InvalidInput as error:
         fix = "run `hybridrec train-encoder`"
-        raise LibraryError("the library's encoder cannot be used", got=str(error), fix=fix) from error
+        raise LibraryError(
+            "the library's encoder cannot be used", got=str(error), fix=fix
+        ) from error

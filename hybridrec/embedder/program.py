@@ -73,7 +73,10 @@ def _serve(own: socket.socket) -> None:
     while (request := receive(own)) is not None:
         send(own, {"begun": request["number"]})
         path = Path(os.fsdecode(unpack_bytes(request["path"])))
-        send(own, {"answer": request["number"], **pack_file(worker.embed_file(path, request["called"]))})
+        send(
+            own,
+            {"answer": request["number"], **pack_file(worker.embed_file(path, request["called"]))},
+        )
 
 
 if __name__ == "__main__":

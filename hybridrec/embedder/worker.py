@@ -58,7 +58,9 @@ def embed_file(path: Path, called: str) -> EmbeddedFile:
     except AudioError as error:
         return EmbeddedFile(path, error=error)
     except OSError as error:
-        return EmbeddedFile(path, error=AudioError(f"{path.name}: cannot be read ({error.strerror})"))
+        return EmbeddedFile(
+            path, error=AudioError(f"{path.name}: cannot be read ({error.strerror})")
+        )
     except Exception as error:  # one odd file must never stop the others
         return EmbeddedFile(path, error=AudioError(f"{path.name}: {type(error).__name__}: {error}"))
     finally:
@@ -74,5 +76,11 @@ def _embedded(path: Path, called: str) -> EmbeddedFile:
     embedded = None if content_hash in _Worker.known else _Worker.encoder.embed(path, clock)
     tags = read_tags(path, called)
     return EmbeddedFile(
-        path, facts.st_size, facts.st_mtime_ns, content_hash, tags, embedded, stage_seconds=clock.seconds
+        path,
+        facts.st_size,
+        facts.st_mtime_ns,
+        content_hash,
+        tags,
+        embedded,
+        stage_seconds=clock.seconds,
     )

@@ -66,7 +66,10 @@ class Checkpoint:
         figures: Mapping[str, Any] | None = None,
     ) -> Checkpoint:
         """A copy of a model's weights with the audio settings and the filterbank that it was trained on."""
-        weights = {name: tensor.detach().cpu().numpy().copy() for name, tensor in model.state_dict().items()}
+        weights = {
+            name: tensor.detach().cpu().numpy().copy()
+            for name, tensor in model.state_dict().items()
+        }
         return cls(audio, model.config, weights, mel_bank, dict(figures or {}))
 
     def build(self) -> ChunkEncoder:
@@ -82,14 +85,18 @@ class Checkpoint:
         model = ChunkEncoder(self.encoder, self.audio.n_mels)
         wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
         got = {name: tuple(tensor.shape) for name, tensor in self.weights.items()}
-        wrong = sorted(name for name in wanted.keys() | got.keys() if wanted.get(name) != got.get(name))
+        wrong = sorted(
+            name for name in wanted.keys() | got.keys() if wanted.get(name) != got.get(name)
+        )
         if wrong:
             raise InvalidInput(
                 f"weights of the encoder do not fit its settings: {wrong[0]} must be {wanted.get(wrong[0], 'absent')}",
                 got=got.get(wrong[0], "absent"),
                 fix="use the checkpoint as it was written",
             )
-        model.load_state_dict({name: torch.from_numpy(tensor.copy()) for name, tensor in self.weights.items()})
+        model.load_state_dict(
+            {name: torch.from_numpy(tensor.copy()) for name, tensor in self.weights.items()}
+        )
         return model.eval()
 
     @cached_property
@@ -124,21 +131,38 @@ class Checkpoint:
         weights, about = read_tensors(payload)
         if about["version"] < FORMAT_VERSION:
             raise InvalidInput(
-                "checkpoint was written by an older version of hybridrec", got=about["version"], fix=_TRAIN_ANEW
+                "checkpoint was written by an older version of hybridrec",
+                got=about["version"],
+                fix=_TRAIN_ANEW,
             )
         try:
             bank = weights.pop(_MEL_BANK)
-            audio, encoder = AudioConfig.from_dict(about["audio"]), EncoderConfig.from_dict(about["encoder"])
+            audio, encoder = (
+                AudioConfig.from_dict(about["audio"]),
+                EncoderConfig.from_dict(about["encoder"]),
+            )
             checkpoint = cls(audio, encoder, weights, bank, about["figures"])
         except (KeyError, TypeError) as error:
-            raise InvalidInput("settings of the checkpoint cannot be read", got=str(error), fix=_REPLACE) from error
+            raise InvalidInput(
+                "settings of the checkpoint cannot be read", got=str(error), fix=_REPLACE
+            ) from error
         if checkpoint.fingerprint != about.get("fingerprint"):
-            raise InvalidInput("damaged checkpoint: its fingerprint differs", got=checkpoint.fingerprint, fix=_REPLACE)
+            raise InvalidInput(
+                "damaged checkpoint: its fingerprint differs",
+                got=checkpoint.fingerprint,
+                fix=_REPLACE,
+            )
         if not all(np.isfinite(tensor).all() for tensor in weights.values()):
-            raise InvalidInput("weights of the checkpoint must be finite", got="NaN or infinity", fix=_REPLACE)
+            raise InvalidInput(
+                "weights of the checkpoint must be finite", got="NaN or infinity", fix=_REPLACE
+            )
         bank_shape = (audio.n_mels, 1 + audio.fft_samples // 2)
         if bank.shape != bank_shape:
-            raise InvalidInput(f"the filterbank of the checkpoint must be {bank_shape}", got=bank.shape, fix=_REPLACE)
+            raise InvalidInput(
+                f"the filterbank of the checkpoint must be {bank_shape}",
+                got=bank.shape,
+                fix=_REPLACE,
+            )
         return checkpoint
 
     def save(self, path: Path) -> None:
@@ -156,12 +180,16 @@ class Checkpoint:
         try:
             return cls.from_bytes(path.read_bytes())
         except FileNotFoundError:
-            raise NotFound("no checkpoint at this path", got=str(path), fix="train an encoder first") from None
+            raise NotFound(
+                "no checkpoint at this path", got=str(path), fix="train an encoder first"
+            ) from None
 
 
 def shipped() -> Checkpoint:
     """The ears that come with the package, trained on freely licensed music; `weights/MODEL_CARD.md` describes them."""
-    return Checkpoint.from_bytes(resources.files(hybridrec.encoder).joinpath("weights", SHIPPED_NAME).read_bytes())
+    return Checkpoint.from_bytes(
+        resources.files(hybridrec.encoder).joinpath("weights", SHIPPED_NAME).read_bytes()
+    )
 
 
 def write_tensors(tensors: Tensors, about: Mapping[str, Any]) -> bytes:
@@ -181,10 +209,14 @@ def read_tensors(payload: bytes) -> tuple[Tensors, dict[str, Any]]:
         header = json.loads(payload[8 : 8 + int.from_bytes(payload[:8], "little")])
         about = json.loads(header["__metadata__"][_METADATA_KEY])
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
-        raise InvalidInput("not a readable checkpoint of hybridrec", got=str(error)[:200], fix=_REPLACE) from error
+        raise InvalidInput(
+            "not a readable checkpoint of hybridrec", got=str(error)[:200], fix=_REPLACE
+        ) from error
     if about.get("version", 0) > FORMAT_VERSION:
         raise InvalidInput(
-            "checkpoint was written by a newer version of hybridrec", got=about["version"], fix="upgrade hybridrec"
+            "checkpoint was written by a newer version of hybridrec",
+            got=about["version"],
+            fix="upgrade hybridrec",
         )
     return tensors, about
 
@@ -192,7 +224,9 @@ def read_tensors(payload: bytes) -> tuple[Tensors, dict[str, Any]]:
 def write_atomically(path: Path, payload: bytes) -> None:
     """Write beside `path` and rename, so that a reader finds the old file or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+    with tempfile.NamedTemporaryFile(
+        dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as file:
         try:
             file.write(payload)
             file.flush()

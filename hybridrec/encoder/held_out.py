@@ -14,7 +14,9 @@ HALF_CHUNKS = 5
 """Chunks that stand for half a track."""
 
 
-def halves_found(model: ChunkEncoder, spectrograms: Sequence[NDArray[np.float16]], chunk_frames: int) -> float:
+def halves_found(
+    model: ChunkEncoder, spectrograms: Sequence[NDArray[np.float16]], chunk_frames: int
+) -> float:
     """Recall@1 of tracks by their other half: the share of halves whose nearest neighbour is the other half.
 
     Args:

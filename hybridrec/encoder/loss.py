@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 
-def nt_xent(first: Tensor, second: Tensor, *, temperature: float, groups: Tensor | None = None) -> Tensor:
+def nt_xent(
+    first: Tensor, second: Tensor, *, temperature: float, groups: Tensor | None = None
+) -> Tensor:
     """Normalised temperature-scaled cross entropy (NT-Xent; Chen et al. 2020, "SimCLR", eq. 1).
 
     Row i of `first` and row i of `second` come from one track and must find each

@@ -59,7 +59,9 @@ class ChunkEncoder(nn.Module):
         """
         levelled = _levelled(chunks)
         with torch.no_grad():
-            standardised = (texture(levelled, self.config.bands) - self.texture_mean) / self.texture_deviation
+            standardised = (
+                texture(levelled, self.config.bands) - self.texture_mean
+            ) / self.texture_deviation
         heads = self.texture_head(standardised), self.convolution_head(self._patterns(levelled))
         return nn.functional.normalize(heads[0], dim=1), nn.functional.normalize(heads[1], dim=1)
 
@@ -76,7 +78,9 @@ class ChunkEncoder(nn.Module):
         rows, columns = torch.triu_indices(self.config.pairs, self.config.pairs)
         together = (pairs @ pairs.transpose(1, 2) / pairs.shape[2])[:, rows, columns]
         roots = together.sign() * (together.abs() + ROOT_FLOOR).sqrt()
-        return torch.cat([self.stages[early:](maps).mean(dim=(2, 3)), self.pairs_scale(roots)], dim=1)
+        return torch.cat(
+            [self.stages[early:](maps).mean(dim=(2, 3)), self.pairs_scale(roots)], dim=1
+        )
 
     def forward(self, chunks: Tensor) -> Tensor:
         """Vectors of chunks, `(n, n_mels, n_frames)` float32 to `(n, embedding_size)` float32 of unit length."""
@@ -87,7 +91,9 @@ class ChunkEncoder(nn.Module):
     def textures(self, chunks: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the texture head reads of chunks, before it is standardised: see `texture`."""
         with torch.inference_mode():
-            read: NDArray[np.float32] = texture(_levelled(torch.from_numpy(chunks)), self.config.bands).numpy()
+            read: NDArray[np.float32] = texture(
+                _levelled(torch.from_numpy(chunks)), self.config.bands
+            ).numpy()
         return read
 
     def embed(self, chunks: NDArray[np.float32]) -> NDArray[np.float32]:

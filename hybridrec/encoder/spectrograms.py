@@ -34,7 +34,9 @@ class SpectrogramPairs:
 
     def __call__(self, rng: np.random.Generator, n_tracks: int) -> Pairs:
         """Pairs of `n_tracks` different tracks, or of all where there are fewer."""
-        rows = rng.choice(len(self.spectrograms), min(n_tracks, len(self.spectrograms)), replace=False)
+        rows = rng.choice(
+            len(self.spectrograms), min(n_tracks, len(self.spectrograms)), replace=False
+        )
         first, second = self._chunks(rows, rng), self._chunks(rows, rng)
         return Pairs(first, second, None if self.groups is None else self.groups[rows])
 
@@ -42,19 +44,29 @@ class SpectrogramPairs:
         chunks = np.stack([self._chunk(self.spectrograms[row], rng) for row in rows])
         return chunks if self.augment is None else self.augment(chunks, rng)
 
-    def _chunk(self, spectrogram: NDArray[np.float16], rng: np.random.Generator) -> NDArray[np.float32]:
+    def _chunk(
+        self, spectrogram: NDArray[np.float16], rng: np.random.Generator
+    ) -> NDArray[np.float32]:
         span = round(self.chunk_frames * rng.uniform(1 - self.tempo_share, 1 + self.tempo_share))
         chunk = random_chunk(spectrogram, min(span, spectrogram.shape[1]), rng)
-        return chunk[:, np.linspace(0, chunk.shape[1] - 1, self.chunk_frames).round().astype(np.int64)]
+        return chunk[
+            :, np.linspace(0, chunk.shape[1] - 1, self.chunk_frames).round().astype(np.int64)
+        ]
 
 
-def random_chunk(spectrogram: NDArray[np.float16], chunk_frames: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def random_chunk(
+    spectrogram: NDArray[np.float16], chunk_frames: int, rng: np.random.Generator
+) -> NDArray[np.float32]:
     """A chunk from anywhere in a spectrogram, `(n_mels, chunk_frames)` float32."""
     start = rng.integers(spectrogram.shape[1] - chunk_frames + 1)
     return spectrogram[:, start : start + chunk_frames].astype(np.float32)
 
 
-def spaced_chunks(spectrogram: NDArray[np.float16], chunk_frames: int, n_chunks: int) -> NDArray[np.float32]:
+def spaced_chunks(
+    spectrogram: NDArray[np.float16], chunk_frames: int, n_chunks: int
+) -> NDArray[np.float32]:
     """Evenly spaced chunks from end to end, `(n_chunks, n_mels, chunk_frames)` float32; they may overlap."""
     starts = np.linspace(0, spectrogram.shape[1] - chunk_frames, n_chunks).round().astype(np.int64)
-    return np.stack([spectrogram[:, start : start + chunk_frames] for start in starts]).astype(np.float32)
+    return np.stack([spectrogram[:, start : start + chunk_frames] for start in starts]).astype(
+        np.float32
+    )

@@ -37,7 +37,11 @@ def texture(chunks: Tensor, bands: int) -> Tensor:
     logarithms = (variances.clamp(min=0) + floor[:, None]).log()
     logarithm = (directions * logarithms[:, None, :]) @ directions.transpose(1, 2)
     rows, columns = torch.triu_indices(2 * bands, 2 * bands)
-    levels = [chunks.mean(dim=2), chunks.std(dim=2, unbiased=False), changes.std(dim=2, unbiased=False)]
+    levels = [
+        chunks.mean(dim=2),
+        chunks.std(dim=2, unbiased=False),
+        changes.std(dim=2, unbiased=False),
+    ]
     return torch.cat([*levels, logarithm[:, rows, columns].to(chunks.dtype)], dim=1)
 
 

@@ -17,7 +17,9 @@ WHITENING = 0.5
 """Components are divided by this power of their deviation: 0 leaves the few large ones in charge, 1 brings up noise."""
 
 
-def fit_texture_head(model: ChunkEncoder, spectrograms: Sequence[NDArray[np.float16]], chunk_frames: int) -> None:
+def fit_texture_head(
+    model: ChunkEncoder, spectrograms: Sequence[NDArray[np.float16]], chunk_frames: int
+) -> None:
     """Standardise the texture and turn it onto the principal components of the tracks' means, half whitened.
 
     Args:
@@ -26,7 +28,9 @@ def fit_texture_head(model: ChunkEncoder, spectrograms: Sequence[NDArray[np.floa
             components the rest of the head stays at nothing, for training to fill.
         chunk_frames: frames in a chunk.
     """
-    chunks_of = (spaced_chunks(spectrogram, chunk_frames, CHUNKS_PER_TRACK) for spectrogram in spectrograms)
+    chunks_of = (
+        spaced_chunks(spectrogram, chunk_frames, CHUNKS_PER_TRACK) for spectrogram in spectrograms
+    )
     textures = [model.textures(chunks).astype(np.float64) for chunks in chunks_of]
     mean = np.mean([chunks.mean(axis=0) for chunks in textures], axis=0)
     variance = np.mean([((chunks - mean) ** 2).mean(axis=0) for chunks in textures], axis=0)

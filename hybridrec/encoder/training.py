@@ -109,8 +109,15 @@ class _Training:
         self.averaged = copy.deepcopy(model)
         self.device = model.texture_head.weight.device
         fitted_model = list(model.texture_head.parameters())
-        fresh = [weights for weights in model.parameters() if all(weights is not other for other in fitted_model)]
-        groups = [{"params": fresh, "rate": 1.0}, {"params": fitted_model, "rate": config.texture_rate}]
+        fresh = [
+            weights
+            for weights in model.parameters()
+            if all(weights is not other for other in fitted_model)
+        ]
+        groups = [
+            {"params": fresh, "rate": 1.0},
+            {"params": fitted_model, "rate": config.texture_rate},
+        ]
         self.optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
 
     def epoch(self, pairs: PairSource, epoch: int) -> float:
@@ -148,11 +155,15 @@ class _Training:
     def keep(self, path: Path, reports: list[EpochReport]) -> None:
         """Write the state to `path`, all or nothing."""
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
-        tensors |= {f"averaged.{name}": tensor for name, tensor in self.averaged.state_dict().items()}
+        tensors |= {
+            f"averaged.{name}": tensor for name, tensor in self.averaged.state_dict().items()
+        }
         for row, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{row}.{name}": tensor for name, tensor in moments.items()}
         about = {"training": self._identity(), "reports": [asdict(report) for report in reports]}
-        arrays = {name: np.ascontiguousarray(tensor.numpy(force=True)) for name, tensor in tensors.items()}
+        arrays = {
+            name: np.ascontiguousarray(tensor.numpy(force=True)) for name, tensor in tensors.items()
+        }
         write_atomically(path, write_tensors(arrays, about))
 
     def restore(self, path: Path) -> list[EpochReport]:
@@ -160,7 +171,9 @@ class _Training:
         arrays, about = read_tensors(path.read_bytes())
         if about.get("training") != self._identity():
             raise Conflict(
-                "this training was begun with other settings", got=str(path), fix="use another place or delete the file"
+                "this training was begun with other settings",
+                got=str(path),
+                fix="use another place or delete the file",
             )
         tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
         self.model.load_state_dict(_under("model.", tensors))
@@ -173,7 +186,11 @@ class _Training:
         return [EpochReport(**report) for report in about["reports"]]
 
     def _identity(self) -> dict[str, Any]:
-        settings = {**self.config.to_dict(), "seed": self.seed, "encoder": self.model.config.to_dict()}
+        settings = {
+            **self.config.to_dict(),
+            "seed": self.seed,
+            "encoder": self.model.config.to_dict(),
+        }
         return dict(json.loads(json.dumps(settings)))
 
 
@@ -187,4 +204,8 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }

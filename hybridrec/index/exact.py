@@ -27,9 +27,18 @@ def itself_first(
         own: its score.
         may_come: whether it is wanted at all.
     """
-    if not may_come or len(places) == 0 or own < scores[0] - ROUNDING * max(1.0, abs(float(scores[0]))):
+    if (
+        not may_come
+        or len(places) == 0
+        or own < scores[0] - ROUNDING * max(1.0, abs(float(scores[0])))
+    ):
         return places, scores
     others = places != itself
-    first = np.array([itself], dtype=places.dtype), np.array([max(own, float(scores[0]))], dtype=scores.dtype)
+    first = (
+        np.array([itself], dtype=places.dtype),
+        np.array([max(own, float(scores[0]))], dtype=scores.dtype),
+    )
     k = len(places)
-    return np.concatenate([first[0], places[others]])[:k], np.concatenate([first[1], scores[others]])[:k]
+    return np.concatenate([first[0], places[others]])[:k], np.concatenate(
+        [first[1], scores[others]]
+    )[:k]

@@ -316,7 +316,9 @@ class HybridRecommender(RecommenderBase):
             query = queries.take(slice(place, place + 1))
             rows, scores = self.rank(query, N, exclude=filter_items, items=items)
             own = query.components(self.tracks, np.array([seed])).scores[0, 0]
-            return itself_first(rows[0], scores[0], seed, float(own), _may_come(seed, items, filter_items))
+            return itself_first(
+                rows[0], scores[0], seed, float(own), _may_come(seed, items, filter_items)
+            )
 
         return _one_by_one(like, itemid)
 
@@ -330,7 +332,9 @@ class HybridRecommender(RecommenderBase):
         """Users with similar factors, by cosine; the user itself is among them."""
         refuse_both(users, filter_users)
         directions = unit_length(self.user_factors)
-        chosen = np.arange(len(directions)) if users is None else chosen_rows(users, len(directions))
+        chosen = (
+            np.arange(len(directions)) if users is None else chosen_rows(users, len(directions))
+        )
         among = directions[chosen].T
 
         def like(_place: int, user: int) -> Ranking:
@@ -417,10 +421,14 @@ def _one_by_one(like: Callable[[int, int], Ranking], asked: Ids) -> Ranking:
     found = [like(place, one) for place, one in enumerate(np.atleast_1d(asked).tolist())]
     if not found:
         return np.zeros((0, 0), dtype=np.int32), np.zeros((0, 0), dtype=np.float32)
-    return _shaped((np.stack([rows for rows, _ in found]), np.stack([scores for _, scores in found])), asked)
+    return _shaped(
+        (np.stack([rows for rows, _ in found]), np.stack([scores for _, scores in found])), asked
+    )
 
 
-def _may_come(row: int, chosen: Sequence[int] | Rows | None, left_out: Sequence[int] | Rows | None) -> bool:
+def _may_come(
+    row: int, chosen: Sequence[int] | Rows | None, left_out: Sequence[int] | Rows | None
+) -> bool:
     return (chosen is None or row in chosen) and (left_out is None or row not in left_out)
 
 

@@ -53,8 +53,14 @@ class Admission:
     def _enter(self, caller: str | None) -> None:
         with self._state:
             there = self._there.total()
-            if there >= self._most or (caller is not None and self._there[caller] >= self._most_of_one):
-                error = Busy("too many uploads wait to be embedded", got=there, fix="send it again in a moment")
+            if there >= self._most or (
+                caller is not None and self._there[caller] >= self._most_of_one
+            ):
+                error = Busy(
+                    "too many uploads wait to be embedded",
+                    got=there,
+                    fix="send it again in a moment",
+                )
                 error.retry_after_seconds = SECONDS_OF_ONE * there
                 raise error
             self._there[caller] += 1

@@ -34,7 +34,9 @@ class Filters:
         for name in ("per_artist", "per_album"):
             limit = getattr(self, name)
             if limit is not None and limit < 1:
-                raise InvalidInput(f"{name} must be 1 or more", got=limit, fix="leave it out for no limit")
+                raise InvalidInput(
+                    f"{name} must be 1 or more", got=limit, fix="leave it out for no limit"
+                )
 
 
 @dataclass(frozen=True)

@@ -104,11 +104,21 @@ class ServingFiles:
                 return None
             ids = IdMap(json.loads((place / "ids.json").read_text()))
             model = HybridRecommender.load(str(place / "model.npz"))
-            columns = {path.stem: np.asarray(np.load(path, mmap_mode="c")) for path in (place / "tracks").iterdir()}
+            columns = {
+                path.stem: np.asarray(np.load(path, mmap_mode="c"))
+                for path in (place / "tracks").iterdir()
+            }
             model.tracks.adopt(columns, len(ids))
             model.fitted_model.indexes = _read_indexes(place, mapped) if about["indexed"] else None
             listeners = np.load(place / "listeners.npy")
-        except (OSError, ValueError, KeyError, BadZipFile, LibraryError, RuntimeError):  # the last is faiss'
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            BadZipFile,
+            LibraryError,
+            RuntimeError,
+        ):  # the last is faiss'
             return None
         return State(model, ids, listeners, about["version"], about["fingerprint"], about["seq"])
 
@@ -118,21 +128,32 @@ class ServingFiles:
         for name, column in state.model.tracks.to_arrays().items():
             halved = indexes is not None and name in HALVED
             _write_with_room(
-                scratch / "tracks" / f"{name}.npy", column, np.dtype(np.float16) if halved else column.dtype
+                scratch / "tracks" / f"{name}.npy",
+                column,
+                np.dtype(np.float16) if halved else column.dtype,
             )
         state.model.save(str(scratch / "model.npz"), without=("users", "tracks", "indexes"))
         np.save(scratch / "listeners.npy", state.listeners)
         (scratch / "ids.json").write_text(json.dumps(list(state.ids)))
         if indexes is not None:
             _write_indexes(scratch, indexes)
-        about = {"format": FORMAT_VERSION, "library": self._library, "seq": state.seq, "indexed": indexes is not None}
+        about = {
+            "format": FORMAT_VERSION,
+            "library": self._library,
+            "seq": state.seq,
+            "indexed": indexes is not None,
+        }
         about |= {"version": state.version, "fingerprint": state.fingerprint}
         (scratch / "about.json").write_text(json.dumps(about))
 
 
 def _write_with_room(path: Path, column: NDArray[Any], dtype: np.dtype[Any]) -> None:
     """Write a column with room for more rows at its end, which takes none on the disk."""
-    rows = len(column) if path.stem == "gram" else len(column) + max(SPARE_ROWS, len(column) // SPARE_SHARE)
+    rows = (
+        len(column)
+        if path.stem == "gram"
+        else len(column) + max(SPARE_ROWS, len(column) // SPARE_SHARE)
+    )
     file = np.lib.format.open_memmap(path, "w+", dtype, (rows, *column.shape[1:]))
     file[: len(column)] = column
     file.flush()
@@ -153,6 +174,8 @@ def _read_indexes(place: Path, mapped: bool) -> Indexes:
 def _read_index(place: Path, mapped: bool) -> AnnIndex:
     import faiss
 
-    cells = faiss.read_index(str(place.with_suffix(".faiss")), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
+    cells = faiss.read_index(
+        str(place.with_suffix(".faiss")), faiss.IO_FLAG_MMAP_IFC if mapped else 0
+    )
     with np.load(place.with_suffix(".npz"), allow_pickle=False) as arrays:
         return AnnIndex.from_arrays(arrays, cells)

@@ -113,7 +113,9 @@ class LiveModel:
         live = cls(library, State(model, ids, listeners, version, fingerprint, seq))
         live._embed_all(same_encoder=fitted_to == fingerprint)
         fitted_support = np.pad(fitted_support, (0, len(ids) - len(fitted_support)))
-        live._unrefreshed = dict.fromkeys(ids.id(row) for row in np.flatnonzero(listeners != fitted_support).tolist())
+        live._unrefreshed = dict.fromkeys(
+            ids.id(row) for row in np.flatnonzero(listeners != fitted_support).tolist()
+        )
         live._refresh_all(_no_rest)
         return live
 
@@ -132,7 +134,9 @@ class LiveModel:
         """Whether so much changed since the state was given that a new one should be written."""
         indexes = self.model.fitted_model.indexes
         tier = 0 if indexes is None else len(indexes.fresh)
-        return tier > MOST_FRESH or len(self._changed) > max(MOST_FRESH, len(self.ids) // MOST_CHANGED_SHARE)
+        return tier > MOST_FRESH or len(self._changed) > max(
+            MOST_FRESH, len(self.ids) // MOST_CHANGED_SHARE
+        )
 
     def support(self, id_: str) -> int:
         """How many distinct users have played a track."""
@@ -154,7 +158,9 @@ class LiveModel:
             return self.known_up_to != self.state.seq
         with self._one_request:
             newest = self._library.seq()
-            self._take_in(self._library.newest_tracks(self.known_up_to, KNOWN_AT_ONCE), by_request=True)
+            self._take_in(
+                self._library.newest_tracks(self.known_up_to, KNOWN_AT_ONCE), by_request=True
+            )
             self.known_up_to = max(self.known_up_to, newest)
         return True
 
@@ -176,7 +182,11 @@ class LiveModel:
 
     def user_row(self, weights: dict[str, float]) -> sp.csr_matrix:
         """Summed weights by track id as CSR `(1, n)` confidences; what cannot be scored is left out."""
-        known = {row: weight for id_, weight in weights.items() if weight and (row := self.ids.get(id_)) is not None}
+        known = {
+            row: weight
+            for id_, weight in weights.items()
+            if weight and (row := self.ids.get(id_)) is not None
+        }
         rows = np.array(sorted(known), dtype=np.int64)
         rows = rows[self.model.tracks.comparable(audio=True, behaviour=True, rows=rows)]
         data = confidence(np.array([known[row] for row in rows.tolist()], dtype=np.float64))
@@ -189,7 +199,9 @@ class LiveModel:
         with_audio = None if fingerprint is None else self._library.embeddings(fingerprint)
         embeddings = None if with_audio is None else align(with_audio, self.ids)
         if not self.model.is_fitted:
-            self.model.fit(sp.csr_matrix((0, len(self.ids)), dtype=np.float32), item_embeddings=embeddings)
+            self.model.fit(
+                sp.csr_matrix((0, len(self.ids)), dtype=np.float32), item_embeddings=embeddings
+            )
             return
         indexes, self.model.fitted_model.indexes = self.model.fitted_model.indexes, None
         fitted_model = len(self.model.tracks)
@@ -248,7 +260,9 @@ class LiveModel:
         for id_ in ids:
             self.ids.add(id_)
         self.model.tracks.grow(len(self.ids))
-        self.state.listeners = np.pad(self.state.listeners, (0, len(self.ids) - len(self.state.listeners)))
+        self.state.listeners = np.pad(
+            self.state.listeners, (0, len(self.ids) - len(self.state.listeners))
+        )
 
     def _embed(self, with_audio: Embeddings | None, newer: Collection[str]) -> None:
         if with_audio is None or not with_audio.ids:
@@ -256,7 +270,11 @@ class LiveModel:
         self._first_audio = self._first_audio or self.model.tracks.embeddings.shape[1] == 0
         if self._first_audio:
             return
-        mine = [place for place, id_ in enumerate(with_audio.ids) if id_ not in newer and id_ in self.ids]
+        mine = [
+            place
+            for place, id_ in enumerate(with_audio.ids)
+            if id_ not in newer and id_ in self.ids
+        ]
         rows = self.ids.rows([with_audio.ids[place] for place in mine])
         self.model.fitted_model.put_items(rows, embeddings=with_audio.vectors[mine])
 
@@ -279,14 +297,18 @@ class LiveModel:
         moving = (support <= REFRESHED_UP_TO_LISTENERS) | (fitted_to == 0)
         wanted = [id_ for id_, moves in zip(ids, moving.tolist(), strict=True) if moves]
         placed = (
-            factors_of(self._library, self.model.fitted_model, self.ids, wanted) if has_behaviour and wanted else None
+            factors_of(self._library, self.model.fitted_model, self.ids, wanted)
+            if has_behaviour and wanted
+            else None
         )
         with self.lock:
             self.state.listeners[rows] = support
             if has_behaviour:
                 self.model.fitted_model.put_items(rows[~moving], support=support[~moving])
             if placed is not None:
-                self.model.fitted_model.put_items(rows[moving], factors=placed, support=support[moving])
+                self.model.fitted_model.put_items(
+                    rows[moving], factors=placed, support=support[moving]
+                )
             self.totals = self._count()
 
     def _count(self) -> Totals:
@@ -295,11 +317,15 @@ class LiveModel:
         tracks = self.model.tracks
         scorable = tracks.scorable
         cold = np.count_nonzero(scorable & (tracks.support == 0))
-        return Totals(int(np.count_nonzero(scorable)), int(np.count_nonzero(tracks.has_audio)), int(cold))
+        return Totals(
+            int(np.count_nonzero(scorable)), int(np.count_nonzero(tracks.has_audio)), int(cold)
+        )
 
     def rows(self, ids: Collection[str]) -> NDArray[np.int64]:
         """The rows of ids, `(n,)` int64; unknown ones are left out."""
-        return np.array([row for id_ in ids if (row := self.ids.get(id_)) is not None], dtype=np.int64)
+        return np.array(
+            [row for id_ in ids if (row := self.ids.get(id_)) is not None], dtype=np.int64
+        )
 
 
 def _unfitted() -> HybridRecommender:

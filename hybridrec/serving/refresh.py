@@ -28,7 +28,9 @@ USERS_AT_ONCE = 2000
 Array = NDArray[np.float32]
 
 
-def factors_of(library: Library, fitted_model: FittedModel, track_ids: IdMap, ids: Sequence[str]) -> Array:
+def factors_of(
+    library: Library, fitted_model: FittedModel, track_ids: IdMap, ids: Sequence[str]
+) -> Array:
     """Place tracks by their listeners, each as the rest of her plays tells her taste.
 
     Two statements, and one more for every `USERS_AT_ONCE` listeners; one solve over all tracks.
@@ -46,18 +48,30 @@ def factors_of(library: Library, fitted_model: FittedModel, track_ids: IdMap, id
     places, users = IdMap(ids), sorted({user for _, user, _ in pairs})
     found = np.zeros((len(pairs), fitted_model.tracks.factors.shape[1]), dtype=np.float32)
     order = np.argsort([user for _, user, _ in pairs], kind="stable")
-    starts = np.searchsorted(np.array([pairs[pair][1] for pair in order.tolist()]), [*users, np.inf])
-    for first, block in zip(range(0, len(users), USERS_AT_ONCE), batches(users, USERS_AT_ONCE), strict=True):
+    starts = np.searchsorted(
+        np.array([pairs[pair][1] for pair in order.tolist()]), [*users, np.inf]
+    )
+    for first, block in zip(
+        range(0, len(users), USERS_AT_ONCE), batches(users, USERS_AT_ONCE), strict=True
+    ):
         some = order[starts[first] : starts[first + len(block)]]
-        found[some] = _listeners(library, fitted_model, track_ids, block, [pairs[pair] for pair in some.tolist()])
+        found[some] = _listeners(
+            library, fitted_model, track_ids, block, [pairs[pair] for pair in some.tolist()]
+        )
     weights = confidence(np.array([weight for _, _, weight in pairs], dtype=np.float64))
     rows = np.array([places.row(id_) for id_, _, _ in pairs], dtype=np.int64)
-    listeners = sp.csr_matrix((weights, (rows, np.arange(len(pairs)))), shape=(len(ids), len(pairs)))
+    listeners = sp.csr_matrix(
+        (weights, (rows, np.arange(len(pairs)))), shape=(len(ids), len(pairs))
+    )
     return fold_in(listeners, found, fitted_model.user_gram, fitted_model.collaborative)
 
 
 def _listeners(
-    library: Library, fitted_model: FittedModel, track_ids: IdMap, users: list[int], pairs: list[tuple[str, int, float]]
+    library: Library,
+    fitted_model: FittedModel,
+    track_ids: IdMap,
+    users: list[int],
+    pairs: list[tuple[str, int, float]],
 ) -> Array:
     """The factors of each pair's user without her play of its track, `(pairs, f)`; pairs come ordered by user."""
     tracks = fitted_model.tracks

@@ -45,7 +45,9 @@ def open_live_model(library: Library) -> LiveModel:
                 _write(library, files)
                 live = _mapped(library, files)
     except OSError as error:
-        _log.warning("cannot write to %s, so nothing is shared: %s", library.files.parent, error.strerror)
+        _log.warning(
+            "cannot write to %s, so nothing is shared: %s", library.files.parent, error.strerror
+        )
         live = None
     if live is None:
         live = LiveModel.built(library)
@@ -112,7 +114,9 @@ class ModelReload:
 
     def _await_idle(self, until: float) -> bool:
         with self._state:
-            return self._state.wait_for(lambda: not self._running, max(0.0, until - time.monotonic()))
+            return self._state.wait_for(
+                lambda: not self._running, max(0.0, until - time.monotonic())
+            )
 
     def _follow(self) -> None:
         while self._goes_on():
@@ -120,7 +124,9 @@ class ModelReload:
                 self._follow_once()
             except _Closing:
                 continue
-            except LibraryError as error:  # the next request wakes it again, and what is left is done then
+            except (
+                LibraryError
+            ) as error:  # the next request wakes it again, and what is left is done then
                 _log.warning("what was written is not taken in yet: %s", error)
             except Exception:
                 _log.exception("what was written is not taken in yet")
@@ -182,7 +188,12 @@ def _write(library: Library, files: ServingFiles) -> None:
         _write_here(library, files)
         return
     told = json.dumps({"location": str(library.opened_at), "files": str(library.files)})
-    command = [sys.executable, "-P", "-m", __name__]  # -P: nothing is imported from where the server was started
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        __name__,
+    ]  # -P: nothing is imported from where the server was started
     subprocess.run(command, input=told, text=True, check=False)  # noqa: S603 - none of it comes from outside
 
 

@@ -92,13 +92,19 @@ class Selection:
     def _chosen(self, rows: Rows) -> Iterator[Chosen]:
         ids = [self._live.ids.id(row) for row in rows.tolist()]
         found = self._found(ids)
-        candidates = [Chosen(row, found[id_]) for row, id_ in zip(rows.tolist(), ids, strict=True) if id_ in found]
+        candidates = [
+            Chosen(row, found[id_])
+            for row, id_ in zip(rows.tolist(), ids, strict=True)
+            if id_ in found
+        ]
         per_artist, per_album = Counter[str](), Counter[str]()
         for candidate in self._once_each(candidates):
             artist, album = candidate.track.artist, candidate.track.album
             per_artist[artist] += 1
             per_album[album] += 1
-            if _fits(artist, per_artist, self._filters.per_artist) and _fits(album, per_album, self._filters.per_album):
+            if _fits(artist, per_artist, self._filters.per_artist) and _fits(
+                album, per_album, self._filters.per_album
+            ):
                 yield candidate
 
     def _found(self, ids: list[str]) -> dict[str, Track]:
@@ -110,8 +116,13 @@ class Selection:
     def _once_each(self, candidates: list[Chosen]) -> list[Chosen]:
         """The candidates without those that are a recording that came before, which is told of them, or a known one."""
         rows = np.array([candidate.row for candidate in candidates], dtype=np.int64)
-        sounds, tracks = self._audio_vectors(rows), _Recordings.of([candidate.track for candidate in candidates])
-        doubles = (sounds @ sounds.T >= SAME_AUDIO) & tracks.may_be(tracks) | tracks.share_an_id(tracks)
+        sounds, tracks = (
+            self._audio_vectors(rows),
+            _Recordings.of([candidate.track for candidate in candidates]),
+        )
+        doubles = (sounds @ sounds.T >= SAME_AUDIO) & tracks.may_be(tracks) | tracks.share_an_id(
+            tracks
+        )
         unwanted = self._like_known(sounds, tracks)
         kept = np.zeros(len(candidates), dtype=np.bool_)
         for place, candidate in enumerate(candidates):
@@ -134,7 +145,11 @@ class Selection:
                 continue
             ids = [self._live.ids.id(row) for row in known[near].tolist()]
             here = self._found(ids)
-            there = [(place, here[id_]) for place, id_ in zip(near.tolist(), ids, strict=True) if id_ in here]
+            there = [
+                (place, here[id_])
+                for place, id_ in zip(near.tolist(), ids, strict=True)
+                if id_ in here
+            ]
             same = tracks.may_be(_Recordings.of([track for _, track in there]))
             found |= (alike[:, [place for place, _ in there]] & same).any(axis=1)
         return found
@@ -157,7 +172,9 @@ class _Recordings:
 
     @classmethod
     def of(cls, tracks: list[Track]) -> _Recordings:
-        seconds = [np.nan if track.duration_seconds is None else track.duration_seconds for track in tracks]
+        seconds = [
+            np.nan if track.duration_seconds is None else track.duration_seconds for track in tracks
+        ]
         ids = [hash(track.recording_mbid) if track.recording_mbid else 0 for track in tracks]
         return cls(np.array(ids, dtype=np.int64), np.array(seconds, dtype=np.float64))
 

@@ -146,13 +146,20 @@ class RecommendationService:
                 else model.unknown_user
             )
             queries = UserQueries(preference, share)
-            hits = self._hits(live, queries, n, played.indices if exclude_played else _NO_ROWS, filters)
+            hits = self._hits(
+                live, queries, n, played.indices if exclude_played else _NO_ROWS, filters
+            )
             by_user: Basis = "behaviour" if preference.knows_behaviour[0] else "audio"
             basis = by_user if known and preference.knows_anything[0] else "popularity"
             return Answer(hits, basis, share, live.state.version, live.state.fingerprint)
 
     def similar(
-        self, track: str, n: int = 10, *, audio_weight: float | None = None, filters: Filters = ANYTHING
+        self,
+        track: str,
+        n: int = 10,
+        *,
+        audio_weight: float | None = None,
+        filters: Filters = ANYTHING,
     ) -> Answer:
         """What sounds and is heard like a track.
 
@@ -163,7 +170,9 @@ class RecommendationService:
         self.library.track(track)
         with self._caught_up() as live:
             seed = live.rows([track])
-            return self._similar(live, live.model.tracks.item_vectors(seed), n, audio_weight, seed, filters)
+            return self._similar(
+                live, live.model.tracks.item_vectors(seed), n, audio_weight, seed, filters
+            )
 
     def similar_to_audio(
         self, path: Path, n: int = 10, *, filters: Filters = ANYTHING, caller: str | None = None
@@ -183,29 +192,57 @@ class RecommendationService:
         """
         _, embedded, _ = self._embed(path, caller=caller)
         with self._caught_up() as live:
-            return self._similar(live, _unplayed(embedded.embedding, live), n, None, _NO_ROWS, filters)
+            return self._similar(
+                live, _unplayed(embedded.embedding, live), n, None, _NO_ROWS, filters
+            )
 
     def _similar(
-        self, live: LiveModel, seed: ItemVectors, n: int, audio_weight: float | None, known: Rows, filters: Filters
+        self,
+        live: LiveModel,
+        seed: ItemVectors,
+        n: int,
+        audio_weight: float | None,
+        known: Rows,
+        filters: Filters,
     ) -> Answer:
         share = live.model.audio_weight(audio_weight)
-        hits = self._hits(live, SeedQueries(seed, share, live.model.fitted_model.calibration), n, known, filters)
+        hits = self._hits(
+            live, SeedQueries(seed, share, live.model.fitted_model.calibration), n, known, filters
+        )
         return Answer(hits, "track", share, live.state.version, live.state.fingerprint)
 
-    def _hits(self, live: LiveModel, query: Queries, n: int, known: Rows, filters: Filters) -> list[Hit]:
+    def _hits(
+        self, live: LiveModel, query: Queries, n: int, known: Rows, filters: Filters
+    ) -> list[Hit]:
         selection = Selection(self.library, live, filters, known)
         denied, allowed = np.concatenate([known, live.rows(filters.deny)]), selection.rows()
         chosen = selection.choose(lambda k: _ranked(live, query, k, denied, allowed), n)
-        parts = query.components(live.model.tracks, np.array([one.row for one in chosen], dtype=np.int64))
-        values = zip(chosen, *(part[0].tolist() for part in (parts.weights, parts.audio, parts.behaviour)), strict=True)
+        parts = query.components(
+            live.model.tracks, np.array([one.row for one in chosen], dtype=np.int64)
+        )
+        values = zip(
+            chosen,
+            *(part[0].tolist() for part in (parts.weights, parts.audio, parts.behaviour)),
+            strict=True,
+        )
         return [
-            Hit(one.track, audio + behaviour, weight, audio, behaviour, live.support(one.track.id), tuple(one.others))
+            Hit(
+                one.track,
+                audio + behaviour,
+                weight,
+                audio,
+                behaviour,
+                live.support(one.track.id),
+                tuple(one.others),
+            )
             for one, weight, audio, behaviour in values
         ]
 
     # --- writing ---------------------------------------------------------------------
 
-    def add_track(self, path: Path, details: TrackDetails, *, caller: str | None = None) -> tuple[Track, bool]:
+    def add_track(
+        self, path: Path, details: TrackDetails, *, caller: str | None = None
+    ) -> tuple[Track, bool]:
         """Hear a file, keep it and add its track; the next recommendation may return it.
 
         Args:
@@ -229,10 +266,14 @@ class RecommendationService:
             return known, False
         id_ = details.id or content_hash[:16]
         if self._is_taken(id_):
-            raise Conflict("the id belongs to a track with other audio", got=id_, fix="choose another id")
+            raise Conflict(
+                "the id belongs to a track with other audio", got=id_, fix="choose another id"
+            )
         file, embedded, fingerprint = self._embed(path, details.filename, caller)
         track = _described(id_, details, file.tags, embedded.duration_seconds, content_hash)
-        return self.library.add_upload(path, EmbeddedTrack(track, None, fingerprint, embedded.embedding))
+        return self.library.add_upload(
+            path, EmbeddedTrack(track, None, fingerprint, embedded.embedding)
+        )
 
     def add_plays(self, plays: Sequence[Play]) -> PlaysAdded:
         """Store plays; each counts once however often it is told, and the next request knows it.
@@ -280,7 +321,9 @@ class RecommendationService:
         """How many distinct users have played a track; 0 for an unknown one."""
         return self.library.support([id_])[id_]
 
-    def find_tracks(self, query: str = "", after: str | None = None, limit: int = 50) -> list[Track]:
+    def find_tracks(
+        self, query: str = "", after: str | None = None, limit: int = 50
+    ) -> list[Track]:
         """Tracks by words of their id, title, artist or album, ordered by id, after a cursor."""
         return self.library.find_tracks(query, after, limit)
 
@@ -292,7 +335,9 @@ class RecommendationService:
         """
         return self.library.audio_file(id_)
 
-    def find_users(self, query: str = "", after: str | None = None, limit: int = 50) -> list[UserSummary]:
+    def find_users(
+        self, query: str = "", after: str | None = None, limit: int = 50
+    ) -> list[UserSummary]:
         """Users by part of their id, ordered by id, after a cursor."""
         return self.library.find_users(query, after, limit)
 
@@ -314,7 +359,9 @@ class RecommendationService:
         totals, counts = live.totals, self._counts.at(live.known_up_to)
         return {
             "ready": totals.scorable > 0,
-            "why": "" if totals.scorable else "no track has audio or plays yet: run `hybridrec ingest audio`",
+            "why": ""
+            if totals.scorable
+            else "no track has audio or plays yet: run `hybridrec ingest audio`",
             "tracks": counts["tracks"],
             "embedded": totals.embedded,
             "users": counts["users"],
@@ -335,10 +382,16 @@ class RecommendationService:
             "library_users": (counts["users"], "Users of the library"),
             "library_plays": (counts["plays"], "Plays of the library"),
             "index_tracks": (totals.scorable, "Tracks that can be recommended"),
-            "index_heard_tracks": (totals.embedded, "Tracks that can be recommended by their sound"),
+            "index_heard_tracks": (
+                totals.embedded,
+                "Tracks that can be recommended by their sound",
+            ),
             "index_fresh_tracks": (fresh, "Tracks beside the index, scored one by one"),
             "cold_share": (cold_share, "Share of the indexed tracks that nobody has played"),
-            "model_version": (live.state.version or 0, "Version of the model in use; 0 before the first fit"),
+            "model_version": (
+                live.state.version or 0,
+                "Version of the model in use; 0 before the first fit",
+            ),
         }
 
     # --- inside ----------------------------------------------------------------------
@@ -382,7 +435,9 @@ def _ranked(live: LiveModel, query: Queries, k: int, denied: Rows, allowed: Rows
     """The rows of the k best tracks that are allowed and not denied; where nothing tells them apart, the oldest."""
     if not query.kinds[0].any():
         scorable = np.flatnonzero(live.model.tracks.scorable)
-        return np.setdiff1d(scorable if allowed is None else np.intersect1d(scorable, allowed), denied)[:k]
+        return np.setdiff1d(
+            scorable if allowed is None else np.intersect1d(scorable, allowed), denied
+        )[:k]
     if allowed is None:
         found, scores = live.model.rank(query, k, exclude=denied)
     else:
@@ -393,11 +448,16 @@ def _ranked(live: LiveModel, query: Queries, k: int, denied: Rows, allowed: Rows
 def _unplayed(embedding: NDArray[np.float32], live: LiveModel) -> ItemVectors:
     nothing = np.zeros((1, live.model.tracks.factors.shape[1]), dtype=np.float32)
     return ItemVectors(
-        nothing, unit_length(embedding[None, :]), np.ones(1, dtype=np.float32), np.ones(1, dtype=np.bool_)
+        nothing,
+        unit_length(embedding[None, :]),
+        np.ones(1, dtype=np.float32),
+        np.ones(1, dtype=np.bool_),
     )
 
 
-def _described(id_: str, details: TrackDetails, tags: Tags, duration_seconds: float, content_hash: str) -> Track:
+def _described(
+    id_: str, details: TrackDetails, tags: Tags, duration_seconds: float, content_hash: str
+) -> Track:
     return Track(
         id=id_,
         title=details.title or tags.title,

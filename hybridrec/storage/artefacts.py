@@ -53,7 +53,9 @@ class ArtefactStore:
     _database: Database
 
     @once_more
-    def save_artefact(self, kind: Kind, payload: bytes, fingerprint: str, summary: Mapping[str, Any]) -> int:
+    def save_artefact(
+        self, kind: Kind, payload: bytes, fingerprint: str, summary: Mapping[str, Any]
+    ) -> int:
         """Store a new version and make it current in the same transaction.
 
         An encoder that becomes current becomes the library's ears too.
@@ -74,7 +76,12 @@ class ArtefactStore:
             version = 1 + (connection.scalar(last.where(schema.artefacts.c.kind == kind)) or 0)
             connection.execute(insert(schema.artefacts), row | {"version": version})
             for part, start in enumerate(range(0, len(payload), PART_BYTES)):
-                piece = {"kind": kind, "version": version, "part": part, "payload": payload[start : start + PART_BYTES]}
+                piece = {
+                    "kind": kind,
+                    "version": version,
+                    "part": part,
+                    "payload": payload[start : start + PART_BYTES],
+                }
                 connection.execute(insert(schema.artefact_parts), piece)
             _switch(connection, kind, version, fingerprint)
         return version
@@ -101,7 +108,12 @@ class ArtefactStore:
             how many were deleted.
         """
         table, in_use = schema.artefacts.c, schema.current_artefacts.c
-        newest = select(table.version).where(table.kind == kind).order_by(table.version.desc()).limit(keep)
+        newest = (
+            select(table.version)
+            .where(table.kind == kind)
+            .order_by(table.version.desc())
+            .limit(keep)
+        )
         used = select(in_use.version).where(in_use.kind == kind)
         with self._database.write() as connection:
             stay = [*connection.scalars(newest), *connection.scalars(used)]
@@ -120,7 +132,10 @@ class ArtefactStore:
         """All versions of a kind, oldest first."""
         query = select(schema.artefacts).where(schema.artefacts.c.kind == kind)
         with self._database.read() as connection:
-            return [_artefact(row) for row in connection.execute(query.order_by(schema.artefacts.c.version))]
+            return [
+                _artefact(row)
+                for row in connection.execute(query.order_by(schema.artefacts.c.version))
+            ]
 
     @once_more
     def artefact_bytes(self, kind: Kind, version: int | None = None) -> bytes:
@@ -133,7 +148,9 @@ class ArtefactStore:
         parts = schema.artefact_parts.c
         with self._database.read() as connection:
             artefact = _get(connection, kind, version)
-            query = select(parts.payload).where(parts.kind == kind, parts.version == artefact.version)
+            query = select(parts.payload).where(
+                parts.kind == kind, parts.version == artefact.version
+            )
             payload = b"".join(connection.scalars(query.order_by(parts.part)))
         if hashlib.sha256(payload).hexdigest() != artefact.sha256:
             fix = f"use another version, or {_HOW_TO_MAKE[kind]}"
@@ -142,7 +159,9 @@ class ArtefactStore:
 
 
 def _get(connection: Connection, kind: Kind, version: int | None) -> Artefact:
-    given = select(schema.artefacts).where(schema.artefacts.c.kind == kind, schema.artefacts.c.version == version)
+    given = select(schema.artefacts).where(
+        schema.artefacts.c.kind == kind, schema.artefacts.c.version == version
+    )
     row = connection.execute(_current(kind) if version is None else given).first()
     if row is None:
         raise NotFound(f"the library has no such {kind}", got=version, fix=_HOW_TO_MAKE[kind])
@@ -150,7 +169,11 @@ def _get(connection: Connection, kind: Kind, version: int | None) -> Artefact:
 
 
 def _current(kind: Kind) -> Select[Any]:
-    return select(schema.artefacts).join(schema.current_artefacts).where(schema.current_artefacts.c.kind == kind)
+    return (
+        select(schema.artefacts)
+        .join(schema.current_artefacts)
+        .where(schema.current_artefacts.c.kind == kind)
+    )
 
 
 def _switch(connection: Connection, kind: Kind, version: int, fingerprint: str) -> None:
@@ -161,4 +184,11 @@ def _switch(connection: Connection, kind: Kind, version: int, fingerprint: str) 
 
 
 def _artefact(row: Row[Any]) -> Artefact:
-    return Artefact(row.version, row.fingerprint, json.loads(row.summary), row.created_at, row.size_bytes, row.sha256)
+    return Artefact(
+        row.version,
+        row.fingerprint,
+        json.loads(row.summary),
+        row.created_at,
+        row.size_bytes,
+        row.sha256,
+    )

@@ -58,7 +58,11 @@ def back_up(library: Library, destination: Path) -> Copied:
     """
     _require_sqlite(library)
     if destination.exists():
-        raise Conflict("there is something at the backup's place", got=str(destination), fix="name a new directory")
+        raise Conflict(
+            "there is something at the backup's place",
+            got=str(destination),
+            fix="name a new directory",
+        )
     destination.parent.mkdir(parents=True, exist_ok=True)
     with scratch_folder(destination.parent) as scratch, full_disk_is_said():
         copy = scratch / "library"
@@ -72,7 +76,9 @@ def back_up(library: Library, destination: Path) -> Copied:
     return report
 
 
-def restore(backup: Path, location: Path, *, replace: bool = False, music: Sequence[Path] = ()) -> Copied:
+def restore(
+    backup: Path, location: Path, *, replace: bool = False, music: Sequence[Path] = ()
+) -> Copied:
     """Bring a backup back, where need be into a library that is being served: its servers go on with what it holds.
 
     All of it or nothing: it is made beside, checked, and put in place in one step. A backup is
@@ -94,7 +100,9 @@ def restore(backup: Path, location: Path, *, replace: bool = False, music: Seque
     there = _is_library(live)
     if there and not replace:
         raise Conflict(
-            "there is a library already", got=str(location), fix="name another place, or allow to replace it"
+            "there is a library already",
+            got=str(location),
+            fix="name another place, or allow to replace it",
         )
     whole = not location.exists()
     location.parent.mkdir(parents=True, exist_ok=True)
@@ -118,19 +126,26 @@ def restore(backup: Path, location: Path, *, replace: bool = False, music: Seque
 def _require_sqlite(library: Library) -> None:
     if library.engine.dialect.name != "sqlite":
         fix = f"use pg_dump, and then copy the kept uploads in {library.files}; restore with pg_restore and the copy"
-        raise InvalidInput("a library in PostgreSQL is backed up by PostgreSQL", got=library.location, fix=fix)
+        raise InvalidInput(
+            "a library in PostgreSQL is backed up by PostgreSQL", got=library.location, fix=fix
+        )
 
 
 def _copy_database(source: Path, target: Path, what: str = "the database cannot be copied") -> None:
     """One snapshot in one step: the write-ahead log lets no writer wait, and none make it start over."""
     make_private(target)
     try:
-        with closing(sqlite3.connect(source, timeout=60)) as one, closing(sqlite3.connect(target, timeout=60)) as other:
+        with (
+            closing(sqlite3.connect(source, timeout=60)) as one,
+            closing(sqlite3.connect(target, timeout=60)) as other,
+        ):
             one.backup(other)
     except sqlite3.Error as error:
         if is_full(error):
             raise storage_full(str(error)) from error
-        raise LibraryError(what, got=f"{source}: {error}", fix="check the disk and the rights") from error
+        raise LibraryError(
+            what, got=f"{source}: {error}", fix="check the disk and the rights"
+        ) from error
 
 
 def _is_library(database: Path) -> bool:
@@ -151,7 +166,11 @@ def _present(backup: Path) -> Path:
     if not path.is_file():
         fix = "name a directory that `hybridrec backup` made"
         raise LibraryError("there is no backup here", got=str(backup), fix=fix)
-    links = [path, backup / FILES_NAME, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))]
+    links = [
+        path,
+        backup / FILES_NAME,
+        *(path.with_name(path.name + end) for end in ("-wal", "-shm")),
+    ]
     odd = [link for link in links if link.is_symlink()]
     journal = path.with_name(f"{path.name}-journal")
     if odd or journal.exists() or journal.is_symlink():
@@ -174,12 +193,16 @@ def _copy_files(library: Library, source: Path) -> Copied:
     for name in named:
         if not is_plain_name(name):
             got = f"{name!r} in the database"
-            raise LibraryError("the backup names a file outside the library", got=got, fix="use another one")
+            raise LibraryError(
+                "the backup names a file outside the library", got=got, fix="use another one"
+            )
     wanted = [name for name in named if not (library.files / name).exists()]
     there = [name for name in wanted if _copied(source, name, library.files / name)]
     status = library.status()
     counts = {name: status[name] for name in ("tracks", "users", "plays")}
-    return Copied(**counts, files=len(named) - len(wanted) + len(there), missing=len(wanted) - len(there))
+    return Copied(
+        **counts, files=len(named) - len(wanted) + len(there), missing=len(wanted) - len(there)
+    )
 
 
 def _copied(folder: Path, name: str, target: Path) -> bool:
@@ -188,7 +211,9 @@ def _copied(folder: Path, name: str, target: Path) -> bool:
     if not source.exists() and not source.is_symlink():  # its track was deleted a moment ago
         return False
     if not is_plain_file(source, below=folder):
-        raise LibraryError("the backup holds a link or no plain file", got=str(source), fix="use another one")
+        raise LibraryError(
+            "the backup holds a link or no plain file", got=str(source), fix="use another one"
+        )
     with waiting_copy(source, target) as copy:
         copy.replace(target)
     return True

@@ -13,7 +13,13 @@ from hybridrec.storage.database import Database, among, batches, once_more
 from hybridrec.storage.listens import join_listens
 from hybridrec.storage.paths import StoredPaths
 from hybridrec.storage.text_index import forget_texts, has_words, words_of
-from hybridrec.storage.track_rows import COLUMNS, as_track, put_tracks, read_track, read_track_by_hash
+from hybridrec.storage.track_rows import (
+    COLUMNS,
+    as_track,
+    put_tracks,
+    read_track,
+    read_track_by_hash,
+)
 from hybridrec.storage.uploads import UploadStore
 
 
@@ -64,7 +70,9 @@ class Catalogue(UploadStore):
             return read_track_by_hash(connection, content_hash, self._paths)
 
     @once_more
-    def find_tracks(self, query: str = "", after: str | None = None, limit: int = 50) -> list[Track]:
+    def find_tracks(
+        self, query: str = "", after: str | None = None, limit: int = 50
+    ) -> list[Track]:
         """Tracks with all the words of `query` in their id, title, artist or album, ordered by id.
 
         Case and accents do not matter. An empty query finds every track.
@@ -99,7 +107,11 @@ class Catalogue(UploadStore):
         """
         with self._database.write() as connection:
             forget_texts(connection, [id_])
-            gone = delete(schema.tracks).where(schema.tracks.c.id == id_).returning(schema.tracks.c.path)
+            gone = (
+                delete(schema.tracks)
+                .where(schema.tracks.c.id == id_)
+                .returning(schema.tracks.c.path)
+            )
             row = connection.execute(gone).first()
             if row is None:
                 raise _unknown_track(id_)

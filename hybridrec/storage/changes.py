@@ -70,7 +70,9 @@ class ChangeFeed:
     def switched_since(self, seq: int) -> bool:
         """Whether another model or encoder became current after `seq`, or the library changed its ears."""
         changed = schema.changes.c
-        query = select(changed.seq).where(changed.kind == SWITCH, changed.subject.in_(_SWITCHES), changed.seq > seq)
+        query = select(changed.seq).where(
+            changed.kind == SWITCH, changed.subject.in_(_SWITCHES), changed.seq > seq
+        )
         with self._database.read() as connection:
             return connection.execute(query.limit(1)).first() is not None
 
@@ -83,7 +85,9 @@ class ChangeFeed:
             played = {subject for kind, subject, _ in rows if kind == PLAYS}
             if _SOME_PLAYS in played:
                 played.remove(_SOME_PLAYS)
-                recent = select(schema.tracks.c.id).join(schema.plays).where(schema.plays.c.seq > seq)
+                recent = (
+                    select(schema.tracks.c.id).join(schema.plays).where(schema.plays.c.seq > seq)
+                )
                 played.update(connection.scalars(recent.distinct()))
         switched = {subject for kind, subject, _ in rows if kind == SWITCH}
         return Changes(

@@ -33,7 +33,9 @@ class CleanedUp:
     file_bytes: int
 
 
-def clean_up(library: Library, keep: int = 3, settled_seconds: float = SETTLED_SECONDS) -> CleanedUp:
+def clean_up(
+    library: Library, keep: int = 3, settled_seconds: float = SETTLED_SECONDS
+) -> CleanedUp:
     """Delete old versions of models and encoders, the files of no track, and what killed runs have left.
 
     What a process is working with, such as the spectrograms of a training, is left alone.
@@ -48,10 +50,17 @@ def clean_up(library: Library, keep: int = 3, settled_seconds: float = SETTLED_S
     """
     if keep < 1:
         raise InvalidInput("keep must be 1 or more", got=keep)
-    models, encoders = library.forget_artefacts("model", keep), library.forget_artefacts("encoder", keep)
+    models, encoders = (
+        library.forget_artefacts("model", keep),
+        library.forget_artefacts("encoder", keep),
+    )
     before = time.time() - settled_seconds
     held = folders_in_use(library.files)
-    there = [path for path in library.files.rglob("*") if _is_settled(path, before) and held.isdisjoint(path.parents)]
+    there = [
+        path
+        for path in library.files.rglob("*")
+        if _is_settled(path, before) and held.isdisjoint(path.parents)
+    ]
     remove_unfinished(library.files.parent)
     _remove_old_scratch(library.files.parent, before)
     named = {library.files / name for name in library.kept_files()}

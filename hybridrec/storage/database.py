@@ -52,9 +52,23 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, OperationalError, StatementError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    IntegrityError,
+    OperationalError,
+    StatementError,
+)
 
-from hybridrec.errors import Busy, Conflict, ConnectionLost, HybridrecError, InvalidInput, LibraryError, NotReady
+from hybridrec.errors import (
+    Busy,
+    Conflict,
+    ConnectionLost,
+    HybridrecError,
+    InvalidInput,
+    LibraryError,
+    NotReady,
+)
 from hybridrec.storage.disk import is_full, storage_full
 from hybridrec.storage.schema import checked_id
 from hybridrec.storage.turns import Turns, WriteLimits
@@ -75,7 +89,9 @@ _WRITE = "hybridrec_write"
 _WRITERS_LOCK = 0x68796272  # "hybr": the advisory lock that makes writers take turns
 
 _POSTGRESQL_LOCK_TIMEOUT = "55P03"
-_POSTGRESQL_LIMITS = "54"  # the class of states that name a limit of the program, such as the size of an index row
+_POSTGRESQL_LIMITS = (
+    "54"  # the class of states that name a limit of the program, such as the size of an index row
+)
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -123,10 +139,14 @@ class Database:
         try:
             url = make_url(location)
         except (ArgumentError, ValueError):
-            raise InvalidInput("not a database URL", fix="write postgresql://name:password@host/database") from None
+            raise InvalidInput(
+                "not a database URL", fix="write postgresql://name:password@host/database"
+            ) from None
         if url.get_backend_name() != "postgresql":
             fix = "give a directory, or postgresql://name:password@host/database"
-            raise InvalidInput("a library is a directory or a PostgreSQL URL", got=url.drivername, fix=fix)
+            raise InvalidInput(
+                "a library is a directory or a PostgreSQL URL", got=url.drivername, fix=fix
+            )
         try:
             return cls(create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True))
         except ModuleNotFoundError:
@@ -137,7 +157,11 @@ class Database:
     def location(self) -> str:
         """Where the data lies, without a password."""
         url = self.engine.url
-        return str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
+        return (
+            str(url.database)
+            if url.get_backend_name() == "sqlite"
+            else url.render_as_string(hide_password=True)
+        )
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -146,8 +170,14 @@ class Database:
         Raises:
             LibraryError: if the database cannot be reached or is damaged.
         """
-        options = {} if self.engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
-        with self._plain_words(), self.engine.connect() as plain, plain.execution_options(**options).begin():
+        options = (
+            {} if self.engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        )
+        with (
+            self._plain_words(),
+            self.engine.connect() as plain,
+            plain.execution_options(**options).begin(),
+        ):
             yield plain
 
     @contextmanager
@@ -160,7 +190,11 @@ class Database:
             LibraryError: if the database cannot be reached or is damaged.
         """
         done = False
-        with self.turns.take() as seconds, self._plain_words(lambda: not done), self.engine.connect() as plain:
+        with (
+            self.turns.take() as seconds,
+            self._plain_words(lambda: not done),
+            self.engine.connect() as plain,
+        ):
             milliseconds = max(1, int(1000 * seconds))
             with plain.execution_options(**{_WRITE: milliseconds}).begin():
                 if self.engine.dialect.name == "postgresql":
@@ -189,7 +223,9 @@ class Database:
                 raise error.orig from None
             if isinstance(error, IntegrityError):
                 reason = str(error.orig).partition("\n")[0]
-                raise Conflict("this contradicts what is stored", got=reason, fix="look it up first") from error
+                raise Conflict(
+                    "this contradicts what is stored", got=reason, fix="look it up first"
+                ) from error
             if not (isinstance(error, OperationalError) or type(error) is DatabaseError):
                 raise
             raise self._said(error, is_repeatable()) from error
@@ -202,9 +238,14 @@ class Database:
         state = getattr(error.orig, "sqlstate", None) or ""
         if state.startswith(_POSTGRESQL_LIMITS):
             logging.getLogger(__name__).warning("the database holds no such value: %s", reason)
-            return InvalidInput("a value is too long for the database", got=reason, fix="shorten it")
+            return InvalidInput(
+                "a value is too long for the database", got=reason, fix="shorten it"
+            )
         what = f"the library at {self.location} cannot be used"
-        if getattr(error.orig, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY or state == _POSTGRESQL_LOCK_TIMEOUT:
+        if (
+            getattr(error.orig, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY
+            or state == _POSTGRESQL_LOCK_TIMEOUT
+        ):
             return Busy(what, got=reason, fix="another program writes to it; try again in a moment")
         fix = "check the disk, the rights and that nothing else holds it, or restore a backup"
         kind = ConnectionLost if error.connection_invalidated and repeatable else LibraryError
@@ -212,7 +253,9 @@ class Database:
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # leave BEGIN to us: the driver's own begins too late to hold a snapshot
+    connection.isolation_level = (
+        None  # leave BEGIN to us: the driver's own begins too late to hold a snapshot
+    )
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
 
@@ -241,18 +284,27 @@ def upsert(
     replaced = {name: statement.excluded[name] for name in rows[0] if name not in by}
     differs = [table.c[name].is_distinct_from(statement.excluded[name]) for name in unless_same]
     where = or_(*differs) if differs else None
-    connection.execute(statement.on_conflict_do_update(index_elements=list(by), set_=replaced, where=where), list(rows))
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=list(by), set_=replaced, where=where),
+        list(rows),
+    )
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> int:
     """Insert the rows that are not there yet and return how many these were."""
     if not rows:
         return 0
-    statement = _insert(connection, table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    statement = (
+        _insert(connection, table)
+        .on_conflict_do_nothing()
+        .execution_options(preserve_rowcount=True)
+    )
     return connection.execute(statement, list(rows)).rowcount
 
 
-def insert_returning(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> Sequence[Row[Any]]:
+def insert_returning(
+    connection: Connection, table: Table, rows: Sequence[dict[str, Any]]
+) -> Sequence[Row[Any]]:
     """Insert the rows that are not there yet and return these, with the keys that they were given."""
     if not rows:
         return []
@@ -280,7 +332,9 @@ def among(connection: Connection, column: Column[str], ids: Iterable[str]) -> Co
     return column.in_(select(func.json_each(json.dumps(checked)).table_valued("value").c.value))
 
 
-def among_keys(connection: Connection, column: ColumnElement[int], keys: Iterable[int]) -> ColumnElement[bool]:
+def among_keys(
+    connection: Connection, column: ColumnElement[int], keys: Iterable[int]
+) -> ColumnElement[bool]:
     """The condition that a column is one of many whole numbers of 64 bits, which travel as one value."""
     if connection.dialect.name == "postgresql":
         return column == any_(literal(list(keys), ARRAY(BigInteger)))

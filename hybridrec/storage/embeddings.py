@@ -84,7 +84,9 @@ class EmbeddingStore:
     def file_stamps(self) -> dict[str, FileStamp]:
         """The stamps of all heard files, by absolute path."""
         stamps, tracks = schema.file_stamps.c, schema.tracks.c
-        query = select(stamps.path, stamps.size_bytes, stamps.mtime_ns, stamps.content_hash, tracks.id)
+        query = select(
+            stamps.path, stamps.size_bytes, stamps.mtime_ns, stamps.content_hash, tracks.id
+        )
         with self._database.read() as connection:
             rows = connection.execute(query.join_from(schema.file_stamps, schema.tracks)).all()
         stamps_by_path = ((self._paths.path(path), stamp) for path, *stamp in rows)
@@ -101,7 +103,12 @@ class EmbeddingStore:
         with self._database.write() as connection:
             for rows in batches(range(len(embeddings.ids))):
                 ids = [embeddings.ids[row] for row in rows]
-                _put_vectors(connection, embeddings.fingerprint, ids, embeddings.vectors[rows[0] : rows[-1] + 1])
+                _put_vectors(
+                    connection,
+                    embeddings.fingerprint,
+                    ids,
+                    embeddings.vectors[rows[0] : rows[-1] + 1],
+                )
 
     @once_more
     def embeddings(self, fingerprint: str, ids: Collection[str] | None = None) -> Embeddings:
@@ -148,7 +155,9 @@ class EmbeddingStore:
             put_fingerprint(connection, fingerprint)
 
 
-def put_heard_rows(connection: Connection, embedded: Sequence[EmbeddedTrack], paths: StoredPaths) -> None:
+def put_heard_rows(
+    connection: Connection, embedded: Sequence[EmbeddedTrack], paths: StoredPaths
+) -> None:
     """Store tracks that were heard, within a transaction; see `EmbeddingStore.put_embedded`."""
     join_listens(connection, put_tracks(connection, [one.track for one in embedded], paths))
     _put_stamps(connection, embedded, paths)
@@ -160,7 +169,9 @@ def put_heard_rows(connection: Connection, embedded: Sequence[EmbeddedTrack], pa
 
 def get_fingerprint(connection: Connection) -> str | None:
     """The fingerprint the library goes by, within a transaction."""
-    return connection.scalar(select(schema.settings.c.value).where(schema.settings.c.name == "ears"))
+    return connection.scalar(
+        select(schema.settings.c.value).where(schema.settings.c.name == "ears")
+    )
 
 
 def put_fingerprint(connection: Connection, fingerprint: str) -> None:
@@ -170,7 +181,9 @@ def put_fingerprint(connection: Connection, fingerprint: str) -> None:
         changes.record(connection, changes.SWITCH, ["ears"])
 
 
-def _put_stamps(connection: Connection, embedded: Sequence[EmbeddedTrack], paths: StoredPaths) -> None:
+def _put_stamps(
+    connection: Connection, embedded: Sequence[EmbeddedTrack], paths: StoredPaths
+) -> None:
     keys = track_keys(connection, {one.track.id for one in embedded})
     rows = [
         {
@@ -186,9 +199,13 @@ def _put_stamps(connection: Connection, embedded: Sequence[EmbeddedTrack], paths
     upsert(connection, schema.file_stamps, rows, by=("path",))
 
 
-def _put_vectors(connection: Connection, fingerprint: str, ids: Sequence[str], vectors: NDArray[np.float32]) -> None:
+def _put_vectors(
+    connection: Connection, fingerprint: str, ids: Sequence[str], vectors: NDArray[np.float32]
+) -> None:
     if not np.isfinite(vectors).all():
-        raise InvalidInput("vectors must be finite", got="NaN or infinity", fix="leave those tracks out")
+        raise InvalidInput(
+            "vectors must be finite", got="NaN or infinity", fix="leave those tracks out"
+        )
     fingerprint_key = _fingerprint_key(connection, fingerprint, vectors.shape[1])
     keys = track_keys(connection, dict.fromkeys(ids))
     rows = [
@@ -207,10 +224,14 @@ def _fingerprint_key(connection: Connection, fingerprint: str, dimension: int) -
         return int(connection.execute(new.returning(schema.fingerprints.c.key)).scalar_one())
     if row.dimension != dimension:
         raise FingerprintMismatch(
-            f"vectors of {fingerprint} have {row.dimension} numbers", got=dimension, fix="store them under another name"
+            f"vectors of {fingerprint} have {row.dimension} numbers",
+            got=dimension,
+            fix="store them under another name",
         )
     return int(row.key)
 
 
 def _dimension(fingerprint: str) -> Select[Any]:
-    return select(schema.fingerprints.c.dimension).where(schema.fingerprints.c.fingerprint == fingerprint)
+    return select(schema.fingerprints.c.dimension).where(
+        schema.fingerprints.c.fingerprint == fingerprint
+    )

@@ -45,26 +45,36 @@ def _check_schema(connection: sqlite3.Connection) -> None:
     found = _described(connection)
     if ("table", _TABLE_OF_STEPS) not in found:
         raise LibraryError(
-            "the backup is no library", got=str(sorted(found)[:1]), fix="name one that `hybridrec backup` made"
+            "the backup is no library",
+            got=str(sorted(found)[:1]),
+            fix="name one that `hybridrec backup` made",
         )
     number = connection.execute(f"SELECT max(number) FROM {_TABLE_OF_STEPS}").fetchone()[0]  # noqa: S608
     number = number if isinstance(number, int) and number > 0 else 0
     refuse_newer(number, MIGRATIONS)
     expected = _made_here(number)
     for kind, name in sorted(found.keys() ^ expected.keys()):
-        what = "holds something that hybridrec does not make" if (kind, name) in found else "lacks something"
+        what = (
+            "holds something that hybridrec does not make"
+            if (kind, name) in found
+            else "lacks something"
+        )
         raise LibraryError(f"the backup {what}", got=f"{kind} {name}", fix="use another one")
     for (kind, name), sql in found.items():
         if sql != expected[kind, name]:
             raise LibraryError(
-                "the backup holds something that hybridrec makes otherwise", got=f"{kind} {name}", fix="use another one"
+                "the backup holds something that hybridrec makes otherwise",
+                got=f"{kind} {name}",
+                fix="use another one",
             )
 
 
 def _described(connection: sqlite3.Connection) -> dict[tuple[str, str], str]:
     """The statements that made all that a database holds, by kind and name, without differences of spacing."""
     rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
-    return {(kind, name): f"{table}: {' '.join((sql or '').split())}" for kind, name, table, sql in rows}
+    return {
+        (kind, name): f"{table}: {' '.join((sql or '').split())}" for kind, name, table, sql in rows
+    }
 
 
 def _made_here(number: int) -> dict[tuple[str, str], str]:

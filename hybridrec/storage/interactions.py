@@ -53,7 +53,9 @@ class InteractionStore:
             track_ids, track_keys = _ids(connection, schema.tracks)
             told = select(plays.user_key, plays.track_key, plays.played_at, EFFECTIVE_WEIGHT)
             rows = connection.execute(told).all()
-        columns = np.fromiter(chain.from_iterable(rows), dtype=np.float64, count=4 * len(rows)).reshape(-1, 4)
+        columns = np.fromiter(
+            chain.from_iterable(rows), dtype=np.float64, count=4 * len(rows)
+        ).reshape(-1, 4)
         table = PlayTable(
             np.searchsorted(user_keys, columns[:, 0].astype(np.int64)),
             np.searchsorted(track_keys, columns[:, 1].astype(np.int64)),
@@ -75,7 +77,9 @@ class InteractionStore:
         """
         with self._database.read() as connection:
             if track_ids is None:
-                ids = connection.scalars(select(schema.tracks.c.id).order_by(schema.tracks.c.key)).all()
+                ids = connection.scalars(
+                    select(schema.tracks.c.id).order_by(schema.tracks.c.key)
+                ).all()
                 return dict.fromkeys(ids, 0) | _support(connection, None)
             return dict.fromkeys(track_ids, 0) | _support(connection, track_ids)
 
@@ -89,8 +93,16 @@ def _support(connection: Connection, track_ids: Collection[str] | None) -> dict[
     plays, tracks = schema.plays.c, schema.tracks.c
     pairs = select(plays.track_key, plays.user_key).group_by(plays.user_key, plays.track_key)
     if track_ids is not None:
-        pairs = pairs.where(plays.track_key.in_(select(tracks.key).where(among(connection, tracks.id, track_ids))))
+        pairs = pairs.where(
+            plays.track_key.in_(select(tracks.key).where(among(connection, tracks.id, track_ids)))
+        )
     embedded = pairs.having(func.sum(EFFECTIVE_WEIGHT) > 0).subquery()
-    counts = select(embedded.c.track_key, func.count().label("support")).group_by(embedded.c.track_key).subquery()
-    query = select(tracks.id, counts.c.support).join_from(counts, schema.tracks, tracks.key == counts.c.track_key)
+    counts = (
+        select(embedded.c.track_key, func.count().label("support"))
+        .group_by(embedded.c.track_key)
+        .subquery()
+    )
+    query = select(tracks.id, counts.c.support).join_from(
+        counts, schema.tracks, tracks.key == counts.c.track_key
+    )
     return {id_: support for id_, support in connection.execute(query)}

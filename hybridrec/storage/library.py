@@ -103,7 +103,9 @@ class Library(
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, _kind: type[BaseException] | None, _e: BaseException | None, _t: TracebackType | None) -> None:
+    def __exit__(
+        self, _kind: type[BaseException] | None, _e: BaseException | None, _t: TracebackType | None
+    ) -> None:
         self.close()
 
     @property
@@ -176,7 +178,9 @@ def _database(location: str | Path, create: bool) -> tuple[Database, Path | None
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LibraryError(
-            "the library's directory cannot be made", got=str(directory), fix="choose a place you may write to"
+            "the library's directory cannot be made",
+            got=str(directory),
+            fix="choose a place you may write to",
         ) from error
     if create:
         make_private(path)

@@ -90,8 +90,14 @@ def join_listens(connection: Connection, ids: Collection[str]) -> None:
     tracks = list(known_tracks(connection, among(connection, schema.tracks.c.id, ids)).values())
     candidates = Candidates.of(tracks)
     for keys in batches(_waiting_for(connection, tracks), _AT_ONCE):
-        rows = connection.execute(select(schema.listens).where(among_keys(connection, schema.listens.c.key, keys)))
-        found = [(row.key, listen, track) for row in rows if (track := candidates.best(listen := _listen(row)))]
+        rows = connection.execute(
+            select(schema.listens).where(among_keys(connection, schema.listens.c.key, keys))
+        )
+        found = [
+            (row.key, listen, track)
+            for row in rows
+            if (track := candidates.best(listen := _listen(row)))
+        ]
         store_plays(
             connection,
             [listen.play_of(track.id, track.duration_seconds) for _, listen, track in found],
@@ -118,7 +124,11 @@ def _waiting_for(connection: Connection, tracks: Sequence[Known]) -> Iterator[in
     query = first_of_each_key(connection, table, table.c.listen_key, alike - exact, MAX_ALIKE)
     found.update(key for _, key in connection.execute(query))
     mbids = {mbid for track in tracks for mbid in (track.id, track.recording_mbid) if mbid}
-    found.update(connection.scalars(select(listens.key).where(among(connection, listens.recording_mbid, mbids))))
+    found.update(
+        connection.scalars(
+            select(listens.key).where(among(connection, listens.recording_mbid, mbids))
+        )
+    )
     return iter(sorted(found))
 
 
@@ -126,7 +136,9 @@ def _store(connection: Connection, found: Mapping[Listen, Known | None], told: i
     added = waiting = 0
     for batch in batches(found.items(), _AT_ONCE):
         known = [(listen, track) for listen, track in batch if track is not None]
-        added += store_plays(connection, [listen.play_of(t.id, t.duration_seconds) for listen, t in known])
+        added += store_plays(
+            connection, [listen.play_of(t.id, t.duration_seconds) for listen, t in known]
+        )
         waiting += _keep(connection, [listen for listen, track in batch if track is None])
     return ListensAdded(added, waiting, told - added - waiting)
 
@@ -139,12 +151,18 @@ def _keep(connection: Connection, listens: Sequence[Listen]) -> int:
 
 
 def _put_keys(connection: Connection, rows: Sequence[Row[Any]]) -> None:
-    keys = [{"name_key": name_key, "listen_key": row.key} for row in rows for name_key in _listen(row).name.keys]
+    keys = [
+        {"name_key": name_key, "listen_key": row.key}
+        for row in rows
+        for name_key in _listen(row).name.keys
+    ]
     insert_new(connection, schema.listen_name_keys, keys)
 
 
 def _delete(connection: Connection, keys: Iterable[int]) -> None:
-    connection.execute(delete(schema.listens).where(among_keys(connection, schema.listens.c.key, keys)))
+    connection.execute(
+        delete(schema.listens).where(among_keys(connection, schema.listens.c.key, keys))
+    )
 
 
 def _listen(row: Row[Any]) -> Listen:

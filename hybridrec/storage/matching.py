@@ -57,7 +57,10 @@ class Candidates:
 
     def best(self, listen: Listen) -> Known | None:
         """The track a listen is of, or None; of several the likeliest, then the one of its album, then the first."""
-        if listen.recording_mbid and (known := self._by_mbid.get(listen.recording_mbid)) is not None:
+        if (
+            listen.recording_mbid
+            and (known := self._by_mbid.get(listen.recording_mbid)) is not None
+        ):
             return known
         name, album = listen.name, listen.album.casefold()
         alike = {track.id: track for key in name.keys for track in self._by_key.get(key, ())}
@@ -96,10 +99,16 @@ def known_tracks(connection: Connection, condition: Any) -> dict[int, Known]:
     }
 
 
-def first_of_each_key(connection: Connection, table: Any, column: Any, keys: Iterable[int], most: int) -> Any:
+def first_of_each_key(
+    connection: Connection, table: Any, column: Any, keys: Iterable[int], most: int
+) -> Any:
     """A subquery of name keys with the first rows that share each, `rank` from 1 to `most`."""
     rank = func.row_number().over(partition_by=table.c.name_key, order_by=column).label("rank")
-    ranked = select(table.c.name_key, column, rank).where(among_keys(connection, table.c.name_key, keys)).subquery()
+    ranked = (
+        select(table.c.name_key, column, rank)
+        .where(among_keys(connection, table.c.name_key, keys))
+        .subquery()
+    )
     return select(ranked.c.name_key, ranked.c[column.name]).where(ranked.c.rank <= most)
 
 
@@ -113,5 +122,7 @@ def _candidates(connection: Connection, listens: Sequence[Listen]) -> Candidates
     for name_key, track_key in pairs:
         by_key[name_key].append(known[track_key])
     mbids = {listen.recording_mbid for listen in listens if listen.recording_mbid}
-    named = or_(*(among(connection, column, mbids) for column in (tracks.id, tracks.recording_mbid)))
+    named = or_(
+        *(among(connection, column, mbids) for column in (tracks.id, tracks.recording_mbid))
+    )
     return Candidates(known_tracks(connection, named).values() if mbids else (), by_key)

@@ -206,11 +206,15 @@ def applied(connection: Connection) -> int:
     """
     found = inspect(connection)
     if found.has_table(schema.migrations.name):
-        return connection.scalar(select(func.coalesce(func.max(schema.migrations.c.number), 0))) or 0
+        return (
+            connection.scalar(select(func.coalesce(func.max(schema.migrations.c.number), 0))) or 0
+        )
     names = found.get_table_names()
     if names:
         raise LibraryError(
-            "this database holds other tables but no hybridrec library", got=names[0], fix="give an empty database"
+            "this database holds other tables but no hybridrec library",
+            got=names[0],
+            fix="give an empty database",
         )
     return 0
 

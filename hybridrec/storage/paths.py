@@ -52,12 +52,21 @@ class StoredPaths:
 def why_not_stored(path: str) -> str:
     """Why a path cannot be stored, or nothing."""
     length = len(os.fsencode(path))
-    return f"its path has {length} bytes, {MAX_PATH_BYTES} may be stored" if length > MAX_PATH_BYTES else ""
+    return (
+        f"its path has {length} bytes, {MAX_PATH_BYTES} may be stored"
+        if length > MAX_PATH_BYTES
+        else ""
+    )
 
 
 def is_plain_name(name: str) -> bool:
     """Whether a path is written without detours: no `..`, no `.`, and it is not empty."""
-    return bool(name) and "\0" not in name and os.path.normpath(name) == name and ".." not in Path(name).parts
+    return (
+        bool(name)
+        and "\0" not in name
+        and os.path.normpath(name) == name
+        and ".." not in Path(name).parts
+    )
 
 
 def is_plain_file(path: Path, below: Path) -> bool:

@@ -47,12 +47,16 @@ class PlaceStore:
             NotFound: if there is no such track, or no such file, or it lies elsewhere.
         """
         with self._database.read() as connection:
-            stored = connection.scalar(select(schema.tracks.c.path).where(schema.tracks.c.id == id_))
+            stored = connection.scalar(
+                select(schema.tracks.c.path).where(schema.tracks.c.id == id_)
+            )
         if stored is not None:
             path = self._paths.kept_file(stored) or self._music_file(os.fsdecode(stored))
             if path is not None:
                 return path
-        raise NotFound("the track has no audio on this machine", got=id_, fix="ingest its folder again")
+        raise NotFound(
+            "the track has no audio on this machine", got=id_, fix="ingest its folder again"
+        )
 
     def _music_file(self, name: str) -> Path | None:
         """A file below a folder of music; links inside the folder are the operator's own."""
@@ -72,19 +76,37 @@ def put_music_folders(connection: Connection, folders: Iterable[Path]) -> None:
     for path in paths:
         if len(path) > MAX_PATH_BYTES:
             fix = "move it, or give a shorter path"
-            raise InvalidInput(f"a path may have at most {MAX_PATH_BYTES} bytes", got=len(path), fix=fix)
+            raise InvalidInput(
+                f"a path may have at most {MAX_PATH_BYTES} bytes", got=len(path), fix=fix
+            )
     insert_new(connection, schema.music_folders, [{"path": path} for path in dict.fromkeys(paths)])
 
 
 def name_all_files(connection: Connection) -> None:
     """Name the folders of the files that were ingested, and the track of each kept file."""
     stamped = connection.scalars(select(schema.file_stamps.c.path))
-    parents = {PurePosixPath(os.fsdecode(path)).parent for path in stamped if os.path.isabs(os.fsdecode(path))}
+    parents = {
+        PurePosixPath(os.fsdecode(path)).parent
+        for path in stamped
+        if os.path.isabs(os.fsdecode(path))
+    }
     outermost = [folder for folder in parents if not parents.intersection(folder.parents)]
     rows = [{"path": os.fsencode(folder)} for folder in outermost]
-    insert_new(connection, schema.music_folders, [row for row in rows if len(row["path"]) <= MAX_PATH_BYTES])
+    insert_new(
+        connection,
+        schema.music_folders,
+        [row for row in rows if len(row["path"]) <= MAX_PATH_BYTES],
+    )
     tracks = schema.tracks.c
     query = select(tracks.content_hash, tracks.key, tracks.path).order_by(tracks.key)
     query = query.where(tracks.content_hash.is_not(None), tracks.path.is_not(None))
-    kept = [(hash_, key) for hash_, key, path in connection.execute(query) if not os.path.isabs(os.fsdecode(path))]
-    insert_new(connection, schema.kept_files, [{"content_hash": hash_, "track_key": key} for hash_, key in kept])
+    kept = [
+        (hash_, key)
+        for hash_, key, path in connection.execute(query)
+        if not os.path.isabs(os.fsdecode(path))
+    ]
+    insert_new(
+        connection,
+        schema.kept_files,
+        [{"content_hash": hash_, "track_key": key} for hash_, key in kept],
+    )

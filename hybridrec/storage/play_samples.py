@@ -64,7 +64,10 @@ def _sample(chosen: ColumnElement[bool], each: Any, other: Any, most: int) -> An
     plays = schema.plays.c
     place = func.row_number().over(partition_by=each, order_by=(other * _SCATTER % _PRIME, other))
     numbered: Select[Any] = select(
-        plays.user_key, plays.track_key, func.sum(EFFECTIVE_WEIGHT).label("weight"), place.label("place")
+        plays.user_key,
+        plays.track_key,
+        func.sum(EFFECTIVE_WEIGHT).label("weight"),
+        place.label("place"),
     ).where(chosen)
     pairs = numbered.group_by(plays.user_key, plays.track_key).subquery()
     return select(pairs).where(pairs.c.place <= most).subquery()

@@ -73,13 +73,19 @@ class PlayStore:
         """
         plays, tracks = schema.plays.c, schema.tracks.c
         query = select(tracks.id, plays.played_at, plays.fraction, plays.weight)
-        query = query.join_from(schema.plays, schema.users).join(schema.tracks).where(schema.users.c.id == user)
+        query = (
+            query.join_from(schema.plays, schema.users)
+            .join(schema.tracks)
+            .where(schema.users.c.id == user)
+        )
         if after is not None:
             moment = _moment(after)
             same = and_(plays.played_at == moment, tracks.id > after.track)
             query = query.where(or_(plays.played_at < moment, same))
         with self._database.read() as connection:
-            rows = connection.execute(query.order_by(plays.played_at.desc(), tracks.id).limit(limit)).all()
+            rows = connection.execute(
+                query.order_by(plays.played_at.desc(), tracks.id).limit(limit)
+            ).all()
         return [
             Play(user, track, None if moment == schema.UNKNOWN_TIME else moment, fraction, weight)
             for track, moment, fraction, weight in rows
@@ -89,12 +95,21 @@ class PlayStore:
     def user_weights(self, user: str) -> dict[str, float]:
         """The summed signed weights of a user's plays by track id; empty for an unknown user."""
         query = select(schema.tracks.c.id, func.sum(EFFECTIVE_WEIGHT))
-        query = query.join_from(schema.plays, schema.users).join(schema.tracks).where(schema.users.c.id == user)
+        query = (
+            query.join_from(schema.plays, schema.users)
+            .join(schema.tracks)
+            .where(schema.users.c.id == user)
+        )
         with self._database.read() as connection:
-            return {id_: float(weight) for id_, weight in connection.execute(query.group_by(schema.tracks.c.id))}
+            return {
+                id_: float(weight)
+                for id_, weight in connection.execute(query.group_by(schema.tracks.c.id))
+            }
 
     @once_more
-    def find_users(self, query: str = "", after: str | None = None, limit: int = 50) -> list[UserSummary]:
+    def find_users(
+        self, query: str = "", after: str | None = None, limit: int = 50
+    ) -> list[UserSummary]:
         """Users whose id contains `query`, whatever the case of its letters A to Z, ordered by id.
 
         Args:
@@ -128,7 +143,9 @@ class PlayStore:
     @once_more
     def _forget_user(self, user: str) -> None:
         with self._database.write() as connection:
-            waiting = connection.execute(delete(schema.listens).where(schema.listens.c.user == user)).rowcount
+            waiting = connection.execute(
+                delete(schema.listens).where(schema.listens.c.user == user)
+            ).rowcount
             tokens = forget_holder(connection, user)
             key = connection.scalar(select(schema.users.c.key).where(schema.users.c.id == user))
             if key is not None:
@@ -139,7 +156,9 @@ class PlayStore:
 
 def _forget_plays(connection: Connection, key: int) -> None:
     embedded = select(schema.plays.c.track_key).where(schema.plays.c.user_key == key)
-    ids = connection.scalars(select(schema.tracks.c.id).where(schema.tracks.c.key.in_(embedded))).all()
+    ids = connection.scalars(
+        select(schema.tracks.c.id).where(schema.tracks.c.key.in_(embedded))
+    ).all()
     connection.execute(delete(schema.users).where(schema.users.c.key == key))
     changes.record(connection, changes.PLAYS, ids)
 
@@ -153,13 +172,23 @@ def store_plays(connection: Connection, plays: Sequence[Play]) -> int:
     seq = changes.number_for_plays(connection)
     rows: dict[Any, dict[str, Any]] = {}
     for play in plays:
-        identity = {"user_key": users[play.user], "track_key": tracks[play.track], "played_at": _moment(play)}
-        rows[tuple(identity.values())] = identity | {"fraction": play.fraction, "weight": play.weight, "seq": seq}
+        identity = {
+            "user_key": users[play.user],
+            "track_key": tracks[play.track],
+            "played_at": _moment(play),
+        }
+        rows[tuple(identity.values())] = identity | {
+            "fraction": play.fraction,
+            "weight": play.weight,
+            "seq": seq,
+        }
     ordered = [rows[identity] for identity in sorted(rows)]
     added = insert_new(connection, schema.plays, ordered)
     if added < len(ordered):
         identity_columns = ("user_key", "track_key", "played_at")
-        upsert(connection, schema.plays, ordered, identity_columns, unless_same=("fraction", "weight"))
+        upsert(
+            connection, schema.plays, ordered, identity_columns, unless_same=("fraction", "weight")
+        )
     return added
 
 

@@ -38,7 +38,9 @@ def checked_id(id_: str) -> str:
         InvalidInput: if it is empty, or has zero bytes or halves of characters.
     """
     if not id_ or "\0" in id_ or id_ != id_.encode("utf-8", "replace").decode("utf-8"):
-        raise InvalidInput("an id must be Unicode text without zero bytes", got=id_, fix="give another id")
+        raise InvalidInput(
+            "an id must be Unicode text without zero bytes", got=id_, fix="give another id"
+        )
     return id_
 
 
@@ -172,7 +174,9 @@ artefact_parts = Table(
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("part", Integer, primary_key=True, autoincrement=False),
     Column("payload", LargeBinary, nullable=False),
-    ForeignKeyConstraint(["kind", "version"], ["artefacts.kind", "artefacts.version"], ondelete="CASCADE"),
+    ForeignKeyConstraint(
+        ["kind", "version"], ["artefacts.kind", "artefacts.version"], ondelete="CASCADE"
+    ),
 )
 
 current_artefacts = Table(

@@ -49,7 +49,9 @@ _INDEX = table("track_search", column("track_search"), column("rowid"), column("
 def searchable(*texts: str) -> str:
     """Text as searches compare it: without case and accents, so that "beyonce" finds "Beyoncé"."""
     apart = unicodedata.normalize("NFKD", " ".join(texts).casefold())
-    return storable("".join(character for character in apart if not unicodedata.combining(character)))
+    return storable(
+        "".join(character for character in apart if not unicodedata.combining(character))
+    )
 
 
 def storable(text: str) -> str:
@@ -81,7 +83,9 @@ def put_texts(connection: Connection, ids: Collection[str]) -> None:
     if connection.dialect.name != "postgresql":
         connection.execute(insert(_INDEX).from_select(["rowid", "searchable"], texts))
         return
-    rows = [{"track_key": key, "grams": _grams(text)} for key, text in connection.execute(texts).all()]
+    rows = [
+        {"track_key": key, "grams": _grams(text)} for key, text in connection.execute(texts).all()
+    ]
     upsert(connection, _GRAMS, rows, by=("track_key",))
 
 
@@ -90,7 +94,9 @@ def forget_texts(connection: Connection, ids: Collection[str]) -> None:
     if connection.dialect.name == "postgresql":
         return  # there each track has one row, which is replaced, and goes with the track
     tracks = schema.tracks.c
-    texts = select(literal("delete"), tracks.key, tracks.searchable).where(among(connection, tracks.id, ids))
+    texts = select(literal("delete"), tracks.key, tracks.searchable).where(
+        among(connection, tracks.id, ids)
+    )
     connection.execute(insert(_INDEX).from_select(["track_search", "rowid", "searchable"], texts))
 
 
@@ -100,7 +106,9 @@ def _matches(words: Collection[str]) -> Select[tuple[int]]:
 
 
 def _has_grams(words: Collection[str]) -> Select[tuple[int]]:
-    wanted = cast(literal(sorted({gram for word in words for gram in _grams(word)}), ARRAY(Text)), ARRAY(Text))
+    wanted = cast(
+        literal(sorted({gram for word in words for gram in _grams(word)}), ARRAY(Text)), ARRAY(Text)
+    )
     return select(_GRAMS.c.track_key).where(_GRAMS.c.grams.bool_op("@>")(wanted))
 
 

@@ -22,7 +22,10 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 _SECRET_BYTES = 32
 _MAX_SECRET_CHARACTERS = 200
-_COLUMNS = [schema.tokens.c[name] for name in ("name", "role", "listener", "person", "created_at", "revoked_at")]
+_COLUMNS = [
+    schema.tokens.c[name]
+    for name in ("name", "role", "listener", "person", "created_at", "revoked_at")
+]
 
 
 @dataclass(frozen=True)
@@ -76,15 +79,27 @@ class TokenStore:
             InvalidInput: for a name that is empty or too long.
         """
         if not 1 <= len(name) <= MAX_ID_CHARACTERS:
-            raise InvalidInput(f"a token's name must have 1 to {MAX_ID_CHARACTERS} characters", got=name[:40])
+            raise InvalidInput(
+                f"a token's name must have 1 to {MAX_ID_CHARACTERS} characters", got=name[:40]
+            )
         token = secrets.token_urlsafe(_SECRET_BYTES)
-        row = {"name": name, "role": role, "listener": person or name, "person": person, "digest": _digest(token)}
+        row = {
+            "name": name,
+            "role": role,
+            "listener": person or name,
+            "person": person,
+            "digest": _digest(token),
+        }
         with self._database.write() as connection:
             holds = select(schema.tokens.c.key).where(
                 schema.tokens.c.name == name, schema.tokens.c.revoked_at.is_(None)
             )
             if connection.scalar(holds) is not None:
-                raise Conflict("a token of that name holds already", got=name, fix="revoke it, or choose another name")
+                raise Conflict(
+                    "a token of that name holds already",
+                    got=name,
+                    fix="revoke it, or choose another name",
+                )
             connection.execute(insert(schema.tokens), row | {"created_at": time.time()})
         return token
 
@@ -95,19 +110,28 @@ class TokenStore:
         query = select(*_COLUMNS, schema.tokens.c.digest).where(schema.tokens.c.digest == digest)
         with self._database.read() as connection:
             row = connection.execute(query).first()
-        holds = row is not None and hmac.compare_digest(row.digest, digest) and row.revoked_at is None
+        holds = (
+            row is not None and hmac.compare_digest(row.digest, digest) and row.revoked_at is None
+        )
         return _token(row) if row is not None and holds else None
 
     @once_more
     def tokens(self) -> list[Token]:
         """All tokens, in the order they were made, the revoked among them."""
         with self._database.read() as connection:
-            return [_token(row) for row in connection.execute(select(*_COLUMNS).order_by(schema.tokens.c.key))]
+            return [
+                _token(row)
+                for row in connection.execute(select(*_COLUMNS).order_by(schema.tokens.c.key))
+            ]
 
     @once_more
     def has_tokens(self) -> bool:
         """Whether any token holds."""
-        query = select(func.count()).select_from(schema.tokens).where(schema.tokens.c.revoked_at.is_(None))
+        query = (
+            select(func.count())
+            .select_from(schema.tokens)
+            .where(schema.tokens.c.revoked_at.is_(None))
+        )
         with self._database.read() as connection:
             return bool(connection.scalar(query))
 
@@ -120,8 +144,15 @@ class TokenStore:
         """
         holds = (schema.tokens.c.name == name) & schema.tokens.c.revoked_at.is_(None)
         with self._database.write() as connection:
-            if connection.execute(update(schema.tokens).where(holds).values(revoked_at=time.time())).rowcount == 0:
-                raise NotFound("no token of that name holds", got=name, fix="see `hybridrec token list`")
+            if (
+                connection.execute(
+                    update(schema.tokens).where(holds).values(revoked_at=time.time())
+                ).rowcount
+                == 0
+            ):
+                raise NotFound(
+                    "no token of that name holds", got=name, fix="see `hybridrec token list`"
+                )
 
 
 def forget_holder(connection: Connection, user: str) -> int:
@@ -134,7 +165,12 @@ def forget_holder(connection: Connection, user: str) -> int:
         unknown_user = f"forgotten-{secrets.token_hex(8)}"
         revoked_at = time.time() if row.revoked_at is None else row.revoked_at
         person = None if row.person is None else unknown_user
-        changed = {"name": unknown_user, "listener": unknown_user, "person": person, "revoked_at": revoked_at}
+        changed = {
+            "name": unknown_user,
+            "listener": unknown_user,
+            "person": person,
+            "revoked_at": revoked_at,
+        }
         connection.execute(update(schema.tokens).where(tokens.key == row.key).values(changed))
     return len(rows)
 
@@ -144,4 +180,6 @@ def _digest(token: str) -> str:
 
 
 def _token(row: Any) -> Token:
-    return Token(row.name, cast(Role, row.role), row.listener, row.created_at, row.revoked_at, row.person)
+    return Token(
+        row.name, cast(Role, row.role), row.listener, row.created_at, row.revoked_at, row.person
+    )

@@ -15,7 +15,9 @@ from hybridrec.storage.paths import StoredPaths
 from hybridrec.storage.text_index import forget_texts, put_texts, searchable, storable
 
 _TEXTS = ("title", "artist", "album", "genre", "recording_mbid")
-COLUMNS = [schema.tracks.c[name] for name in ("id", *_TEXTS, "duration_seconds", "path", "content_hash")]
+COLUMNS = [
+    schema.tracks.c[name] for name in ("id", *_TEXTS, "duration_seconds", "path", "content_hash")
+]
 
 
 def as_track(row: Row[Any], paths: StoredPaths) -> Track:
@@ -31,7 +33,9 @@ def read_track(connection: Connection, id_: str, paths: StoredPaths) -> Track | 
     return None if row is None else as_track(row, paths)
 
 
-def read_track_by_hash(connection: Connection, content_hash: str, paths: StoredPaths) -> Track | None:
+def read_track_by_hash(
+    connection: Connection, content_hash: str, paths: StoredPaths
+) -> Track | None:
     """The first track whose file has this hex SHA-256, within a transaction."""
     query = select(*COLUMNS).where(schema.tracks.c.content_hash == content_hash)
     row = connection.execute(query.order_by(schema.tracks.c.key).limit(1)).first()
@@ -47,7 +51,10 @@ def put_tracks(connection: Connection, tracks: Sequence[Track], paths: StoredPat
     known = {row.id: row._asdict() for row in connection.execute(stored).all()}
     merged = [_merge(known.get(id_, {}), row) for id_, row in new.items()]
     fresh = [row for row in merged if row != known.get(row["id"])]
-    rows = [row | {"searchable": searchable(row["id"], row["title"], row["artist"], row["album"])} for row in fresh]
+    rows = [
+        row | {"searchable": searchable(row["id"], row["title"], row["artist"], row["album"])}
+        for row in fresh
+    ]
     written = [row["id"] for row in fresh]
     forget_texts(connection, written)
     upsert(connection, schema.tracks, rows, by=("id",))
@@ -63,11 +70,16 @@ def put_names(connection: Connection, ids: Collection[str]) -> None:
     query = select(tracks.key, tracks.artist, tracks.title).where(tracks.title != "")
     query = query.where(among(connection, tracks.id, ids))
     named = {key: Name.of(artist, title) for key, artist, title in connection.execute(query).all()}
-    rows = [{"track_key": key, "artist": name.artist, "title": name.title} for key, name in named.items()]
+    rows = [
+        {"track_key": key, "artist": name.artist, "title": name.title}
+        for key, name in named.items()
+    ]
     upsert(connection, schema.track_names, rows, by=("track_key",))
     connection.execute(delete(keys).where(among_keys(connection, keys.c.track_key, named)))
     pairs = [(name_key, key) for key, name in named.items() for name_key in name.keys]
-    insert_new(connection, keys, [{"name_key": name_key, "track_key": key} for name_key, key in pairs])
+    insert_new(
+        connection, keys, [{"name_key": name_key, "track_key": key} for name_key, key in pairs]
+    )
 
 
 def put_all_names(connection: Connection) -> None:
@@ -85,7 +97,8 @@ def track_keys(connection: Connection, ids: Collection[str]) -> dict[str, int]:
     missing = [id_ for id_ in ids if id_ not in keys]
     if missing:
         bare = [
-            dict.fromkeys(_TEXTS, "") | {"id": schema.checked_new_id(id_), "searchable": searchable(id_)}
+            dict.fromkeys(_TEXTS, "")
+            | {"id": schema.checked_new_id(id_), "searchable": searchable(id_)}
             for id_ in missing
         ]
         new = insert(schema.tracks).returning(columns.id, columns.key)
@@ -109,4 +122,7 @@ def _row(track: Track, paths: StoredPaths) -> dict[str, Any]:
 
 
 def _merge(known: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    return {name: known.get(name, value) if value in ("", None) else value for name, value in new.items()}
+    return {
+        name: known.get(name, value) if value in ("", None) else value
+        for name, value in new.items()
+    }

@@ -48,7 +48,11 @@ class Turns:
         with self._in_queue():
             if not self._turn.acquire(timeout=self.limits.wait_seconds):
                 waited = f"{self.limits.wait_seconds:g} s waited"
-                raise Busy("another writer is not done yet; nothing was stored", got=waited, fix="send it again")
+                raise Busy(
+                    "another writer is not done yet; nothing was stored",
+                    got=waited,
+                    fix="send it again",
+                )
         try:
             yield max(0.0, started + self.limits.wait_seconds - time.monotonic())
         finally:
@@ -59,7 +63,11 @@ class Turns:
         with self._counting:
             if self._waiting >= self.limits.max_waiting:
                 got = f"{self._waiting} waiting"
-                raise Busy("too many wait to write; nothing was stored", got=got, fix="send it again in a moment")
+                raise Busy(
+                    "too many wait to write; nothing was stored",
+                    got=got,
+                    fix="send it again in a moment",
+                )
             self._waiting += 1
         try:
             yield

@@ -82,18 +82,24 @@ class UploadStore:
     def kept_files(self) -> list[str]:
         """The files of tracks that the library keeps itself, relative to its folder `files`."""
         with self._database.read() as connection:
-            paths = connection.scalars(select(schema.tracks.c.path).where(schema.tracks.c.path.is_not(None)))
+            paths = connection.scalars(
+                select(schema.tracks.c.path).where(schema.tracks.c.path.is_not(None))
+            )
             return [os.fsdecode(path) for path in paths if not os.path.isabs(os.fsdecode(path))]
 
 
 def _refuse_taken(connection: Connection, id_: str, paths: StoredPaths) -> None:
     known = read_track(connection, id_, paths)
     if known is not None and known.content_hash is not None:
-        raise Conflict("the id belongs to a track with other audio", got=id_, fix="choose another id")
+        raise Conflict(
+            "the id belongs to a track with other audio", got=id_, fix="choose another id"
+        )
 
 
 def _own(connection: Connection, track: Track) -> None:
     """Write down whose the audio is; a second owner breaks a constraint."""
-    key = connection.execute(select(schema.tracks.c.key).where(schema.tracks.c.id == track.id)).scalar_one()
+    key = connection.execute(
+        select(schema.tracks.c.key).where(schema.tracks.c.id == track.id)
+    ).scalar_one()
     row = {"content_hash": track.content_hash, "track_key": key}
     connection.execute(insert(schema.kept_files), row)

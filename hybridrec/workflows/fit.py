@@ -68,13 +68,17 @@ def fit(
     begin = time.monotonic()
     known = library.interactions()
     if len(known.track_ids) == 0:
-        raise NotReady("there is nothing to fit: the library has no tracks", fix="ingest audio or plays first")
+        raise NotReady(
+            "there is nothing to fit: the library has no tracks", fix="ingest audio or plays first"
+        )
     encoder = library.encoder()
     embeddings = None if encoder is None else align(library.embeddings(encoder), known.track_ids)
     stored = library.current("tuning")
     model = _recommender(tuned(library), collaborative, blend, seed)
     model.fit(known.matrix, show_progress=show_progress, item_embeddings=embeddings)
-    indexed = model.index_tracks() if np.count_nonzero(model.tracks.scorable) >= index_from else None
+    indexed = (
+        model.index_tracks() if np.count_nonzero(model.tracks.scorable) >= index_from else None
+    )
     support = model.tracks.support
     counts = {
         "users": len(known.user_ids),
@@ -86,14 +90,28 @@ def fit(
     summary = {**counts, "tuning": tuning, "seed": seed, "blend": model.blend.to_dict()}
     summary["collaborative"] = model.fitted_model.collaborative.to_dict()
     version = save_model(library, model, known.track_ids, summary, encoder)
-    recall = None if indexed is None else min(search.recall for search in indexed.users.search_parameters)
+    recall = (
+        None
+        if indexed is None
+        else min(search.recall for search in indexed.users.search_parameters)
+    )
     other_encoder = stored is not None and stored.fingerprint != (encoder or "")
     seconds = time.monotonic() - begin
-    return FitReport(version, **counts, tuning=tuning, recall=recall, other_encoder=other_encoder, seconds=seconds)
+    return FitReport(
+        version,
+        **counts,
+        tuning=tuning,
+        recall=recall,
+        other_encoder=other_encoder,
+        seconds=seconds,
+    )
 
 
 def _recommender(
-    chosen: Tuning | None, collaborative: CollaborativeConfig | None, blend: BlendConfig | None, seed: int
+    chosen: Tuning | None,
+    collaborative: CollaborativeConfig | None,
+    blend: BlendConfig | None,
+    seed: int,
 ) -> HybridRecommender:
     """A recommender with the settings that are given, else those that `tune` chose, else the defaults."""
     if chosen is None:

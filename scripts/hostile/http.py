@@ -62,7 +62,9 @@ def hold(sent: bytes, count: int) -> Send:
         with ExitStack() as stack:
             for _ in range(count):
                 try:
-                    client = stack.enter_context(socket.create_connection((host, int(port)), timeout=5))
+                    client = stack.enter_context(
+                        socket.create_connection((host, int(port)), timeout=5)
+                    )
                     client.sendall(sent)
                     became["held"] += 1
                 except OSError as error:
@@ -92,7 +94,9 @@ def once(sent: bytes) -> Send:
 
 def _plays(unknown: int) -> bytes:
     extras = {f"{n:040d}": "x" * 150 for n in range(unknown)}
-    return json.dumps({"plays": [{"user": "a", "track": "t", **extras} for _ in range(1000)]}).encode()
+    return json.dumps(
+        {"plays": [{"user": "a", "track": "t", **extras} for _ in range(1000)]}
+    ).encode()
 
 
 def _keys(count: int) -> bytes:
@@ -111,7 +115,10 @@ CASES = (
     Case("8 connections that are silent", hold(b"", 8)),
     Case("8 connections that stall in the header", hold(HEAD, 8)),
     Case("8 connections that stall in a body", hold(HEAD + b"Content-Length: 100\r\n\r\n{", 8)),
-    Case("8 connections that stall in a chunk", hold(HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{", 8)),
+    Case(
+        "8 connections that stall in a chunk",
+        hold(HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{", 8),
+    ),
     Case("1,010 connections that are silent", hold(b"", 1010)),
     Case("JSON of 900,000 unknown keys, 9 MB", as_json(_keys(900_000))),
     Case("JSON of 250,000 unknown keys", as_json(_keys(250_000))),

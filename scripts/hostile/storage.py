@@ -64,7 +64,9 @@ def costs(library: Library, tracks: int, scratch: Path) -> Iterator[Cost]:
     library.put_tracks(Track(f"t{n}", title=title, artist=ARTIST) for n, title in enumerate(titles))
     for name, listens in _submissions().items():
         yield measure(name, lambda listens=listens: library.add_listens(listens))  # type: ignore[misc]
-    yield measure("a query of 890 characters that expand", lambda: library.find_tracks("\ufdfa" * 890))
+    yield measure(
+        "a query of 890 characters that expand", lambda: library.find_tracks("\ufdfa" * 890)
+    )
     yield measure("a query of 400 words", lambda: library.find_tracks("evening " + "so " * 400))
     archive = _bomb(scratch / "history.zip")
     megabytes = archive.stat().st_size / 1e6
@@ -78,7 +80,8 @@ def _submissions() -> dict[str, list[Listen]]:
     feat, asides = " feat " * 1600, "x (feat " * 1200
     return {
         "1,000 listens, misspelt, of the artist": [
-            Listen("u", 1e9 + n, ARTIST, f"Evenin song {n} of the long days") for n in range(LISTENS)
+            Listen("u", 1e9 + n, ARTIST, f"Evenin song {n} of the long days")
+            for n in range(LISTENS)
         ],
         "1,000 listens, of no track, of the artist": [
             Listen("u", 1.1e9 + n, ARTIST, f"Unheard of {n}") for n in range(LISTENS)
@@ -126,7 +129,9 @@ def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--tracks", type=int, default=8000, help="of one artist")
-    parser.add_argument("--library", default=None, help="an empty database; by default a temporary folder")
+    parser.add_argument(
+        "--library", default=None, help="an empty database; by default a temporary folder"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)

@@ -25,7 +25,11 @@ class CheckedClient(FlaskClient):
         route = self._route(answer)
         documented = self._document["paths"].get(route, {}).get(answer.request.method.lower())
         if documented is not None:
-            assert str(answer.status_code) in documented["responses"], (route, answer.status_code, answer.text)
+            assert str(answer.status_code) in documented["responses"], (
+                route,
+                answer.status_code,
+                answer.text,
+            )
             self._check_body(answer, documented["responses"][str(answer.status_code)])
         return answer
 
@@ -48,7 +52,9 @@ class CheckedClient(FlaskClient):
         if schema is None:
             assert answer.status_code == 204 or answer.mimetype.startswith(("audio/", "text/plain"))
             return
-        jsonschema.validate(answer.get_json(force=True), {**schema, "components": self._document["components"]})
+        jsonschema.validate(
+            answer.get_json(force=True), {**schema, "components": self._document["components"]}
+        )
 
 
 @pytest.fixture
@@ -56,7 +62,9 @@ def connect() -> Iterator[Callable[..., CheckedClient]]:
     """Makes a client of a service, under other settings if they are given; the service is closed in the end."""
     services: list[RecommendationService] = []
 
-    def connect(service: RecommendationService, settings: ApiSettings | None = None) -> CheckedClient:
+    def connect(
+        service: RecommendationService, settings: ApiSettings | None = None
+    ) -> CheckedClient:
         services.append(service)
         app = create_app(service, settings=settings)
         return CheckedClient(app, app.response_class)

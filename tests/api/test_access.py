@@ -58,7 +58,11 @@ def operations(client: FlaskClient, user: str = "calm-00") -> Iterator[tuple[str
 def contents(service: RecommendationService) -> dict[str, Sequence[Any]]:
     """All that the library holds."""
     with service.library.engine.connect() as connection:
-        names = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'")).scalars().all()
+        names = (
+            connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'"))
+            .scalars()
+            .all()
+        )
         rows = {name: connection.execute(text(f"SELECT * FROM {name}")).all() for name in names}
     return {name: sorted(rows[name], key=repr) for name in names}
 
@@ -101,11 +105,17 @@ def test_no_route_lets_an_insufficient_token_through(guarded: Guarded) -> None:
 
 def test_a_read_token_asks_and_a_write_token_adds(guarded: Guarded) -> None:
     plays = {"plays": [{"user": "ada", "track": "calm-00"}]}
-    assert guarded.ask("GET", "/v1/users/ada/recommendations", guarded.tokens["read"]).status_code == 200
+    assert (
+        guarded.ask("GET", "/v1/users/ada/recommendations", guarded.tokens["read"]).status_code
+        == 200
+    )
     assert guarded.ask("POST", "/v1/plays", guarded.tokens["read"], json=plays).status_code == 403
     assert guarded.ask("POST", "/v1/plays", guarded.tokens["write"], json=plays).json["added"] == 1
     file = {"audio": (BytesIO(b"text"), "x.mp3")}
-    assert guarded.ask("POST", "/v1/similar", guarded.tokens["read"], data=file).status_code in {422, 503}
+    assert guarded.ask("POST", "/v1/similar", guarded.tokens["read"], data=file).status_code in {
+        422,
+        503,
+    }
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "Token", "TOKEN"])
@@ -137,9 +147,12 @@ def test_where_a_token_is_asked_for_any_name_of_the_host_will_do(guarded: Guarde
 
 @pytest.mark.parametrize("endpoint", ["a.view", None])
 @pytest.mark.parametrize(
-    ("method", "role"), [("GET", "read"), ("HEAD", "read"), ("POST", "write"), ("PATCH", "write"), ("DELETE", "admin")]
+    ("method", "role"),
+    [("GET", "read"), ("HEAD", "read"), ("POST", "write"), ("PATCH", "write"), ("DELETE", "admin")],
 )
-def test_a_route_that_nobody_thought_of_is_not_open(endpoint: str | None, method: str, role: Role) -> None:
+def test_a_route_that_nobody_thought_of_is_not_open(
+    endpoint: str | None, method: str, role: Role
+) -> None:
     assert role_for(endpoint, method) == role
 
 
@@ -156,16 +169,23 @@ def hers(guarded: Guarded, role: Role) -> str:
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("whose", USERS)
-def test_a_token_of_a_person_opens_what_is_hers_and_no_more(guarded: Guarded, role: Role, whose: str) -> None:
+def test_a_token_of_a_person_opens_what_is_hers_and_no_more(
+    guarded: Guarded, role: Role, whose: str
+) -> None:
     before, token = contents(guarded.service), hers(guarded, role)
     walked = set()
     for method, address in operations(guarded.client, USERS[whose].replace(" ", "%20")):
         of_user = address.startswith("/v1/users/")
         if method == "DELETE" and of_user and (role, whose) == ("admin", "own"):
             continue  # a test of its own
-        needed = role_for("similar.similar_to_audio" if address == "/v1/similar" else "", method) or "read"
+        needed = (
+            role_for("similar.similar_to_audio" if address == "/v1/similar" else "", method)
+            or "read"
+        )
         forbidden = (
-            ROLES.index(role) < ROLES.index(needed) or (of_user and whose != "own") or (method, address) in OF_EVERYBODY
+            ROLES.index(role) < ROLES.index(needed)
+            or (of_user and whose != "own")
+            or (method, address) in OF_EVERYBODY
         )
         answer = guarded.ask(method, address, token)
         assert (answer.status_code == 403) == forbidden, (method, address, answer.text)
@@ -177,20 +197,27 @@ def test_a_token_of_a_person_opens_what_is_hers_and_no_more(guarded: Guarded, ro
 
 @pytest.mark.parametrize("whose", USERS)
 @pytest.mark.parametrize("role", ROLES)
-def test_a_token_of_a_person_adds_plays_of_hers_alone(guarded: Guarded, role: Role, whose: str) -> None:
+def test_a_token_of_a_person_adds_plays_of_hers_alone(
+    guarded: Guarded, role: Role, whose: str
+) -> None:
     token, plays = hers(guarded, role), [{"user": USERS["own"], "track": "calm-00"}]
     plays.append({"user": USERS[whose], "track": "calm-01"})
     answer = guarded.ask("POST", "/v1/plays", token, json={"plays": plays})
     assert answer.status_code == (200 if role != "read" and whose == "own" else 403)
     if role != "read" and whose != "own":
         assert answer.get_json(force=True)["detail"] == "this token serves the user user-00 alone"
-    assert ("calm-01" in guarded.service.library.user_weights(USERS[whose])) == (answer.status_code == 200)
+    assert ("calm-01" in guarded.service.library.user_weights(USERS[whose])) == (
+        answer.status_code == 200
+    )
 
 
 def test_a_token_of_a_person_tells_her_listens(guarded: Guarded) -> None:
     token = hers(guarded, "write")
     listen = {"artist_name": "calm band", "track_name": "calm song 19"}
-    sent = {"listen_type": "single", "payload": [{"listened_at": 1_700_000_000, "track_metadata": listen}]}
+    sent = {
+        "listen_type": "single",
+        "payload": [{"listened_at": 1_700_000_000, "track_metadata": listen}],
+    }
     assert guarded.ask("POST", "/1/submit-listens", token, json=sent).status_code == 200
     assert "calm-19" in guarded.service.library.user_weights(USERS["own"])
     answer = guarded.ask("GET", "/1/validate-token", token)
@@ -201,12 +228,20 @@ def test_a_token_of_a_person_tells_her_listens(guarded: Guarded) -> None:
 def test_a_token_of_nobody_opens_all_that_its_role_allows(guarded: Guarded, role: Role) -> None:
     for user in USERS.values():
         for part in ("plays", "recommendations"):
-            assert guarded.ask("GET", f"/v1/users/{user}/{part}", guarded.tokens[role]).status_code == 200
-    assert guarded.ask("GET", "/v1/users", guarded.tokens[role]).status_code == (200 if role == "admin" else 403)
+            assert (
+                guarded.ask("GET", f"/v1/users/{user}/{part}", guarded.tokens[role]).status_code
+                == 200
+            )
+    assert guarded.ask("GET", "/v1/users", guarded.tokens[role]).status_code == (
+        200 if role == "admin" else 403
+    )
 
 
 def test_who_is_forgotten_holds_no_token_any_more_and_no_line_names_her(guarded: Guarded) -> None:
-    token, scrobbler = hers(guarded, "admin"), guarded.service.library.create_token("user-00", "write")
+    token, scrobbler = (
+        hers(guarded, "admin"),
+        guarded.service.library.create_token("user-00", "write"),
+    )
     assert guarded.ask("DELETE", "/v1/users/user-00", token).status_code == 204
     for gone in (token, scrobbler):
         assert guarded.ask("GET", "/v1/users/user-00/plays", gone).status_code == 401
@@ -227,7 +262,9 @@ def test_a_caller_who_asks_too_fast_is_told_how_long_to_wait(
     token = service.library.create_token("fast", "read")
     client = connect(service, ApiSettings(require_tokens=True, requests_per_minute=30))
     mine = {"Authorization": f"Bearer {token}"}
-    assert [client.get("/v1/tracks", headers=mine).status_code for _ in range(6)] == [200] * 5 + [429]
+    assert [client.get("/v1/tracks", headers=mine).status_code for _ in range(6)] == [200] * 5 + [
+        429
+    ]
     answer = client.get("/v1/tracks", headers=mine)
     assert answer.get_json(force=True)["type"] == "/problems/too-many-requests"
     assert 1 <= int(answer.headers["Retry-After"]) <= 2
@@ -251,7 +288,9 @@ def test_a_pace_may_be_kept_for_ever_and_not_exceeded() -> None:
 # --- traces ----------------------------------------------------------------------------------
 
 
-def test_no_answer_names_a_place_on_the_server(client: FlaskClient, service: RecommendationService) -> None:
+def test_no_answer_names_a_place_on_the_server(
+    client: FlaskClient, service: RecommendationService
+) -> None:
     folder = str(service.library.files.parent)
     answers = [client.open(address, method=method) for method, address in operations(client)]
     with service.library.engine.begin() as connection:
@@ -264,20 +303,40 @@ def test_no_answer_names_a_place_on_the_server(client: FlaskClient, service: Rec
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_every_answer_carries_the_security_headers(client: FlaskClient, guarded: Guarded, scheme: str) -> None:
-    shown = [("GET", address) for address in ("/", "/static/app.js", "/docs", "/healthz", "/readyz", "/nowhere")]
-    for method, address in [*shown, *operations(client), ("PATCH", "/v1/plays"), ("OPTIONS", "/v1/plays")]:
+def test_every_answer_carries_the_security_headers(
+    client: FlaskClient, guarded: Guarded, scheme: str
+) -> None:
+    shown = [
+        ("GET", address)
+        for address in ("/", "/static/app.js", "/docs", "/healthz", "/readyz", "/nowhere")
+    ]
+    for method, address in [
+        *shown,
+        *operations(client),
+        ("PATCH", "/v1/plays"),
+        ("OPTIONS", "/v1/plays"),
+    ]:
         for asked in (client, guarded.client):
             headers = asked.open(address, method=method, base_url=f"{scheme}://localhost").headers
-            policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
-            assert (policy["default-src"], policy["object-src"]) == ("'self'", "'none'"), (method, address)
+            policy = dict(
+                part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; ")
+            )
+            assert (policy["default-src"], policy["object-src"]) == ("'self'", "'none'"), (
+                method,
+                address,
+            )
             assert (policy["base-uri"], policy["frame-ancestors"]) == ("'none'", "'none'")
             assert ("unsafe-inline" in str(policy)) == (address == "/docs")
             assert headers["X-Content-Type-Options"] == "nosniff"
             assert headers["Referrer-Policy"] == "no-referrer"
             assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
-            assert headers.get("Strict-Transport-Security") == ("max-age=31536000" if scheme == "https" else None)
-            assert (headers.get("Cache-Control") == "no-store") == address.startswith("/v1/"), (method, address)
+            assert headers.get("Strict-Transport-Security") == (
+                "max-age=31536000" if scheme == "https" else None
+            )
+            assert (headers.get("Cache-Control") == "no-store") == address.startswith("/v1/"), (
+                method,
+                address,
+            )
 
 
 def test_who_wrote_what_is_kept(guarded: Guarded, caplog: pytest.LogCaptureFixture) -> None:
@@ -287,10 +346,21 @@ def test_who_wrote_what_is_kept(guarded: Guarded, caplog: pytest.LogCaptureFixtu
     guarded.ask("POST", "/v1/plays", guarded.tokens["read"], json=plays)
     guarded.ask("POST", "/v1/plays", guarded.tokens["write"], json=plays)
     guarded.ask("DELETE", "/v1/users/ada", guarded.tokens["admin"])
-    written = [vars(record)["fields"] for record in caplog.records if record.name == "hybridrec.audit"]
-    facts = [{name: entry.get(name) for name in ("caller", "method", "route", "subject", "added")} for entry in written]
+    written = [
+        vars(record)["fields"] for record in caplog.records if record.name == "hybridrec.audit"
+    ]
+    facts = [
+        {name: entry.get(name) for name in ("caller", "method", "route", "subject", "added")}
+        for entry in written
+    ]
     assert facts == [
-        {"caller": "write token", "method": "POST", "route": "/v1/plays", "subject": {}, "added": 1},
+        {
+            "caller": "write token",
+            "method": "POST",
+            "route": "/v1/plays",
+            "subject": {},
+            "added": 1,
+        },
         {
             "caller": "admin token",
             "method": "DELETE",

@@ -17,7 +17,16 @@ from hybridrec.data.tracks import Track
 from hybridrec.serving.service import RecommendationService
 
 CALM_USER, LOUD_USER = "user-00", "user-01"
-AWKWARD_IDS = ["album/song 1.mp3", "100 %2F", "%25", "a?b#c", "ünïcode/日本", "a;b&c=d", "plus+plus", "../up"]
+AWKWARD_IDS = [
+    "album/song 1.mp3",
+    "100 %2F",
+    "%25",
+    "a?b#c",
+    "ünïcode/日本",
+    "a;b&c=d",
+    "plus+plus",
+    "../up",
+]
 
 
 def ids(answers: list[dict[str, object]]) -> list[str]:
@@ -46,7 +55,9 @@ def test_an_unknown_user_gets_what_is_popular(client: FlaskClient) -> None:
 
 
 def test_played_tracks_are_left_out_unless_wanted(client: FlaskClient) -> None:
-    played = {play["track"]["id"] for play in client.get(f"/v1/users/{CALM_USER}/plays").json["plays"]}
+    played = {
+        play["track"]["id"] for play in client.get(f"/v1/users/{CALM_USER}/plays").json["plays"]
+    }
     address = f"/v1/users/{CALM_USER}/recommendations?n=40"
     assert not played & set(ids(client.get(address).json["recommendations"]))
     assert played <= set(ids(client.get(f"{address}&exclude_played=false").json["recommendations"]))
@@ -103,7 +114,9 @@ def test_the_next_recommendation_knows_a_play_and_soon_its_track_has_support(
     assert after["audio_weight"] < 1
 
 
-@pytest.mark.parametrize("moment", [1767225600, 1767225600.0, "2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00"])
+@pytest.mark.parametrize(
+    "moment", [1767225600, 1767225600.0, "2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00"]
+)
 def test_times_may_be_unix_seconds_or_iso_8601(client: FlaskClient, moment: object) -> None:
     play = {"user": "new", "track": "loud-00", "played_at": moment, "fraction": 0.5}
     client.post("/v1/plays", json={"plays": [play]})
@@ -150,7 +163,9 @@ def test_a_track_can_be_looked_up_and_deleted(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("id_", AWKWARD_IDS)
-def test_ids_may_hold_any_characters(client: FlaskClient, service: RecommendationService, id_: str) -> None:
+def test_ids_may_hold_any_characters(
+    client: FlaskClient, service: RecommendationService, id_: str
+) -> None:
     service.library.put_tracks([Track(id_, title="awkward")])
     service.add_plays([Play(id_, id_, 1.0)])
     segment = quote(id_, safe="")
@@ -159,14 +174,20 @@ def test_ids_may_hold_any_characters(client: FlaskClient, service: Recommendatio
     assert client.delete(f"/v1/tracks/{segment}").status_code == 204
 
 
-def test_a_track_can_be_heard_in_ranges(client: FlaskClient, service: RecommendationService, tmp_path: Path) -> None:
+def test_a_track_can_be_heard_in_ranges(
+    client: FlaskClient, service: RecommendationService, tmp_path: Path
+) -> None:
     audio = tmp_path / "named-wrongly.mp3"
     soundfile.write(audio, np.zeros(2000, dtype=np.float32), 8000, format="FLAC")
     service.library.add_music_folder(tmp_path)
     service.library.put_tracks([Track("calm-00", path=str(audio))])
     whole = client.get("/v1/tracks/calm-00/audio")
     part = client.get("/v1/tracks/calm-00/audio", headers={"Range": "bytes=0-3"})
-    assert (whole.status_code, whole.mimetype, whole.data) == (200, "audio/flac", audio.read_bytes())
+    assert (whole.status_code, whole.mimetype, whole.data) == (
+        200,
+        "audio/flac",
+        audio.read_bytes(),
+    )
     assert (part.status_code, part.data, part.headers["Accept-Ranges"]) == (206, b"fLaC", "bytes")
     assert str(tmp_path) not in str(whole.headers)
     assert client.get("/v1/tracks/calm-00").json["has_audio"]
@@ -175,16 +196,24 @@ def test_a_track_can_be_heard_in_ranges(client: FlaskClient, service: Recommenda
 def test_health_says_what_is_served(client: FlaskClient) -> None:
     assert client.get("/healthz").json == {"status": "ok"}
     ready = client.get("/readyz").json
-    assert (ready["ready"], ready["tracks"], ready["embedded"], ready["users"]) == (True, 40, 40, 30)
+    assert (ready["ready"], ready["tracks"], ready["embedded"], ready["users"]) == (
+        True,
+        40,
+        40,
+        30,
+    )
     assert (ready["model_version"], ready["fingerprint"]) == (1, "external:two-styles")
 
 
 def test_the_contract_is_published_and_explained_offline(client: FlaskClient) -> None:
     document = client.get("/openapi.json").json
     assert document["openapi"].startswith("3.1")
-    assert {"/v1/plays", "/v1/similar", "/v1/tracks/{track}", "/v1/users/{user}/recommendations"} <= set(
-        document["paths"]
-    )
+    assert {
+        "/v1/plays",
+        "/v1/similar",
+        "/v1/tracks/{track}",
+        "/v1/users/{user}/recommendations",
+    } <= set(document["paths"])
     page = client.get("/docs")
     assert page.mimetype == "text/html"
     assert client.get("/docs/assets/js/swagger-ui-bundle.js").status_code == 200

@@ -38,7 +38,9 @@ def refused_field(answer: TestResponse) -> dict[str, Any]:
     return error
 
 
-@pytest.mark.parametrize("address", ["/v1/tracks/none", "/v1/tracks/none/similar", "/v1/tracks/none/audio"])
+@pytest.mark.parametrize(
+    "address", ["/v1/tracks/none", "/v1/tracks/none/similar", "/v1/tracks/none/audio"]
+)
 def test_an_unknown_track_is_not_found(client: FlaskClient, address: str) -> None:
     document = problem(client.get(address), 404, "not-found")
     assert document["got"] == "none"
@@ -73,7 +75,9 @@ def test_a_track_without_audio_cannot_be_heard(client: FlaskClient) -> None:
         ("/readyz?now=1", "now"),
     ],
 )
-def test_a_wrong_or_misspelt_parameter_is_named(client: FlaskClient, address: str, field: str) -> None:
+def test_a_wrong_or_misspelt_parameter_is_named(
+    client: FlaskClient, address: str, field: str
+) -> None:
     error = refused_field(client.get(address))
     assert error["field"] == field
     assert error["fix"]
@@ -95,8 +99,12 @@ def test_a_wrong_or_misspelt_parameter_is_named(client: FlaskClient, address: st
         (PLAY | {"fracton": 0.5}, "plays.0.fracton"),
     ],
 )
-def test_a_bad_play_is_named_and_none_is_stored(client: FlaskClient, play: dict[str, object], field: str) -> None:
-    answer = client.post("/v1/plays", json={"plays": [play, {"user": "bystander", "track": "calm-00"}]})
+def test_a_bad_play_is_named_and_none_is_stored(
+    client: FlaskClient, play: dict[str, object], field: str
+) -> None:
+    answer = client.post(
+        "/v1/plays", json={"plays": [play, {"user": "bystander", "track": "calm-00"}]}
+    )
     assert refused_field(answer)["field"] == field
     assert client.get("/v1/users?q=bystander").json["users"] == []
 
@@ -118,7 +126,11 @@ def test_a_body_that_is_no_json_is_refused(client: FlaskClient, body: str) -> No
 def test_a_body_of_another_type_is_refused(client: FlaskClient) -> None:
     problem(client.post("/v1/plays", data="user,track"), 415, "unsupported-media-type")
     problem(client.post("/v1/similar", json={}), 415, "unsupported-media-type")
-    problem(client.post("/v1/tracks", data=b"ID3", content_type="audio/mpeg"), 415, "unsupported-media-type")
+    problem(
+        client.post("/v1/tracks", data=b"ID3", content_type="audio/mpeg"),
+        415,
+        "unsupported-media-type",
+    )
 
 
 def test_an_unknown_address_is_answered_too(client: FlaskClient) -> None:
@@ -132,7 +144,9 @@ def test_a_wrong_method_is_told_the_right_ones(client: FlaskClient) -> None:
 
 
 def test_too_large_a_body_is_refused(service: RecommendationService) -> None:
-    client = create_app(service, settings=ApiSettings(upload_limit_bytes=2000, body_limit_bytes=1000)).test_client()
+    client = create_app(
+        service, settings=ApiSettings(upload_limit_bytes=2000, body_limit_bytes=1000)
+    ).test_client()
     problem(client.post("/v1/plays", json={"plays": [PLAY] * 50}), 413, "too-large")
     answer = client.post("/v1/similar", data={"audio": (BytesIO(b"x" * 3000), "x.mp3")})
     assert "2000 bytes" in problem(answer, 413, "too-large")["fix"]
@@ -158,7 +172,9 @@ def test_a_bug_is_answered_without_its_insides(
 
 
 @pytest.fixture
-def empty_client(connect: Callable[[RecommendationService], FlaskClient], library: Library) -> FlaskClient:
+def empty_client(
+    connect: Callable[[RecommendationService], FlaskClient], library: Library
+) -> FlaskClient:
     return connect(RecommendationService(library))
 
 
@@ -191,8 +207,15 @@ def test_another_name_for_the_server_is_refused(client: FlaskClient) -> None:
 
 def test_a_page_of_another_site_cannot_write(client: FlaskClient) -> None:
     body = {"plays": [PLAY]}
-    problem(client.post("/v1/plays", json=body, headers={"Origin": "https://other.example"}), 403, "forbidden")
-    assert client.post("/v1/plays", json=body, headers={"Origin": "http://localhost"}).json["added"] == 1
+    problem(
+        client.post("/v1/plays", json=body, headers={"Origin": "https://other.example"}),
+        403,
+        "forbidden",
+    )
+    assert (
+        client.post("/v1/plays", json=body, headers={"Origin": "http://localhost"}).json["added"]
+        == 1
+    )
 
 
 # --- what costs more to refuse than to send ----------------------------------------------------
@@ -203,7 +226,9 @@ def test_of_many_wrong_fields_twenty_are_listed_and_all_counted(client: FlaskCli
     answer = client.post("/v1/plays", json={"plays": plays})
     document = problem(answer, 422, "invalid-input")
     assert len(document["errors"]) == 20
-    assert document["detail"] == "2000 fields of the request cannot be used; the first 20 are listed"
+    assert (
+        document["detail"] == "2000 fields of the request cannot be used; the first 20 are listed"
+    )
     assert len(answer.data) < 20_000
 
 
@@ -212,15 +237,23 @@ def test_many_unknown_fields_are_one_error(client: FlaskClient, many: int) -> No
     answer = client.post("/v1/plays", json={f"k{n}": n for n in range(many)})
     assert refused_field(answer)["fix"] == f"{many} fields are not known here"
     assert len(answer.data) < 2000
-    answer = client.post("/v1/plays", json={"plays": [PLAY | {f"k{n}": n for n in range(many // 100)}] * 10})
+    answer = client.post(
+        "/v1/plays", json={"plays": [PLAY | {f"k{n}": n for n in range(many // 100)}] * 10}
+    )
     assert len(problem(answer, 422, "invalid-input")["errors"]) <= 20
     query = "&".join(f"k{n}=" for n in range(1000))
     assert len(client.get(f"/v1/tracks?{query}").data) < 2000
 
 
 def test_a_value_is_shown_without_being_written_out(client: FlaskClient) -> None:
-    for value in (["x" * 100_000] * 50, {str(n): ["y"] * 100 for n in range(1000)}, "z" * 1_000_000):
-        errors = problem(client.post("/v1/plays", json={"plays": value}), 422, "invalid-input")["errors"]
+    for value in (
+        ["x" * 100_000] * 50,
+        {str(n): ["y"] * 100 for n in range(1000)},
+        "z" * 1_000_000,
+    ):
+        errors = problem(client.post("/v1/plays", json={"plays": value}), 422, "invalid-input")[
+            "errors"
+        ]
         assert max(len(error["got"]) for error in errors) <= 200
 
 
@@ -233,10 +266,14 @@ def test_json_of_too_many_values_is_refused_before_it_is_read(
 
     monkeypatch.setattr("hybridrec.api.requests.from_json", read)
     body = "[" + "1," * 900_000 + "1]"
-    document = problem(client.post("/v1/plays", data=body, content_type="application/json"), 413, "too-large")
+    document = problem(
+        client.post("/v1/plays", data=body, content_type="application/json"), 413, "too-large"
+    )
     assert "at most 300000 values" in str(document["detail"])
     token = client.application.extensions["hybridrec"].service.library.create_token("ann", "write")
-    listens = client.post("/1/submit-listens", data=body, headers={"Authorization": f"Token {token}"})
+    listens = client.post(
+        "/1/submit-listens", data=body, headers={"Authorization": f"Token {token}"}
+    )
     assert listens.status_code == 413
 
 
@@ -247,7 +284,11 @@ def test_a_form_of_many_files_is_refused_before_any_is_kept(
     part = b'--b\r\nContent-Disposition: form-data; name="audio"; filename="x"\r\n\r\nx\r\n'
     for parts in (part * 1001, part * 2, part.replace(b'; filename="x"', b"") * 1001):
         kind = "multipart/form-data; boundary=b"
-        problem(client.post("/v1/tracks", data=parts + b"--b--\r\n", content_type=kind), 413, "too-large")
+        problem(
+            client.post("/v1/tracks", data=parts + b"--b--\r\n", content_type=kind),
+            413,
+            "too-large",
+        )
         gc.collect()
         assert not list(tmp_path.glob("hybridrec-upload-*"))
 
@@ -260,7 +301,9 @@ def test_a_full_disk_is_said_and_nothing_is_kept(
 
     before = service.library.status()
     monkeypatch.setattr("hybridrec.api.requests.tempfile.NamedTemporaryFile", refuse)
-    document = problem(client.post("/v1/tracks", data={"audio": (BytesIO(b"RIFF"), "x.wav")}), 507, "storage-full")
+    document = problem(
+        client.post("/v1/tracks", data={"audio": (BytesIO(b"RIFF"), "x.wav")}), 507, "storage-full"
+    )
     assert "nothing was stored" in str(document["fix"])
     assert service.library.status() == before
 
@@ -269,7 +312,9 @@ def test_a_full_disk_is_said_and_nothing_is_kept(
     "headers",
     [{"Origin": "http://[::1"}, {"Origin": "//["}, {"Host": "[::1"}, {"Host": "a b"}],
 )
-def test_headers_that_are_none_are_a_bad_request(client: FlaskClient, headers: dict[str, str]) -> None:
+def test_headers_that_are_none_are_a_bad_request(
+    client: FlaskClient, headers: dict[str, str]
+) -> None:
     problem(client.post("/v1/plays", json={"plays": [PLAY]}, headers=headers), 400, "bad-request")
 
 

@@ -29,7 +29,9 @@ def tone(hertz: float, kind: str = "FLAC", seconds: float = 4.0) -> bytes:
 
 
 @pytest.fixture
-def client(connect: Callable[[RecommendationService], FlaskClient], library: Library) -> FlaskClient:
+def client(
+    connect: Callable[[RecommendationService], FlaskClient], library: Library
+) -> FlaskClient:
     """A client of an empty library that has ears."""
     ensure_encoder(library)
     encoder = library.current("encoder")
@@ -38,7 +40,9 @@ def client(connect: Callable[[RecommendationService], FlaskClient], library: Lib
     return connect(RecommendationService(library))
 
 
-def upload(client: FlaskClient, audio: bytes, name: str = "tone.flac", **fields: str) -> TestResponse:
+def upload(
+    client: FlaskClient, audio: bytes, name: str = "tone.flac", **fields: str
+) -> TestResponse:
     return client.post("/v1/tracks", data={"audio": (BytesIO(audio), name), **fields})
 
 
@@ -51,14 +55,21 @@ def test_an_upload_is_recommendable_when_it_is_answered(client: FlaskClient) -> 
     high = upload(client, tone(1500), title="High").json["track"]
     assert (low["title"], low["artist"], low["has_audio"]) == ("Low", "Tones", True)
     assert low["duration_seconds"] == pytest.approx(4.0, abs=0.01)
-    assert [hit["track"]["id"] for hit in client.get(f"/v1/tracks/{low['id']}/similar").json["similar"]] == [high["id"]]
+    assert [
+        hit["track"]["id"] for hit in client.get(f"/v1/tracks/{low['id']}/similar").json["similar"]
+    ] == [high["id"]]
 
 
 def test_a_new_track_is_answered_with_its_address(client: FlaskClient) -> None:
     answer = upload(client, tone(220), id="my/track", title="A", album="B", genre="C")
     assert (answer.status_code, answer.json["created"]) == (201, True)
     found = client.get(answer.headers["Location"]).json
-    assert (found["id"], found["title"], found["album"], found["genre"]) == ("my/track", "A", "B", "C")
+    assert (found["id"], found["title"], found["album"], found["genre"]) == (
+        "my/track",
+        "A",
+        "B",
+        "C",
+    )
     embedded = client.get(f"{answer.headers['Location']}/audio")
     assert (embedded.mimetype, embedded.data) == ("audio/flac", tone(220))
 
@@ -138,8 +149,12 @@ def test_a_form_is_checked_field_by_field(client: FlaskClient) -> None:
         assert answer.status_code == 422
         return [error["field"] for error in answer.get_json(force=True)["errors"]]
 
-    assert refused(client.post("/v1/similar", data={"audio": "text"}, content_type="multipart/form-data")) == ["audio"]
-    assert refused(client.post("/v1/tracks", data={}, content_type="multipart/form-data")) == ["audio"]
+    assert refused(
+        client.post("/v1/similar", data={"audio": "text"}, content_type="multipart/form-data")
+    ) == ["audio"]
+    assert refused(client.post("/v1/tracks", data={}, content_type="multipart/form-data")) == [
+        "audio"
+    ]
     assert refused(upload(client, tone(220), tittle="A")) == ["tittle"]
     assert refused(upload(client, tone(220), title="x" * 1001)) == ["title"]
     assert refused(upload(client, tone(220), id="x" * 513)) == ["id"]
@@ -148,12 +163,16 @@ def test_a_form_is_checked_field_by_field(client: FlaskClient) -> None:
 def test_a_library_without_ears_says_what_to_run(
     connect: Callable[[RecommendationService], FlaskClient], embedded_library: Library
 ) -> None:
-    document = similar(connect(RecommendationService(embedded_library)), tone(220)).get_json(force=True)
+    document = similar(connect(RecommendationService(embedded_library)), tone(220)).get_json(
+        force=True
+    )
     assert (document["type"], document["status"]) == ("/problems/not-ready", 503)
     assert "hybridrec" in document["fix"]
 
 
-def test_ears_hear_through_http_as_they_do_directly(client: FlaskClient, library: Library, tmp_path: Path) -> None:
+def test_ears_hear_through_http_as_they_do_directly(
+    client: FlaskClient, library: Library, tmp_path: Path
+) -> None:
     track = upload(client, tone(220)).json["track"]
     (tmp_path / "tone.flac").write_bytes(tone(220))
     encoder = Embedder.from_checkpoint(encoder_in_use(library))

@@ -77,7 +77,10 @@ def test_what_cannot_be_logged_is_refused_before_it_is_done(
 
 
 def test_a_full_disk_of_the_log_is_said(
-    client: FlaskClient, service: RecommendationService, audit: Path, monkeypatch: pytest.MonkeyPatch
+    client: FlaskClient,
+    service: RecommendationService,
+    audit: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     full = os.statvfs_result((4096, 4096, 100, 0, 0, 10, 10, 10, 0, 255))
     monkeypatch.setattr("os.fstatvfs", lambda _: full)
@@ -101,7 +104,10 @@ def test_what_is_done_and_cannot_be_logged_any_more_raises_an_alarm(
 
 
 def test_a_forgotten_person_is_not_named(
-    service: RecommendationService, connect: Callable[..., FlaskClient], audit: Path, caplog: pytest.LogCaptureFixture
+    service: RecommendationService,
+    connect: Callable[..., FlaskClient],
+    audit: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO", logger="hybridrec.requests")
     client = connect(service, ApiSettings(require_tokens=True))
@@ -111,4 +117,6 @@ def test_a_forgotten_person_is_not_named(
     name = hashlib.sha256(b"user-00").hexdigest()
     assert (line["subject"], line["caller"]) == ({"user_sha256": name}, f"sha256:{name}")
     assert "user-00" not in audit.read_text()
-    assert "user-00" not in str([record.__dict__ for record in caplog.records if record.name == "hybridrec.requests"])
+    assert "user-00" not in str(
+        [record.__dict__ for record in caplog.records if record.name == "hybridrec.requests"]
+    )

@@ -45,12 +45,17 @@ IDS = tuple(f"known-{'x' * (n % 3)}{n}" for n in range(30))
 """Of tracks and of users."""
 
 
-schemathesis.openapi.format("binary", st.one_of(st.integers(100, 3900).map(short_tone), st.binary(max_size=100)))
+schemathesis.openapi.format(
+    "binary", st.one_of(st.integers(100, 3900).map(short_tone), st.binary(max_size=100))
+)
 
 
 def contract() -> dict[str, Any]:
     """The OpenAPI document."""
-    with TemporaryDirectory() as place, Library.open(Path(place) / "library", create=True) as library:
+    with (
+        TemporaryDirectory() as place,
+        Library.open(Path(place) / "library", create=True) as library,
+    ):
         document: dict[str, Any] = create_app(RecommendationService(library)).api_doc
     return document
 
@@ -84,7 +89,9 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         library.put_tracks(Track(id_, title=f"Song {id_}") for id_ in IDS)
         library.put_embeddings(Embeddings(encoder.fingerprint, IDS, vectors))
         library.set_fingerprint(encoder.fingerprint)
-        library.add_plays(Play(user, track, 1.0) for user in IDS[:10] for track in IDS if len(user + track) % 2)
+        library.add_plays(
+            Play(user, track, 1.0) for user in IDS[:10] for track in IDS if len(user + track) % 2
+        )
         fit(library)
         tokens = {role: library.create_token(f"{role} token", role) for role in ROLES}
     shutil.copytree(place / "open", place / "guarded")
@@ -118,7 +125,9 @@ def beyond_schema(case: Any) -> list[CheckFunction]:
     content = getattr(sent.get("audio"), "data", None)  # Schemathesis wraps bytes
     if isinstance(content, bytes) and not content.startswith(b"RIFF"):
         excluded.append(positive_data_acceptance)
-    if case.media_type == "multipart/form-data" and not all(isinstance(value, str) for value in sent.values()):
+    if case.media_type == "multipart/form-data" and not all(
+        isinstance(value, str) for value in sent.values()
+    ):
         excluded.append(negative_data_rejection)
     return excluded
 
@@ -151,7 +160,9 @@ def asker(servers: Servers, answered: Counter[tuple[str, int]]) -> Asker:
 @EDGES.parametrize()
 @pytest.mark.parametrize("caller", CALLERS if THOROUGH else ["admin"])
 @settings(deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_values_at_the_edges_are_answered_as_the_document_promises(case: Any, caller: str, asker: Asker) -> None:
+def test_values_at_the_edges_are_answered_as_the_document_promises(
+    case: Any, caller: str, asker: Asker
+) -> None:
     asker.ask(case, caller)
 
 
@@ -164,7 +175,9 @@ def test_values_at_the_edges_are_answered_as_the_document_promises(case: Any, ca
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
-def test_anything_is_answered_as_the_document_promises(case: Any, caller: str, known: str | None, asker: Asker) -> None:
+def test_anything_is_answered_as_the_document_promises(
+    case: Any, caller: str, known: str | None, asker: Asker
+) -> None:
     if known is not None:
         for name in case.path_parameters:
             case.path_parameters[name] = known

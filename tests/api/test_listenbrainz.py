@@ -31,7 +31,10 @@ MBID = "b1a9c0e9-d987-4042-ae91-78d6a3267d69"
 def listen(**changed: Any) -> dict[str, Any]:
     """A listen as a scrobbler sends it; a change to None leaves a field out."""
     metadata = {"artist_name": "calm band", "track_name": "calm song 0"}
-    about = {name: changed.pop(name, metadata.get(name)) for name in [*metadata, "release_name", "additional_info"]}
+    about = {
+        name: changed.pop(name, metadata.get(name))
+        for name in [*metadata, "release_name", "additional_info"]
+    }
     about = {name: value for name, value in about.items() if value is not None}
     whole = {"listened_at": NOW - 60, "track_metadata": about} | changed
     return {name: value for name, value in whole.items() if value is not None}
@@ -74,21 +77,32 @@ def address(service: RecommendationService) -> Iterator[str]:
 # --- as a client does it ---------------------------------------------------------------------
 
 
-def test_the_client_of_listenbrainz_can_use_it(address: str, service: RecommendationService, token: str) -> None:
+def test_the_client_of_listenbrainz_can_use_it(
+    address: str, service: RecommendationService, token: str
+) -> None:
     scrobbler = liblistenbrainz.ListenBrainz(address)
     with pytest.raises(InvalidAuthTokenException):
         scrobbler.set_auth_token("wrong")
     scrobbler.set_auth_token(token)
-    embedded = liblistenbrainz.Listen("Calm Song 1", "Calm Band", listened_at=NOW - 300, tags=["quiet"])
+    embedded = liblistenbrainz.Listen(
+        "Calm Song 1", "Calm Band", listened_at=NOW - 300, tags=["quiet"]
+    )
     assert scrobbler.submit_single_listen(embedded) == {"status": "ok"}
-    old = [liblistenbrainz.Listen(f"calm song {n}", "calm band", listened_at=NOW - 1000 - n) for n in range(2, 7)]
+    old = [
+        liblistenbrainz.Listen(f"calm song {n}", "calm band", listened_at=NOW - 1000 - n)
+        for n in range(2, 7)
+    ]
     assert scrobbler.submit_multiple_listens(old) == {"status": "ok"}
-    assert scrobbler.submit_playing_now(liblistenbrainz.Listen("calm song 9", "calm band")) == {"status": "ok"}
+    assert scrobbler.submit_playing_now(liblistenbrainz.Listen("calm song 9", "calm band")) == {
+        "status": "ok"
+    }
     assert [play.track for play in service.user_plays("ann")] == [f"calm-0{n}" for n in range(1, 7)]
     assert service.recommend("ann", 5).basis == "behaviour"
 
 
-def test_the_client_is_told_why_it_was_refused(address: str, service: RecommendationService) -> None:
+def test_the_client_is_told_why_it_was_refused(
+    address: str, service: RecommendationService
+) -> None:
     scrobbler = liblistenbrainz.ListenBrainz(address)
     scrobbler.set_auth_token(service.library.create_token("page", "read"))
     with pytest.raises(ListenBrainzAPIException) as refused:
@@ -99,7 +113,9 @@ def test_the_client_is_told_why_it_was_refused(address: str, service: Recommenda
 # --- tokens ----------------------------------------------------------------------------------
 
 
-def test_a_token_is_validated_with_its_user(client: FlaskClient, token: str, service: RecommendationService) -> None:
+def test_a_token_is_validated_with_its_user(
+    client: FlaskClient, token: str, service: RecommendationService
+) -> None:
     def ask(authorization: str) -> Any:
         return client.get("/1/validate-token", headers={"Authorization": authorization}).json
 
@@ -114,7 +130,11 @@ def test_a_token_is_validated_with_its_user(client: FlaskClient, token: str, ser
     service.library.revoke_token("phone")
     assert ask(f"Token {token}")["valid"] is False
     nothing = client.get("/1/validate-token")
-    assert (nothing.status_code, nothing.json["code"], set(nothing.get_json())) == (401, 401, {"code", "error"})
+    assert (nothing.status_code, nothing.json["code"], set(nothing.get_json())) == (
+        401,
+        401,
+        {"code", "error"},
+    )
 
 
 @pytest.mark.parametrize("authorization", ["", "Token", "Token wrong", "Basic YTpi"])
@@ -122,7 +142,11 @@ def test_listens_without_a_token_that_holds_are_refused_on_loopback_too(
     submit: Callable[..., TestResponse], authorization: str
 ) -> None:
     answer = submit(body(listen()), authorization)
-    assert (answer.status_code, answer.json["code"], set(answer.get_json())) == (401, 401, {"code", "error"})
+    assert (answer.status_code, answer.json["code"], set(answer.get_json())) == (
+        401,
+        401,
+        {"code", "error"},
+    )
 
 
 # --- what is taken and what is not -----------------------------------------------------------
@@ -136,13 +160,25 @@ def test_listens_without_a_token_that_holds_are_refused_on_loopback_too(
         body(listen(listened_at=1033410600)),
         body(listen(listened_at=None), kind="playing_now"),
         body(*(listen(listened_at=NOW - n) for n in range(1000)), kind="import"),
-        body(listen(release_name="Album", additional_info={"duration": 200, "recording_mbid": MBID})),
-        body(listen(additional_info={"duration_ms": 200_000, "artist_mbids": [MBID], "tags": ["t" * 64] * 50})),
+        body(
+            listen(release_name="Album", additional_info={"duration": 200, "recording_mbid": MBID})
+        ),
+        body(
+            listen(
+                additional_info={
+                    "duration_ms": 200_000,
+                    "artist_mbids": [MBID],
+                    "tags": ["t" * 64] * 50,
+                }
+            )
+        ),
         body(listen(additional_info={"media_player": "mpd", "anything": {"else": [1, None]}})),
         body(listen(artist_name="x" * 5000, track_name="y" * 5000)),
     ],
 )
-def test_what_listenbrainz_takes_is_taken(submit: Callable[..., TestResponse], sent: object) -> None:
+def test_what_listenbrainz_takes_is_taken(
+    submit: Callable[..., TestResponse], sent: object
+) -> None:
     answer = submit(sent)
     assert (answer.status_code, answer.json) == (200, {"status": "ok"})
 
@@ -186,7 +222,11 @@ def test_what_listenbrainz_refuses_is_refused_whole(
     submit: Callable[..., TestResponse], service: RecommendationService, sent: object, says: str
 ) -> None:
     answer = submit(sent)
-    assert (answer.status_code, set(answer.get_json()), answer.json["code"]) == (400, {"code", "error"}, 400)
+    assert (answer.status_code, set(answer.get_json()), answer.json["code"]) == (
+        400,
+        {"code", "error"},
+        400,
+    )
     assert says in answer.json["error"]
     assert service.user_plays("ann") == []
     assert service.library.waiting_listens() == 0
@@ -197,7 +237,9 @@ def test_what_listenbrainz_refuses_is_refused_whole(
 
 def embedded(id_: str, title: str, artist: str, **more: Any) -> EmbeddedTrack:
     vector = np.eye(1, 128, dtype=np.float32)[0]
-    return EmbeddedTrack(Track(id_, title=title, artist=artist, **more), None, "external:two-styles", vector)
+    return EmbeddedTrack(
+        Track(id_, title=title, artist=artist, **more), None, "external:two-styles", vector
+    )
 
 
 def test_a_listen_without_its_track_waits_for_it(
@@ -220,10 +262,19 @@ def test_a_musicbrainz_id_names_its_recording_whatever_it_is_called(
     submit: Callable[..., TestResponse], service: RecommendationService
 ) -> None:
     service.library.put_embedded(
-        [embedded("by tag", "One", "A", recording_mbid=MBID), embedded(own := str(uuid4()), "Two", "B")]
+        [
+            embedded("by tag", "One", "A", recording_mbid=MBID),
+            embedded(own := str(uuid4()), "Two", "B"),
+        ]
     )
     for n, mbid in enumerate((MBID, MBID.upper(), own)):
-        submit(body(listen(listened_at=NOW - n, track_name="?", additional_info={"recording_mbid": mbid})))
+        submit(
+            body(
+                listen(
+                    listened_at=NOW - n, track_name="?", additional_info={"recording_mbid": mbid}
+                )
+            )
+        )
     assert [play.track for play in service.user_plays("ann")] == ["by tag", "by tag", own]
 
 

@@ -31,15 +31,27 @@ FLOOR_SECONDS = 0.02
 """A quiet figure below this says more of the machine than of the server."""
 
 HEAD = b"POST /v1/plays HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-MANY_KEYS = json.dumps({f"k{n}": 1 for n in range(900_000)}, separators=(",", ":")).encode()[:9_900_000]
-MANY_ERRORS = json.dumps({"plays": [{"user": "a", "track": 1, "x": n} for n in range(1000)]}).encode()
-PARTS = b"".join(b'--b\r\nContent-Disposition: form-data; name="a"; filename="x"\r\n\r\nx\r\n' for _ in range(1001))
+MANY_KEYS = json.dumps({f"k{n}": 1 for n in range(900_000)}, separators=(",", ":")).encode()[
+    :9_900_000
+]
+MANY_ERRORS = json.dumps(
+    {"plays": [{"user": "a", "track": 1, "x": n} for n in range(1000)]}
+).encode()
+PARTS = b"".join(
+    b'--b\r\nContent-Disposition: form-data; name="a"; filename="x"\r\n\r\nx\r\n'
+    for _ in range(1001)
+)
 HOSTILE = (
     ("/v1/plays", "application/json", MANY_KEYS, 413),
     ("/v1/plays", "application/json", MANY_ERRORS, 422),
     ("/v1/tracks", "multipart/form-data; boundary=b", PARTS + b"--b--\r\n", 413),
 )
-SLOW = (b"", HEAD, HEAD + b"Content-Length: 100\r\n\r\n{", HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{")
+SLOW = (
+    b"",
+    HEAD,
+    HEAD + b"Content-Length: 100\r\n\r\n{",
+    HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{",
+)
 
 
 def connection(address: str) -> HTTPConnection:
@@ -60,7 +72,10 @@ def a_round(address: str) -> list[float]:
     """Seconds of each request of one who asks for everything in turn."""
     client = connection(address)
     try:
-        return [ask(client, path) for path in itertools.islice(itertools.cycle(ROUTES), REQUESTS_OF_A_ROUND)]
+        return [
+            ask(client, path)
+            for path in itertools.islice(itertools.cycle(ROUTES), REQUESTS_OF_A_ROUND)
+        ]
     finally:
         client.close()
 
@@ -75,7 +90,9 @@ def neighbours(address: str) -> Iterator[None]:
     over, refused = threading.Event(), []
 
     def be_hostile() -> None:
-        for path, kind, body, status in itertools.takewhile(lambda _: not over.is_set(), itertools.cycle(HOSTILE)):
+        for path, kind, body, status in itertools.takewhile(
+            lambda _: not over.is_set(), itertools.cycle(HOSTILE)
+        ):
             client = connection(address)
             client.request("POST", path, body, {"Content-Type": kind})
             refused.append(client.getresponse().status == status)

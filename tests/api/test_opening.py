@@ -44,7 +44,9 @@ def wait_for(address: str, wanted: int) -> None:
         time.sleep(0.05)
 
 
-def test_a_worker_starts_without_the_library_and_goes_on_by_itself(fitted_library: Library, tmp_path: Path) -> None:
+def test_a_worker_starts_without_the_library_and_goes_on_by_itself(
+    fitted_library: Library, tmp_path: Path
+) -> None:
     fitted_library.close()
     database, away = tmp_path / "library", tmp_path / "away"
     with running(database, stderr=subprocess.DEVNULL) as (server, address):
@@ -126,14 +128,29 @@ exec "$2" -m hybridrec serve --library "$3" --port 0 --workers 2
 
 @pytest.mark.skipif(
     not shutil.which("unshare")
-    or subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True).returncode != 0,
+    or subprocess.run(
+        ["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True
+    ).returncode
+    != 0,
     reason="a small disk cannot be mounted here",
 )
 def test_a_full_temporary_folder_ends_no_worker(fitted_library: Library, tmp_path: Path) -> None:
     (tmp_path / "small").mkdir()
-    command = ["unshare", "-rm", "sh", "-c", SERVE_ON_A_SMALL_DISK, "sh", str(tmp_path / "small"), sys.executable]
+    command = [
+        "unshare",
+        "-rm",
+        "sh",
+        "-c",
+        SERVE_ON_A_SMALL_DISK,
+        "sh",
+        str(tmp_path / "small"),
+        sys.executable,
+    ]
     with subprocess.Popen(
-        [*command, str(tmp_path / "library")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [*command, str(tmp_path / "library")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     ) as server:
         try:
             assert server.stdout is not None

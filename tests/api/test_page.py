@@ -41,12 +41,22 @@ def test_the_page_needs_no_other_host_and_no_inline_code(client: FlaskClient) ->
 
 
 def test_everything_the_page_names_is_there(client: FlaskClient) -> None:
-    sources = {attributes.get("src") or attributes.get("href") for _, attributes in Tags(client.get("/").text).found}
-    modules = {
-        f"/static/{name}" for file in STATIC.glob("*.js") for name in re.findall(r'from "\./(.+?)"', file.read_text())
+    sources = {
+        attributes.get("src") or attributes.get("href")
+        for _, attributes in Tags(client.get("/").text).found
     }
-    fonts = {f"/static/{name}" for name in re.findall(r'url\("(.+?)"\)', (STATIC / "style.css").read_text())}
-    for address in {source.partition("#")[0] for source in sources if source} - {""} | modules | fonts:
+    modules = {
+        f"/static/{name}"
+        for file in STATIC.glob("*.js")
+        for name in re.findall(r'from "\./(.+?)"', file.read_text())
+    }
+    fonts = {
+        f"/static/{name}"
+        for name in re.findall(r'url\("(.+?)"\)', (STATIC / "style.css").read_text())
+    }
+    for address in (
+        {source.partition("#")[0] for source in sources if source} - {""} | modules | fonts
+    ):
         assert client.get(address).status_code == 200, address
 
 

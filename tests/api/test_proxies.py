@@ -21,7 +21,11 @@ from hybridrec.errors import InvalidInput
 from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.library import Library
 
-FORWARDED = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "music.example"}
+FORWARDED = {
+    "X-Forwarded-For": "203.0.113.7",
+    "X-Forwarded-Proto": "https",
+    "X-Forwarded-Host": "music.example",
+}
 PLAYS = {"plays": [{"user": "ada", "track": "calm-00"}]}
 
 
@@ -47,7 +51,9 @@ def test_nobody_gets_another_pace_by_saying_that_she_is_somebody_else(
     assert client.get("/v1/users", headers=from_address("203.0.113.8")).status_code == 429
 
 
-@pytest.mark.parametrize(("proxies", "address"), [(0, "127.0.0.1"), (1, "203.0.113.7"), (2, "198.51.100.1")])
+@pytest.mark.parametrize(
+    ("proxies", "address"), [(0, "127.0.0.1"), (1, "203.0.113.7"), (2, "198.51.100.1")]
+)
 def test_the_audit_log_has_the_address_of_the_client(
     service: RecommendationService,
     connect: Callable[..., FlaskClient],
@@ -57,8 +63,12 @@ def test_the_audit_log_has_the_address_of_the_client(
 ) -> None:
     caplog.set_level("INFO", logger="hybridrec.audit")
     client = connect(service, ApiSettings(proxies=proxies))
-    assert client.post("/v1/plays", json=PLAYS, headers=from_address("203.0.113.7")).status_code == 200
-    (written,) = [vars(record)["fields"] for record in caplog.records if record.name == "hybridrec.audit"]
+    assert (
+        client.post("/v1/plays", json=PLAYS, headers=from_address("203.0.113.7")).status_code == 200
+    )
+    (written,) = [
+        vars(record)["fields"] for record in caplog.records if record.name == "hybridrec.audit"
+    ]
     assert written["address"] == address
 
 
@@ -69,7 +79,9 @@ def test_what_stands_behind_a_proxy_asks_for_tokens() -> None:
         for_address(ApiSettings(proxies=1), "127.0.0.1", has_tokens=False)
 
 
-def headers_of(address: str, context: ssl.SSLContext | None = None, **headers: str) -> dict[str, str]:
+def headers_of(
+    address: str, context: ssl.SSLContext | None = None, **headers: str
+) -> dict[str, str]:
     """The headers of an answer."""
     request = urllib.request.Request(address, headers=headers)
     with urllib.request.urlopen(request, timeout=600, context=context) as answer:
@@ -83,7 +95,9 @@ def test_a_real_server_knows_https_by_its_proxy_and_by_nobody_else(
 ) -> None:
     fitted_library.create_token("ann", "read")
     with running(tmp_path / "library", options=f"--behind-proxies {proxies}") as (_, address):
-        assert ("Strict-Transport-Security" in headers_of(address, None, **FORWARDED)) == bool(proxies)
+        assert ("Strict-Transport-Security" in headers_of(address, None, **FORWARDED)) == bool(
+            proxies
+        )
         assert "Strict-Transport-Security" not in headers_of(address)
 
 
@@ -93,8 +107,17 @@ def test_a_server_with_a_certificate_speaks_https(fitted_library: Library, tmp_p
     if openssl is None:
         pytest.skip("there is no openssl here to make a certificate with")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    asked = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=localhost"
-    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    asked = (
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=localhost"
+    )
+    names = [
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-keyout",
+        str(key),
+        "-out",
+        str(certificate),
+    ]
     subprocess.run([openssl, *asked.split(), *names], check=True, capture_output=True)
     options = f"--certificate {certificate} --key {key}"
     with running(tmp_path / "library", options=options) as (_, address):
@@ -103,7 +126,9 @@ def test_a_server_with_a_certificate_speaks_https(fitted_library: Library, tmp_p
         assert headers["Strict-Transport-Security"] == "max-age=31536000"
 
 
-def test_a_certificate_without_its_key_is_a_wrong_question(fitted_library: Library, tmp_path: Path) -> None:
+def test_a_certificate_without_its_key_is_a_wrong_question(
+    fitted_library: Library, tmp_path: Path
+) -> None:
     (tmp_path / "certificate.pem").touch()
     place = f"--library {tmp_path / 'library'} --certificate {tmp_path / 'certificate.pem'}"
     answer = CliRunner().invoke(main, ["serve", *place.split()])

@@ -52,7 +52,9 @@ class Server:
 
 
 @contextmanager
-def slow_server(library: Path, limits: dict[str, float], *tls: Path, files: int | None = None) -> Iterator[Server]:
+def slow_server(
+    library: Path, limits: dict[str, float], *tls: Path, files: int | None = None
+) -> Iterator[Server]:
     """A server with deadlines of its own, and perhaps with few file descriptors."""
     command = [sys.executable, "-c", SERVE, str(library), repr(limits), *map(str, tls)]
     if files is not None:
@@ -80,7 +82,9 @@ STALLED = {
 
 
 @pytest.mark.parametrize("sent", STALLED.values(), ids=STALLED)
-def test_more_slow_clients_than_threads_hold_nobody_up(fitted_library: Library, tmp_path: Path, sent: bytes) -> None:
+def test_more_slow_clients_than_threads_hold_nobody_up(
+    fitted_library: Library, tmp_path: Path, sent: bytes
+) -> None:
     with slow_server(tmp_path / "library", PATIENT) as server, ExitStack() as connections:
         for _ in range(8):
             connections.enter_context(server.connect()).sendall(sent)
@@ -88,7 +92,9 @@ def test_more_slow_clients_than_threads_hold_nobody_up(fitted_library: Library, 
         assert ask(f"{server.address}v1/users/user-00/recommendations")["basis"] == "behaviour"
 
 
-def test_a_client_that_does_not_take_its_answer_holds_nobody_up(fitted_library: Library, tmp_path: Path) -> None:
+def test_a_client_that_does_not_take_its_answer_holds_nobody_up(
+    fitted_library: Library, tmp_path: Path
+) -> None:
     audio = tmp_path / "long.wav"
     with audio.open("wb") as file:
         file.truncate(200_000_000)
@@ -111,7 +117,9 @@ def tls(tmp_path: Path) -> tuple[Path, Path]:
     if openssl is None:
         pytest.skip("there is no openssl here to make a certificate with")
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    asked = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=localhost"
+    asked = (
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=localhost"
+    )
     command = [openssl, *asked.split(), "-keyout", str(key), "-out", str(certificate)]
     subprocess.run(command, check=True, capture_output=True)
     return certificate, key
@@ -135,14 +143,18 @@ def test_half_a_greeting_of_tls_holds_nobody_up(
 
 
 @pytest.mark.parametrize("sent", STALLED.values(), ids=STALLED)
-def test_a_slow_client_is_told_that_it_is_too_slow(fitted_library: Library, tmp_path: Path, sent: bytes) -> None:
+def test_a_slow_client_is_told_that_it_is_too_slow(
+    fitted_library: Library, tmp_path: Path, sent: bytes
+) -> None:
     limits = PATIENT | {"header_seconds": 0.5, "body_seconds": 0.5}
     with slow_server(tmp_path / "library", limits) as server, server.connect() as client:
         client.sendall(sent)
         assert client.recv(4096).startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_slow_body_is_taken_as_long_as_it_keeps_coming(fitted_library: Library, tmp_path: Path) -> None:
+def test_a_slow_body_is_taken_as_long_as_it_keeps_coming(
+    fitted_library: Library, tmp_path: Path
+) -> None:
     body = json.dumps({"plays": [{"user": "slow", "track": "calm-00"}]}).encode() + b" " * 2000
     limits = PATIENT | {"body_seconds": 600.0, "body_bytes_per_second": 10}
     with slow_server(tmp_path / "library", limits) as server, server.connect() as client:
@@ -156,7 +168,11 @@ def test_a_slow_body_is_taken_as_long_as_it_keeps_coming(fitted_library: Library
 
 def test_bodies_that_are_held_are_bounded(fitted_library: Library, tmp_path: Path) -> None:
     limits = PATIENT | {"held_bytes": 1_000_000}
-    with slow_server(tmp_path / "library", limits) as server, server.connect() as one, server.connect() as another:
+    with (
+        slow_server(tmp_path / "library", limits) as server,
+        server.connect() as one,
+        server.connect() as another,
+    ):
         for client in (one, another):
             client.sendall(head("Content-Length: 700000\r\n\r\n") + b" " * 699_999)
         (refused, *_), _, _ = select.select([one, another], [], [], 60)
@@ -166,12 +182,16 @@ def test_bodies_that_are_held_are_bounded(fitted_library: Library, tmp_path: Pat
         assert kept.recv(4096).startswith(b"HTTP/1.1 400 ")
 
 
-def test_nobody_s_body_is_held_unless_she_has_a_token(fitted_library: Library, tmp_path: Path) -> None:
+def test_nobody_s_body_is_held_unless_she_has_a_token(
+    fitted_library: Library, tmp_path: Path
+) -> None:
     """Else strangers could fill the disk."""
     fitted_library.create_token("ann", "write")
     serve = SERVE.replace("settings = ApiSettings(", "settings = ApiSettings(require_tokens=True, ")
     command = [sys.executable, "-c", serve, str(tmp_path / "library"), repr(PATIENT)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
         assert process.stdout is not None
         server = Server(process, process.stdout.readline().split()[-1])
         try:
@@ -190,7 +210,10 @@ def test_nobody_s_body_is_held_unless_she_has_a_token(fitted_library: Library, t
 def test_more_silent_connections_than_descriptors_kill_no_worker(
     fitted_library: Library, tmp_path: Path, files: int
 ) -> None:
-    with slow_server(tmp_path / "library", PATIENT, files=files) as server, ExitStack() as connections:
+    with (
+        slow_server(tmp_path / "library", PATIENT, files=files) as server,
+        ExitStack() as connections,
+    ):
         worker = server.worker
         for _ in range(files + 100):
             connections.enter_context(server.connect())
@@ -201,9 +224,14 @@ def test_more_silent_connections_than_descriptors_kill_no_worker(
         assert server.worker == worker
 
 
-def test_an_upload_under_way_outlives_a_crowd_of_silent_connections(fitted_library: Library, tmp_path: Path) -> None:
+def test_an_upload_under_way_outlives_a_crowd_of_silent_connections(
+    fitted_library: Library, tmp_path: Path
+) -> None:
     body = json.dumps({"plays": [{"user": "early", "track": "calm-00"}]}).encode()
-    with slow_server(tmp_path / "library", PATIENT, files=256) as server, ExitStack() as connections:
+    with (
+        slow_server(tmp_path / "library", PATIENT, files=256) as server,
+        ExitStack() as connections,
+    ):
         client = connections.enter_context(server.connect())
         client.sendall(head(f"Content-Length: {len(body)}\r\n\r\n") + body[:10])
         assert ask(f"{server.address}healthz")
@@ -240,6 +268,9 @@ def test_connections_stay_below_the_descriptors(monkeypatch: pytest.MonkeyPatch)
 def test_what_is_no_http_is_refused_and_no_fault_of_the_server(
     fitted_library: Library, tmp_path: Path, sent: bytes, status: int
 ) -> None:
-    with slow_server(tmp_path / "library", PATIENT | {"header_seconds": 20.0}) as server, server.connect() as client:
+    with (
+        slow_server(tmp_path / "library", PATIENT | {"header_seconds": 20.0}) as server,
+        server.connect() as client,
+    ):
         client.sendall(sent)
         assert client.recv(4096).startswith(f"HTTP/1.1 {status} ".encode())

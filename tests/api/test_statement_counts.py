@@ -40,7 +40,11 @@ REQUESTS: dict[str, Callable[[], Request]] = {
     "health.healthz": lambda: ("GET", "/healthz", {}),
     "health.readyz": lambda: ("GET", "/readyz", {}),
     "health.metrics": lambda: ("GET", "/metrics", {}),
-    "recommendations.recommend": lambda: ("GET", "/v1/users/user-00/recommendations?n=20&per_artist=2", {}),
+    "recommendations.recommend": lambda: (
+        "GET",
+        "/v1/users/user-00/recommendations?n=20&per_artist=2",
+        {},
+    ),
     "similar.similar_to_track": lambda: ("GET", "/v1/tracks/calm-03/similar?n=20", {}),
     "similar.similar_to_audio": lambda: ("POST", "/v1/similar", audio("asked")),
     "tracks.list_tracks": lambda: ("GET", "/v1/tracks?q=song&limit=20", {}),
@@ -51,7 +55,11 @@ REQUESTS: dict[str, Callable[[], Request]] = {
     "users.list_users": lambda: ("GET", "/v1/users?limit=20", {}),
     "users.list_plays": lambda: ("GET", "/v1/users/user-00/plays", {}),
     "users.forget_user": lambda: ("DELETE", "/v1/users/user-02", {}),
-    "plays.add_plays": lambda: ("POST", "/v1/plays", {"json": {"plays": [{"user": "me", "track": "calm-05"}]}}),
+    "plays.add_plays": lambda: (
+        "POST",
+        "/v1/plays",
+        {"json": {"plays": [{"user": "me", "track": "calm-05"}]}},
+    ),
     "listenbrainz.submit_listens": lambda: (
         "POST",
         "/1/submit-listens",
@@ -94,10 +102,16 @@ def statements_of_this_thread(library: Library) -> Iterator[list[str]]:
 def embedded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Uploads have an embedding without an encoder."""
 
-    def embed(_service: RecommendationService, path: Path, called: str = "", _caller: str | None = None) -> Any:
+    def embed(
+        _service: RecommendationService, path: Path, called: str = "", _caller: str | None = None
+    ) -> Any:
         vector = np.random.default_rng(0).normal(size=128).astype(np.float32)
         embedded = AudioEmbedding(vector / np.linalg.norm(vector), 10.0)
-        return EmbeddedFile(path, tags=Tags(called or "asked"), embedded=embedded), embedded, ENCODER
+        return (
+            EmbeddedFile(path, tags=Tags(called or "asked"), embedded=embedded),
+            embedded,
+            ENCODER,
+        )
 
     monkeypatch.setattr(RecommendationService, "_embed", lambda self, *a, **named: embed(self, *a))
 
@@ -106,8 +120,12 @@ def grow(library: Library, start: int, tracks: int = MORE_TRACKS, users: int = M
     """Let others write: tracks with embeddings, users, and plays of old tracks and new."""
     rng = np.random.default_rng(start)
     ids = [f"more-{start + n}" for n in range(tracks)]
-    library.put_tracks([Track(id_, title=f"song {id_}", artist=f"band {n % 30}") for n, id_ in enumerate(ids)])
-    library.put_embeddings(Embeddings(ENCODER, tuple(ids), rng.normal(size=(len(ids), 128)).astype(np.float32)))
+    library.put_tracks(
+        [Track(id_, title=f"song {id_}", artist=f"band {n % 30}") for n, id_ in enumerate(ids)]
+    )
+    library.put_embeddings(
+        Embeddings(ENCODER, tuple(ids), rng.normal(size=(len(ids), 128)).astype(np.float32))
+    )
     library.add_plays(
         [
             Play(f"other-{start + user}", track)
@@ -117,7 +135,9 @@ def grow(library: Library, start: int, tracks: int = MORE_TRACKS, users: int = M
     )
 
 
-def counts(client: FlaskClient, library: Library, token: str, between: Callable[[], object]) -> dict[str, int]:
+def counts(
+    client: FlaskClient, library: Library, token: str, between: Callable[[], object]
+) -> dict[str, int]:
     """How many statements each request sends, after something was done."""
     found, headers = {}, {"Authorization": f"Token {token}"}
     for endpoint, ask in REQUESTS.items():
@@ -125,7 +145,10 @@ def counts(client: FlaskClient, library: Library, token: str, between: Callable[
         between()
         with statements_of_this_thread(library) as sent:
             answer = client.open(address, method=method, headers=headers, **content)
-        assert answer.status_code in (200, 201, 204) or endpoint == "tracks.hear_track", (endpoint, answer.text)
+        assert answer.status_code in (200, 201, 204) or endpoint == "tracks.hear_track", (
+            endpoint,
+            answer.text,
+        )
         found[endpoint] = len(sent)
     return found
 
@@ -138,7 +161,9 @@ def test_every_route_sends_as_many_statements_to_a_grown_library_as_to_a_small_o
         client = connect(RecommendationService(fitted_library))
         token = fitted_library.create_token("phone", "admin", "me")
         endpoints = {rule.endpoint for rule in client.application.url_map.iter_rules()}
-        assert {endpoint for endpoint in endpoints if not endpoint.startswith(SILENT)} == set(REQUESTS)
+        assert {endpoint for endpoint in endpoints if not endpoint.startswith(SILENT)} == set(
+            REQUESTS
+        )
         client.get("/readyz")
         number = iter(range(0, 10**9, MORE_TRACKS))
         few = counts(client, fitted_library, token, lambda: grow(again, next(number), 1, 1))
@@ -149,5 +174,9 @@ def test_every_route_sends_as_many_statements_to_a_grown_library_as_to_a_small_o
         many = counts(client, fitted_library, token, lambda: grow(again, next(number)))
         assert service.settle()
     assert max(few.values()) <= MOST_STATEMENTS, few
-    more = {endpoint: (few[endpoint], many[endpoint]) for endpoint in few if many[endpoint] > few[endpoint]}
+    more = {
+        endpoint: (few[endpoint], many[endpoint])
+        for endpoint in few
+        if many[endpoint] > few[endpoint]
+    }
     assert more == {}, more

@@ -19,7 +19,9 @@ from hybridrec.storage.embeddings import EmbeddedTrack
 from hybridrec.storage.library import Library
 from hybridrec.workflows.fit import fit
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 SWITCHES = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
     " --disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required"
@@ -42,9 +44,15 @@ def tones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
         for hertz in HERTZ:
             path = write_tone(place / f"{hertz}.flac", hertz)
             track = Track(
-                f"tone/{hertz}", title=f"Tone at {hertz} Hz", artist="Generator", duration_seconds=3.0, path=str(path)
+                f"tone/{hertz}",
+                title=f"Tone at {hertz} Hz",
+                artist="Generator",
+                duration_seconds=3.0,
+                path=str(path),
             )
-            library.put_embedded([EmbeddedTrack(track, None, encoder.fingerprint, encoder.embed(path).embedding)])
+            library.put_embedded(
+                [EmbeddedTrack(track, None, encoder.fingerprint, encoder.embed(path).embedding)]
+            )
         library.add_plays(
             Play(user, f"tone/{hertz}", 1.0 + at)
             for user in ("ada", "ben", "carla", "dmitri")
@@ -88,7 +96,10 @@ def page(browser: Browser, address: str, complaints: list[str]) -> Iterator[Page
 
     with browser.new_context(base_url=address) as context:
         page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console",
+            lambda message: complaints.append(message.text) if message.type == "error" else None,
+        )
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", asked)
         yield page

@@ -71,7 +71,9 @@ def test_axe_finds_nothing_wrong_with_a_file_compared_and_one_refused(
 ) -> None:
     page.goto("/")
     audio = write_tone(tmp_path / "My own tone.wav", 450)
-    dropped = page.evaluate_handle(MAKE_DROP, {"name": audio.name, "bytes": list(audio.read_bytes())})
+    dropped = page.evaluate_handle(
+        MAKE_DROP, {"name": audio.name, "bytes": list(audio.read_bytes())}
+    )
     page.dispatch_event("#drop", "drop", {"dataTransfer": dropped})
     expect(results).to_have_count(10)
     check_in_both_schemes(page)
@@ -93,7 +95,9 @@ def test_axe_finds_nothing_wrong_with_an_empty_library_and_with_asking_for_a_tok
             page = context.new_page()
             page.goto("/?user=ada" if settings.require_tokens else "/")
             asked = page.get_by_role("form", name="This service asks for an access token")
-            expect(asked if settings.require_tokens else page.get_by_text("Nothing to hear yet")).to_be_visible()
+            expect(
+                asked if settings.require_tokens else page.get_by_text("Nothing to hear yet")
+            ).to_be_visible()
             check_in_both_schemes(page)
 
 

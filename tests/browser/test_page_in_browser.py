@@ -60,7 +60,9 @@ def test_a_play_moves_the_weight_from_audio_to_behaviour(page: Page) -> None:
 def test_a_file_is_dropped_compared_and_added(page: Page, tmp_path: Path) -> None:
     page.goto("/")
     audio = write_tone(tmp_path / "My own tone.wav", 450)
-    dropped = page.evaluate_handle(MAKE_DROP, {"name": audio.name, "bytes": list(audio.read_bytes())})
+    dropped = page.evaluate_handle(
+        MAKE_DROP, {"name": audio.name, "bytes": list(audio.read_bytes())}
+    )
     page.dispatch_event("#drop", "drop", {"dataTransfer": dropped})
     expect(page.get_by_role("heading", level=1)).to_have_text("My own tone")
     results = page.get_by_role("list", name="Results, best first").get_by_role("listitem")
@@ -75,7 +77,9 @@ def test_a_file_is_dropped_compared_and_added(page: Page, tmp_path: Path) -> Non
     expect(page.get_by_role("option")).to_have_count(1)
 
 
-def test_a_file_that_is_no_audio_is_refused_in_words(page: Page, tmp_path: Path, complaints: list[str]) -> None:
+def test_a_file_that_is_no_audio_is_refused_in_words(
+    page: Page, tmp_path: Path, complaints: list[str]
+) -> None:
     (tmp_path / "diary.mp3").write_text("Dear diary")
     page.goto("/")
     page.set_input_files("#file", tmp_path / "diary.mp3")

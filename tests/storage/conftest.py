@@ -23,7 +23,11 @@ _numbers = itertools.count()
 def _binaries() -> Path | None:
     """Where initdb and its like are: Debian keeps them off the PATH."""
     on_path = shutil.which("initdb")
-    folders = [str(Path(on_path).resolve().parent)] if on_path else sorted(glob.glob("/usr/lib/postgresql/*/bin"))
+    folders = (
+        [str(Path(on_path).resolve().parent)]
+        if on_path
+        else sorted(glob.glob("/usr/lib/postgresql/*/bin"))
+    )
     return Path(folders[-1]) if folders else None
 
 
@@ -32,7 +36,12 @@ def _server_user() -> str | None:
     if os.getuid() != 0:
         return None
     return next(
-        (name for name in ("postgres", "nobody") if name in {user.pw_name for user in pwd.getpwall()}), "nobody"
+        (
+            name
+            for name in ("postgres", "nobody")
+            if name in {user.pw_name for user in pwd.getpwall()}
+        ),
+        "nobody",
     )
 
 
@@ -51,7 +60,12 @@ def postgresql_server() -> Iterator[str]:
     def run(program: str, *arguments: str) -> None:
         command = [str(binaries / program), "-D", f"{folder}/data", *arguments]
         subprocess.run(
-            command, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL, env={"PATH": "/usr/bin:/bin"}
+            command,
+            check=True,
+            user=user,
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            env={"PATH": "/usr/bin:/bin"},
         )
 
     settings = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
@@ -68,9 +82,13 @@ def postgresql_url(postgresql_server: str) -> str:
     import psycopg
 
     name = f"library_{next(_numbers)}"
-    with psycopg.connect(host=postgresql_server, user="hybridrec", dbname="postgres", autocommit=True) as connection:
+    with psycopg.connect(
+        host=postgresql_server, user="hybridrec", dbname="postgres", autocommit=True
+    ) as connection:
         connection.execute(f"CREATE SCHEMA {name}")
-    return f"postgresql://hybridrec@/postgres?host={postgresql_server}&options=-csearch_path%3D{name}"
+    return (
+        f"postgresql://hybridrec@/postgres?host={postgresql_server}&options=-csearch_path%3D{name}"
+    )
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])

@@ -17,7 +17,11 @@ def test_a_saved_artefact_is_current_at_once(library: Library) -> None:
     assert library.save_artefact("model", b"first", "ears-1", {"factors": 64, "note": "é"}) == 1
     current = library.current("model")
     assert current is not None
-    assert (current.version, current.fingerprint, current.summary) == (1, "ears-1", {"factors": 64, "note": "é"})
+    assert (current.version, current.fingerprint, current.summary) == (
+        1,
+        "ears-1",
+        {"factors": 64, "note": "é"},
+    )
     assert current.size_bytes == 5
     assert library.artefact_bytes("model") == b"first"
 
@@ -54,7 +58,9 @@ def test_payloads_of_any_size_come_back(library: Library, size_bytes: int) -> No
 def test_what_is_missing_is_said_with_the_command_that_makes_it(library: Library) -> None:
     with pytest.raises(NotFound, match=r"no such model; make one with `hybridrec fit`"):
         library.artefact_bytes("model")
-    with pytest.raises(NotFound, match=r"no such encoder; got 7; make one with `hybridrec train-encoder`"):
+    with pytest.raises(
+        NotFound, match=r"no such encoder; got 7; make one with `hybridrec train-encoder`"
+    ):
         library.use_artefact("encoder", 7)
     assert library.artefacts("encoder") == []
 
@@ -62,6 +68,10 @@ def test_what_is_missing_is_said_with_the_command_that_makes_it(library: Library
 def test_a_damaged_payload_is_never_handed_out(library: Library) -> None:
     library.save_artefact("model", b"precious", "ears", {})
     with library.engine.begin() as connection:
-        connection.execute(text("UPDATE artefact_parts SET payload = :other"), {"other": b"pretious"})
-    with pytest.raises(LibraryError, match="version 1 of the model is damaged; use another version"):
+        connection.execute(
+            text("UPDATE artefact_parts SET payload = :other"), {"other": b"pretious"}
+        )
+    with pytest.raises(
+        LibraryError, match="version 1 of the model is damaged; use another version"
+    ):
         library.artefact_bytes("model")

@@ -41,9 +41,17 @@ def original(tmp_path: Path) -> Iterator[Library]:
         yield library
 
 
-def test_a_backup_is_a_library_that_needs_nothing_of_the_original(original: Library, tmp_path: Path) -> None:
+def test_a_backup_is_a_library_that_needs_nothing_of_the_original(
+    original: Library, tmp_path: Path
+) -> None:
     report = back_up(original, tmp_path / "deep" / "backup")
-    assert (report.tracks, report.users, report.plays, report.files, report.missing) == (2, 1, 1, 1, 0)
+    assert (report.tracks, report.users, report.plays, report.files, report.missing) == (
+        2,
+        1,
+        1,
+        1,
+        0,
+    )
     original.delete_track("t")
     with Library.open(tmp_path / "deep" / "backup") as copy:
         assert copy.user_weights("ann") == {"t": 1.0}
@@ -109,19 +117,27 @@ def test_a_backup_never_overwrites(original: Library, tmp_path: Path) -> None:
         back_up(original, tmp_path / "diary")
 
 
-def test_a_damaged_or_missing_backup_is_refused_before_anything_is_lost(original: Library, tmp_path: Path) -> None:
+def test_a_damaged_or_missing_backup_is_refused_before_anything_is_lost(
+    original: Library, tmp_path: Path
+) -> None:
     with pytest.raises(LibraryError, match="there is no backup here"):
         restore(tmp_path, tmp_path / "original", replace=True)
     (tmp_path / "bad").mkdir()
-    (tmp_path / "bad" / "library.sqlite3").write_bytes(b"not a database, but long enough to look at" * 100)
+    (tmp_path / "bad" / "library.sqlite3").write_bytes(
+        b"not a database, but long enough to look at" * 100
+    )
     with pytest.raises(LibraryError, match="the backup is damaged"):
         restore(tmp_path / "bad", tmp_path / "original", replace=True)
     assert original.user_weights("ann") == {"t": 1.0}
 
 
 @pytest.mark.server
-def test_a_library_on_postgresql_is_backed_up_by_postgresql(postgresql_url: str, tmp_path: Path) -> None:
-    says = pytest.raises(InvalidInput, match=r"backed up by PostgreSQL.*; use pg_dump.*copy the kept uploads in")
+def test_a_library_on_postgresql_is_backed_up_by_postgresql(
+    postgresql_url: str, tmp_path: Path
+) -> None:
+    says = pytest.raises(
+        InvalidInput, match=r"backed up by PostgreSQL.*; use pg_dump.*copy the kept uploads in"
+    )
     with Library.open(postgresql_url, create=True, files=tmp_path / "files") as library, says:
         back_up(library, tmp_path / "backup")
 
@@ -143,20 +159,35 @@ def altered(original: Library, tmp_path: Path, *statements: str) -> Path:
 @pytest.mark.parametrize(
     ("statements", "says"),
     [
-        (["CREATE TRIGGER t AFTER INSERT ON plays BEGIN DELETE FROM tokens; END"], "does not make; got 'trigger t'"),
+        (
+            ["CREATE TRIGGER t AFTER INSERT ON plays BEGIN DELETE FROM tokens; END"],
+            "does not make; got 'trigger t'",
+        ),
         (["CREATE VIEW v AS SELECT * FROM tokens"], "does not make; got 'view v'"),
         (["CREATE TABLE more (x)"], "does not make; got 'table more'"),
         (["CREATE INDEX more ON plays (weight)"], "does not make; got 'index more'"),
-        (["DROP INDEX plays_seq", "CREATE INDEX plays_seq ON plays (abs(seq))"], "otherwise; got 'index plays_seq'"),
         (
-            ["DROP TABLE kept_files", "CREATE VIEW kept_files AS SELECT 'a' AS content_hash, 1 AS track_key"],
+            ["DROP INDEX plays_seq", "CREATE INDEX plays_seq ON plays (abs(seq))"],
+            "otherwise; got 'index plays_seq'",
+        ),
+        (
+            [
+                "DROP TABLE kept_files",
+                "CREATE VIEW kept_files AS SELECT 'a' AS content_hash, 1 AS track_key",
+            ],
             "kept_files",
         ),
         (["DROP TABLE listen_name_keys"], "lacks something; got 'index listen_name_keys"),
         (["DROP TABLE hybridrec_migrations"], "no library"),
         (["UPDATE hybridrec_migrations SET number = 99 WHERE number = 6"], "newer hybridrec"),
-        (["UPDATE tracks SET path = CAST('../library.sqlite3' AS BLOB) WHERE id = 't'"], "outside the library"),
-        (["UPDATE tracks SET path = CAST('ab/../../x' AS BLOB) WHERE id = 't'"], "outside the library"),
+        (
+            ["UPDATE tracks SET path = CAST('../library.sqlite3' AS BLOB) WHERE id = 't'"],
+            "outside the library",
+        ),
+        (
+            ["UPDATE tracks SET path = CAST('ab/../../x' AS BLOB) WHERE id = 't'"],
+            "outside the library",
+        ),
         (["INSERT INTO plays VALUES (99, 1, 5.0, NULL, NULL, 1)"], "without its users"),
     ],
 )
@@ -174,7 +205,9 @@ def test_a_backup_holds_rows_and_nothing_that_runs(
 
 def test_a_backup_holds_no_links_and_no_special_files(original: Library, tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"secret")
-    for n, spoil in enumerate((_link_file, _link_folder, _link_all_files, _pipe, _link_database, _journal)):
+    for n, spoil in enumerate(
+        (_link_file, _link_folder, _link_all_files, _pipe, _link_database, _journal)
+    ):
         back_up(original, tmp_path / f"backup {n}")
         spoil(tmp_path / f"backup {n}", tmp_path)
         with pytest.raises(LibraryError, match="the backup holds a link"):
@@ -219,7 +252,9 @@ def test_audio_comes_only_from_kept_files_and_from_folders_that_the_operator_nam
     (music / "x.mp3").write_bytes(b"music")
     (tmp_path / "secret").write_bytes(b"secret")
     original.add_music_folder(Path("/"))
-    original.put_tracks([Track("x", path=str(music / "x.mp3")), Track("secret", path=str(tmp_path / "secret"))])
+    original.put_tracks(
+        [Track("x", path=str(music / "x.mp3")), Track("secret", path=str(tmp_path / "secret"))]
+    )
     assert original.audio_file("secret").read_bytes() == b"secret"
     back_up(original, tmp_path / "backup")
     restore(tmp_path / "backup", tmp_path / "new", music=[music])
@@ -233,9 +268,16 @@ def test_audio_comes_only_from_kept_files_and_from_folders_that_the_operator_nam
             library.audio_file("t")
 
 
-def test_a_path_that_leads_out_of_the_library_is_neither_read_nor_deleted(original: Library) -> None:
+def test_a_path_that_leads_out_of_the_library_is_neither_read_nor_deleted(
+    original: Library,
+) -> None:
     database = Path(original.location)
-    for path in (b"../library.sqlite3", b"ab/../../library.sqlite3", b"link/library.sqlite3", b"file"):
+    for path in (
+        b"../library.sqlite3",
+        b"ab/../../library.sqlite3",
+        b"link/library.sqlite3",
+        b"file",
+    ):
         original.put_tracks([Track("bad")])
         (original.files / "link").unlink(missing_ok=True)
         (original.files / "link").symlink_to(database.parent)
@@ -250,10 +292,14 @@ def test_a_path_that_leads_out_of_the_library_is_neither_read_nor_deleted(origin
 
 def _point(library: Library, track: str, path: bytes) -> None:
     with library._database.write() as connection:
-        connection.execute(update(schema.tracks).where(schema.tracks.c.id == track).values(path=path))
+        connection.execute(
+            update(schema.tracks).where(schema.tracks.c.id == track).values(path=path)
+        )
 
 
-@pytest.mark.parametrize("golden", sorted((Path(__file__).parent / "golden").glob("*.sql")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "golden", sorted((Path(__file__).parent / "golden").glob("*.sql")), ids=lambda path: path.stem
+)
 def test_a_backup_of_every_schema_is_restored(golden: Path, tmp_path: Path) -> None:
     (tmp_path / "backup").mkdir()
     with closing(sqlite3.connect(tmp_path / "backup" / "library.sqlite3")) as connection:
@@ -264,7 +310,9 @@ def test_a_backup_of_every_schema_is_restored(golden: Path, tmp_path: Path) -> N
         assert library.music_folders() == []
 
 
-@pytest.mark.parametrize("last", ["_copy_database", "check_database", "_name_music", "_copied", "_copy_files"])
+@pytest.mark.parametrize(
+    "last", ["_copy_database", "check_database", "_name_music", "_copied", "_copy_files"]
+)
 @pytest.mark.parametrize("before", ["nothing", "empty"])
 def test_a_restore_that_is_killed_leaves_nothing_in_the_way(
     original: Library, tmp_path: Path, last: str, before: str
@@ -293,7 +341,9 @@ backup.restore(Path(sys.argv[2]), Path(sys.argv[3]))
     assert left == []
 
 
-def test_a_restore_takes_the_place_of_a_database_without_tables(original: Library, tmp_path: Path) -> None:
+def test_a_restore_takes_the_place_of_a_database_without_tables(
+    original: Library, tmp_path: Path
+) -> None:
     back_up(original, tmp_path / "backup")
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "library.sqlite3").touch()
@@ -333,7 +383,12 @@ def test_the_newest_models_and_the_one_in_use_stay(library: Library) -> None:
 
 
 def test_files_of_no_track_go_when_they_have_settled(library: Library) -> None:
-    for name, age_seconds in (("kept", 9000), ("orphan", 9000), ("fresh", 10), ("broken.part", 9000)):
+    for name, age_seconds in (
+        ("kept", 9000),
+        ("orphan", 9000),
+        ("fresh", 10),
+        ("broken.part", 9000),
+    ):
         path = library.files / name
         path.write_bytes(b"12345")
         os.utime(path, (path.stat().st_atime, path.stat().st_mtime - age_seconds))

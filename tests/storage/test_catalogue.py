@@ -107,7 +107,9 @@ def test_a_track_is_found_by_the_hash_of_its_file(library: Library) -> None:
         ("  ", ["1", "2", "3", "4"]),
     ],
 )
-def test_search_wants_all_words_whatever_the_case_and_accents(library: Library, query: str, found: list[str]) -> None:
+def test_search_wants_all_words_whatever_the_case_and_accents(
+    library: Library, query: str, found: list[str]
+) -> None:
     library.put_tracks(
         [
             Track("1", "Halo", "Beyoncé"),
@@ -129,13 +131,17 @@ def test_pages_follow_one_another_without_gap_or_overlap(library: Library) -> No
     assert seen == sorted(ids)
 
 
-def test_deleting_a_track_takes_its_plays_embeddings_stamps_and_kept_file(library: Library, tmp_path: Path) -> None:
+def test_deleting_a_track_takes_its_plays_embeddings_stamps_and_kept_file(
+    library: Library, tmp_path: Path
+) -> None:
     kept, own = library.files / "kept.mp3", tmp_path / "own.mp3"
     for path in (kept, own):
         path.write_bytes(b"sound")
         stamp = FileStamp(5, 1, "ab", path.stem)
         vector = np.ones(3, np.float32)
-        library.put_embedded([EmbeddedTrack(Track(path.stem, path=str(path)), stamp, "ears", vector)])
+        library.put_embedded(
+            [EmbeddedTrack(Track(path.stem, path=str(path)), stamp, "ears", vector)]
+        )
     library.add_plays([Play("u", "kept"), Play("u", "own"), Play("u", "other")])
 
     library.delete_track("kept")
@@ -149,7 +155,9 @@ def test_deleting_a_track_takes_its_plays_embeddings_stamps_and_kept_file(librar
     assert own.exists(), "a file outside the library belongs to its owner"
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     st.builds(
         Track,
@@ -170,9 +178,13 @@ def test_any_track_comes_back_and_is_found_by_its_title(library: Library, track:
     assert library.track_ids() == []
 
 
-@pytest.mark.parametrize("query", ["\ufdfa" * 890, "a " * 400, " ".join(f"word{n}" for n in range(150)), "x" * 1000])
+@pytest.mark.parametrize(
+    "query", ["\ufdfa" * 890, "a " * 400, " ".join(f"word{n}" for n in range(150)), "x" * 1000]
+)
 def test_a_query_of_any_length_is_answered_by_its_first_words(library: Library, query: str) -> None:
-    library.put_tracks([Track(f"t{n}", title=query[:1000]) for n in range(3)] + [Track("other", title="b")])
+    library.put_tracks(
+        [Track(f"t{n}", title=query[:1000]) for n in range(3)] + [Track("other", title="b")]
+    )
     assert [track.id for track in library.find_tracks(query)] == ["t0", "t1", "t2"]
 
 
@@ -186,7 +198,9 @@ def test_a_search_follows_a_track_that_is_renamed(library: Library) -> None:
     assert [track.id for track in library.find_tracks("untitled")] == ["untitled-3"]
 
 
-@pytest.mark.parametrize("query", ['"', '"quoted"', "a AND b", "(near", "col:umn", "it's", "-x", "*", "^caret", "\\"])
+@pytest.mark.parametrize(
+    "query", ['"', '"quoted"', "a AND b", "(near", "col:umn", "it's", "-x", "*", "^caret", "\\"]
+)
 def test_signs_of_a_query_language_are_looked_for_as_they_are(library: Library, query: str) -> None:
     library.put_tracks([Track("right", title=f"so {query} it is"), Track("wrong", title="nothing")])
     assert [track.id for track in library.find_tracks(query)] == ["right"]
@@ -201,7 +215,9 @@ def test_signs_of_a_query_language_are_looked_for_as_they_are(library: Library, 
         (Track("t", artist="x" * 10_241), "artist may have at most 10240 characters"),
     ],
 )
-def test_text_that_not_every_database_holds_is_refused(library: Library, track: Track, says: str) -> None:
+def test_text_that_not_every_database_holds_is_refused(
+    library: Library, track: Track, says: str
+) -> None:
     with pytest.raises(InvalidInput, match=says):
         library.put_tracks([Track("good"), track])
     assert library.track_ids() == []

@@ -30,17 +30,47 @@ def test_nothing_has_happened_in_a_new_library(library: Library) -> None:
 
 def test_each_kind_of_change_is_told(library: Library) -> None:
     vector = np.ones((1, 2), np.float32)
-    assert news(library, lambda: library.put_tracks([Track("a"), Track("b")])) == ({"a", "b"}, set(), False, False)
-    assert news(library, lambda: library.put_tracks([Track("a", title="A")])) == ({"a"}, set(), False, False)
+    assert news(library, lambda: library.put_tracks([Track("a"), Track("b")])) == (
+        {"a", "b"},
+        set(),
+        False,
+        False,
+    )
+    assert news(library, lambda: library.put_tracks([Track("a", title="A")])) == (
+        {"a"},
+        set(),
+        False,
+        False,
+    )
     embedded = Embeddings("ears", ("b",), vector)
     assert news(library, lambda: library.put_embeddings(embedded)) == ({"b"}, set(), False, False)
     plays = [Play("u", "a"), Play("u", "new"), Play("v", "a")]
     assert news(library, lambda: library.add_plays(plays)) == ({"new"}, {"a", "new"}, False, False)
-    assert news(library, lambda: library.add_plays([Play("u", "a", weight=5.0)])) == (set(), {"a"}, False, False)
-    assert news(library, lambda: library.save_artefact("model", b"", "ears", {})) == (set(), set(), True, False)
+    assert news(library, lambda: library.add_plays([Play("u", "a", weight=5.0)])) == (
+        set(),
+        {"a"},
+        False,
+        False,
+    )
+    assert news(library, lambda: library.save_artefact("model", b"", "ears", {})) == (
+        set(),
+        set(),
+        True,
+        False,
+    )
     assert news(library, lambda: library.use_artefact("model", 1)) == (set(), set(), True, False)
-    assert news(library, lambda: library.save_artefact("encoder", b"", "ears", {})) == (set(), set(), False, True)
-    assert news(library, lambda: library.set_fingerprint("external:x")) == (set(), set(), False, True)
+    assert news(library, lambda: library.save_artefact("encoder", b"", "ears", {})) == (
+        set(),
+        set(),
+        False,
+        True,
+    )
+    assert news(library, lambda: library.set_fingerprint("external:x")) == (
+        set(),
+        set(),
+        False,
+        True,
+    )
     assert news(library, lambda: library.forget_user("u")) == (set(), {"a", "new"}, False, False)
     assert news(library, lambda: library.delete_track("a")) == ({"a"}, set(), False, False)
 
@@ -63,7 +93,12 @@ def test_what_was_told_before_and_is_the_same_is_no_news(library: Library) -> No
     library.set_fingerprint("ears")
     library.add_plays([Play("u", "a")])
     found = library.changes_since(seq)
-    assert (found.tracks, found.plays, found.models, found.encoder) == (frozenset(), frozenset(), False, False)
+    assert (found.tracks, found.plays, found.models, found.encoder) == (
+        frozenset(),
+        frozenset(),
+        False,
+        False,
+    )
 
 
 def test_a_transaction_that_fails_is_no_news(library: Library) -> None:

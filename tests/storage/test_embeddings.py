@@ -64,7 +64,9 @@ def test_vectors_that_are_not_finite_are_refused(library: Library) -> None:
 
 def test_a_heard_file_brings_track_stamp_and_embedding(library: Library) -> None:
     track = Track("t", title="Blue", path="/music/blue.flac", content_hash="ab")
-    stamp = FileStamp(size_bytes=5, mtime_ns=1_700_000_000_123_456_789, content_hash="ab", track_id="t")
+    stamp = FileStamp(
+        size_bytes=5, mtime_ns=1_700_000_000_123_456_789, content_hash="ab", track_id="t"
+    )
     library.put_embedded([EmbeddedTrack(track, stamp, "ears", vectors(1, 4)[0])])
     assert library.track("t") == track
     assert library.file_stamps() == {"/music/blue.flac": stamp}
@@ -83,14 +85,18 @@ def test_a_batch_of_heard_files_is_stored_as_a_whole_or_not_at_all(library: Libr
 def test_a_file_that_was_heard_again_has_its_new_stamp_only(library: Library) -> None:
     for size_bytes in (5, 6):
         stamp = FileStamp(size_bytes, 1, "ab", "t")
-        library.put_embedded([EmbeddedTrack(Track("t", path="/a.mp3"), stamp, "ears", vectors(1, 4)[0])])
+        library.put_embedded(
+            [EmbeddedTrack(Track("t", path="/a.mp3"), stamp, "ears", vectors(1, 4)[0])]
+        )
     assert library.file_stamps() == {"/a.mp3": FileStamp(6, 1, "ab", "t")}
 
 
 def test_two_files_may_be_one_track(library: Library) -> None:
     for path in ("/a.mp3", "/copy of a.mp3"):
         stamp = FileStamp(5, 1, "ab", "t")
-        library.put_embedded([EmbeddedTrack(Track("t", path=path), stamp, "ears", vectors(1, 4)[0])])
+        library.put_embedded(
+            [EmbeddedTrack(Track("t", path=path), stamp, "ears", vectors(1, 4)[0])]
+        )
     assert set(library.file_stamps()) == {"/a.mp3", "/copy of a.mp3"}
     assert library.track_ids() == ["t"]
 

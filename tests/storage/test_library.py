@@ -40,7 +40,11 @@ def test_status_counts_what_is_there(library: Library) -> None:
 
     status = library.status()
 
-    assert {name: status[name] for name in ("tracks", "users", "plays")} == {"tracks": 2, "users": 2, "plays": 3}
+    assert {name: status[name] for name in ("tracks", "users", "plays")} == {
+        "tracks": 2,
+        "users": 2,
+        "plays": 3,
+    }
     assert status["embeddings"] == {"ears-1": 1}
     assert (status["model"], status["encoder"], status["ears"]) == (1, None, None)
 
@@ -64,7 +68,9 @@ def test_a_missing_directory_is_said_and_not_made(tmp_path: Path) -> None:
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_creation_that_was_cut_short_is_no_library_yet_and_can_be_repeated(tmp_path: Path) -> None:
+def test_a_creation_that_was_cut_short_is_no_library_yet_and_can_be_repeated(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "library.sqlite3").touch()
     with pytest.raises(LibraryError, match="there is no library here"):
         Library.open(tmp_path)
@@ -84,16 +90,26 @@ def test_damage_is_said_when_it_is_met(tmp_path: Path) -> None:
     with (tmp_path / "library.sqlite3").open("r+b") as file:
         file.seek(40 * 4096)
         file.write(os.urandom(100 * 4096))
-    with Library.open(tmp_path) as library, pytest.raises(LibraryError, match=r"cannot be used; got .*malformed"):
+    with (
+        Library.open(tmp_path) as library,
+        pytest.raises(LibraryError, match=r"cannot be used; got .*malformed"),
+    ):
         library.find_tracks("y")
 
 
-def test_a_library_that_somebody_keeps_busy_can_be_read_but_says_why_it_cannot_be_written(tmp_path: Path) -> None:
-    with Library.open(tmp_path, create=True) as library, sqlite3.connect(tmp_path / "library.sqlite3") as somebody:
+def test_a_library_that_somebody_keeps_busy_can_be_read_but_says_why_it_cannot_be_written(
+    tmp_path: Path,
+) -> None:
+    with (
+        Library.open(tmp_path, create=True) as library,
+        sqlite3.connect(tmp_path / "library.sqlite3") as somebody,
+    ):
         library.limit_writers(WriteLimits(wait_seconds=0.01))
         somebody.execute("BEGIN IMMEDIATE")
         assert library.track_ids() == []
-        with pytest.raises(Busy, match="cannot be used; got 'database is locked'; another program writes to it"):
+        with pytest.raises(
+            Busy, match="cannot be used; got 'database is locked'; another program writes to it"
+        ):
             library.put_tracks([Track("t")])
 
 
@@ -133,10 +149,15 @@ def test_only_so_many_writers_wait_and_readers_do_not(location: str, tmp_path: P
     assert "too many wait to write" in str(refused[0])
 
 
-def test_a_writer_whose_turn_does_not_come_is_told_to_try_again(location: str, tmp_path: Path) -> None:
+def test_a_writer_whose_turn_does_not_come_is_told_to_try_again(
+    location: str, tmp_path: Path
+) -> None:
     with Library.open(location, create=True, files=tmp_path / "files") as library:
         library.limit_writers(WriteLimits(wait_seconds=0.05))
-        with held_by_somebody(location), pytest.raises(Busy, match="another program writes to it") as error:
+        with (
+            held_by_somebody(location),
+            pytest.raises(Busy, match="another program writes to it") as error,
+        ):
             library.put_tracks([Track("t")])
         assert error.value.retry_after_seconds > 0
         library.put_tracks([Track("t")])
@@ -149,14 +170,18 @@ def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
 
 
 def test_a_database_of_somebody_else_is_left_alone(location: str, tmp_path: Path) -> None:
-    with Library.open(location, create=True, files=tmp_path) as library, library.engine.begin() as connection:
+    with (
+        Library.open(location, create=True, files=tmp_path) as library,
+        library.engine.begin() as connection,
+    ):
         connection.execute(text("DROP TABLE hybridrec_migrations"))
     with pytest.raises(LibraryError, match="other tables but no hybridrec library"):
         Library.open(location, create=True, files=tmp_path)
 
 
 @pytest.mark.parametrize(
-    "url", ["mysql://localhost/music", "sqlite:///x.sqlite3", "what://ever", "postgresql://h:port/d"]
+    "url",
+    ["mysql://localhost/music", "sqlite:///x.sqlite3", "what://ever", "postgresql://h:port/d"],
 )
 def test_other_urls_are_refused(url: str) -> None:
     with pytest.raises(InvalidInput, match="URL"):
@@ -169,10 +194,14 @@ def test_a_server_that_is_away_is_said_without_the_password() -> None:
     assert "secret" not in str(error.value)
 
 
-def test_several_processes_may_create_the_same_library_at_once(location: str, tmp_path: Path) -> None:
+def test_several_processes_may_create_the_same_library_at_once(
+    location: str, tmp_path: Path
+) -> None:
     code = "import sys; from hybridrec.storage.library import Library; Library.open(sys.argv[1], create=True).close()"
     environment = os.environ | {"HYBRIDREC_FILES": str(tmp_path)}
-    children = [subprocess.Popen([sys.executable, "-c", code, location], env=environment) for _ in range(3)]
+    children = [
+        subprocess.Popen([sys.executable, "-c", code, location], env=environment) for _ in range(3)
+    ]
     assert [child.wait() for child in children] == [0, 0, 0]
     Library.open(location, files=tmp_path).close()
 

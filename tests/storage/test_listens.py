@@ -35,8 +35,15 @@ EMBEDDED = Listen("ann", 1_700_000_000.0, "Björk", "Jóga")
         ("Björk & Friends", "Joga"),
     ],
 )
-def test_the_same_recording_is_found_however_it_is_spelt(library: Library, artist: str, title: str) -> None:
-    library.put_tracks([Track("right", title="Jóga", artist="Björk"), Track("wrong", title="Hunter", artist="Björk")])
+def test_the_same_recording_is_found_however_it_is_spelt(
+    library: Library, artist: str, title: str
+) -> None:
+    library.put_tracks(
+        [
+            Track("right", title="Jóga", artist="Björk"),
+            Track("wrong", title="Hunter", artist="Björk"),
+        ]
+    )
     added = library.add_listens([dataclasses.replace(EMBEDDED, artist=artist, title=title)])
     assert (added.added, added.waiting) == (1, 0)
     assert library.user_weights("ann") == {"right": 1.0}
@@ -57,23 +64,37 @@ def test_another_recording_is_not_taken_for_it(library: Library, artist: str, ti
 
 
 def test_misspelt_names_find_their_track_among_many(library: Library) -> None:
-    library.put_tracks(Track(str(n), title=f"song of the year {1900 + n}", artist=f"the band {n}") for n in range(300))
+    library.put_tracks(
+        Track(str(n), title=f"song of the year {1900 + n}", artist=f"the band {n}")
+        for n in range(300)
+    )
     library.put_tracks([Track("right", title="Bohemian Rhapsody", artist="Queen")])
-    spelt = [("Quen", "Bohemian Rhapsody"), ("Queen", "Bohemian Rapsody"), ("Queeen", "Bohemian Rhapsodie")]
+    spelt = [
+        ("Quen", "Bohemian Rhapsody"),
+        ("Queen", "Bohemian Rapsody"),
+        ("Queeen", "Bohemian Rhapsodie"),
+    ]
     listens = [Listen("ann", float(n), *names) for n, names in enumerate(spelt)]
     assert library.add_listens(listens).added == 3
     assert library.user_weights("ann") == {"right": 3.0}
 
 
 def test_of_several_the_one_of_the_album_is_taken(library: Library) -> None:
-    library.put_tracks([Track(album, title="Jóga", artist="Björk", album=album) for album in ("a", "Homogenic", "z")])
+    library.put_tracks(
+        [
+            Track(album, title="Jóga", artist="Björk", album=album)
+            for album in ("a", "Homogenic", "z")
+        ]
+    )
     library.add_listens([dataclasses.replace(EMBEDDED, album="homogenic")])
     assert library.user_weights("ann") == {"Homogenic": 1.0}
 
 
 def test_what_waits_is_kept_once_and_joins_the_track_that_comes(library: Library) -> None:
     assert (
-        library.add_listens([EMBEDDED, EMBEDDED, dataclasses.replace(EMBEDDED, user="bob", heard_seconds=30.0)]).waiting
+        library.add_listens(
+            [EMBEDDED, EMBEDDED, dataclasses.replace(EMBEDDED, user="bob", heard_seconds=30.0)]
+        ).waiting
         == 2
     )
     assert library.add_listens([EMBEDDED]).repeated == 1
@@ -98,7 +119,12 @@ def test_a_renamed_track_is_found_by_its_new_name(library: Library) -> None:
     library.put_tracks([Track("t", title="Untitled", artist="Unknown")])
     library.put_tracks([Track("t", title="Jóga", artist="Björk")])
     assert library.add_listens([EMBEDDED]).added == 1
-    assert library.add_listens([dataclasses.replace(EMBEDDED, artist="Unknown", title="Untitled")]).waiting == 1
+    assert (
+        library.add_listens(
+            [dataclasses.replace(EMBEDDED, artist="Unknown", title="Untitled")]
+        ).waiting
+        == 1
+    )
 
 
 @given(artist=st.text(max_size=40), title=st.text(max_size=40))
@@ -123,7 +149,11 @@ def test_a_listen_is_compared_with_a_bounded_number_of_tracks(
 ) -> None:
     titles = ["song of the sea", "song of the tree", "another evening"]
     library.put_tracks(
-        Track(f"t{n}", title=f"{titles[n % 3]} {chr(97 + n % 26)}{chr(97 + n // 26 % 26)}", artist="the band")
+        Track(
+            f"t{n}",
+            title=f"{titles[n % 3]} {chr(97 + n % 26)}{chr(97 + n // 26 % 26)}",
+            artist="the band",
+        )
         for n in range(2000)
     )
     compared = 0
@@ -141,11 +171,15 @@ def test_a_listen_is_compared_with_a_bounded_number_of_tracks(
     assert library.user_plays("ann")[0].played_at == 100.0
 
 
-def test_listens_are_matched_while_others_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listens_are_matched_while_others_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     match, added = listens.match, []
     with Library.open(tmp_path, create=True) as library, Library.open(tmp_path) as other:
 
-        def meanwhile(connection: Connection, told: Sequence[Listen]) -> Mapping[Listen, Known | None]:
+        def meanwhile(
+            connection: Connection, told: Sequence[Listen]
+        ) -> Mapping[Listen, Known | None]:
             found = match(connection, told)
             if not added:
                 added.append(other.add_plays([Play("bob", "elsewhere", 1.0)]))
@@ -158,12 +192,16 @@ def test_listens_are_matched_while_others_write(tmp_path: Path, monkeypatch: pyt
         assert library.user_weights("ann") == {"new": 1.0}
 
 
-def test_a_track_that_is_deleted_meanwhile_takes_no_listen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_track_that_is_deleted_meanwhile_takes_no_listen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     match = listens.match
     with Library.open(tmp_path, create=True) as library, Library.open(tmp_path) as other:
         library.put_tracks([Track("t", title="Jóga", artist="Björk")])
 
-        def meanwhile(connection: Connection, told: Sequence[Listen]) -> Mapping[Listen, Known | None]:
+        def meanwhile(
+            connection: Connection, told: Sequence[Listen]
+        ) -> Mapping[Listen, Known | None]:
             found = match(connection, told)
             if other.track_ids():
                 other.delete_track("t")
@@ -175,9 +213,13 @@ def test_a_track_that_is_deleted_meanwhile_takes_no_listen(tmp_path: Path, monke
 
 
 @pytest.mark.parametrize("field", ["artist", "title", "album"])
-def test_names_that_are_too_long_for_a_database_are_refused_whole(library: Library, field: str) -> None:
+def test_names_that_are_too_long_for_a_database_are_refused_whole(
+    library: Library, field: str
+) -> None:
     long = dataclasses.replace(EMBEDDED, listened_at=5.0, **{field: "\U0001f3b5" * 10_240})
     assert library.add_listens([long]).waiting == 1
-    with pytest.raises(InvalidInput, match=rf"{field} may have at most 10240 characters; .*of 10241.*shorten it"):
+    with pytest.raises(
+        InvalidInput, match=rf"{field} may have at most 10240 characters; .*of 10241.*shorten it"
+    ):
         library.add_listens([EMBEDDED, dataclasses.replace(EMBEDDED, **{field: "x" * 10_241})])
     assert library.waiting_listens() == 1

@@ -21,7 +21,11 @@ GOLDEN = Path(__file__).parent / "golden"
 
 def test_the_tables_are_those_that_the_schema_describes(library: Library) -> None:
     found = inspect(library.engine)
-    tables = {name for name in found.get_table_names() if not name.startswith(("track_search", "track_grams"))}
+    tables = {
+        name
+        for name in found.get_table_names()
+        if not name.startswith(("track_search", "track_grams"))
+    }
     assert tables == set(schema.metadata.tables)
     for name, table in schema.metadata.tables.items():
         columns = {column["name"]: column["nullable"] for column in found.get_columns(name)}
@@ -40,14 +44,21 @@ def test_the_tables_are_those_that_the_schema_describes(library: Library) -> Non
 
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("schema_*.sql")), ids=lambda path: path.stem)
-def test_a_library_of_an_earlier_release_opens_with_all_that_is_in_it(path: Path, tmp_path: Path) -> None:
+def test_a_library_of_an_earlier_release_opens_with_all_that_is_in_it(
+    path: Path, tmp_path: Path
+) -> None:
     with sqlite3.connect(tmp_path / "library.sqlite3") as old:
         old.executescript(path.read_text(encoding="utf-8"))
     with Library.open(tmp_path) as library:
         assert library.status()["schema"] == len(MIGRATIONS)
         assert library.track("t1").title == "Blåbær"
-        assert library.user_plays("ann") == [Play("ann", "t1", 1_700_000_000.5, 0.75), Play("ann", "t2", weight=3.0)]
-        assert library.embeddings("external:golden").vectors.tolist() == [[0.6000000238418579, 0.800000011920929]]
+        assert library.user_plays("ann") == [
+            Play("ann", "t1", 1_700_000_000.5, 0.75),
+            Play("ann", "t2", weight=3.0),
+        ]
+        assert library.embeddings("external:golden").vectors.tolist() == [
+            [0.6000000238418579, 0.800000011920929]
+        ]
         assert library.artefact_bytes("model") == b"second"
         assert library.artefact_bytes("model", 1) == b"first"
         assert library.file_stamps()["/music/t1.flac"].size_bytes == 1234
@@ -116,31 +127,50 @@ def test_an_older_library_is_migrated_step_by_step(
     with Library.open(location, create=True, files=tmp_path) as library:
         library.add_plays([Play("u", "t")])
     moods = Migration(
-        "moods", ("CREATE TABLE moods (key {key}, mood {id})", "INSERT INTO moods (mood) VALUES ('blue')")
+        "moods",
+        ("CREATE TABLE moods (key {key}, mood {id})", "INSERT INTO moods (mood) VALUES ('blue')"),
     )
     more = Migration("more moods", ("ALTER TABLE moods ADD COLUMN depth {double}",))
     monkeypatch.setattr(migrations, "MIGRATIONS", (*MIGRATIONS, moods, more))
     with Library.open(location, files=tmp_path) as library:
         with library.engine.connect() as connection:
-            assert connection.execute(text("SELECT key, mood, depth FROM moods")).all() == [(1, "blue", None)]
-            names = connection.execute(text("SELECT name FROM hybridrec_migrations ORDER BY number")).scalars().all()
+            assert connection.execute(text("SELECT key, mood, depth FROM moods")).all() == [
+                (1, "blue", None)
+            ]
+            names = (
+                connection.execute(text("SELECT name FROM hybridrec_migrations ORDER BY number"))
+                .scalars()
+                .all()
+            )
         assert names[-2:] == ["moods", "more moods"]
         assert library.user_weights("u") == {"t": 1.0}
 
 
 def test_a_migration_that_fails_leaves_the_library_as_it_was(location: str, tmp_path: Path) -> None:
-    broken = Migration("broken", ("CREATE TABLE moods (key {key})", "CREATE TABLE tracks (key {key})"))
+    broken = Migration(
+        "broken", ("CREATE TABLE moods (key {key})", "CREATE TABLE tracks (key {key})")
+    )
     with Library.open(location, create=True, files=tmp_path) as library:
-        with pytest.raises(Exception, match="already exists"), library._database.write() as connection:
+        with (
+            pytest.raises(Exception, match="already exists"),
+            library._database.write() as connection,
+        ):
             migrate(connection, (*MIGRATIONS, broken))
         assert not inspect(library.engine).has_table("moods")
         assert library.status()["schema"] == len(MIGRATIONS)
 
 
 def test_a_library_of_a_newer_release_is_refused_untouched(location: str, tmp_path: Path) -> None:
-    with Library.open(location, create=True, files=tmp_path) as library, library.engine.begin() as connection:
-        connection.execute(text("INSERT INTO hybridrec_migrations VALUES (999, 'from the future', 0)"))
-    with pytest.raises(LibraryError, match=r"written by a newer hybridrec; got 'schema 999.*update hybridrec"):
+    with (
+        Library.open(location, create=True, files=tmp_path) as library,
+        library.engine.begin() as connection,
+    ):
+        connection.execute(
+            text("INSERT INTO hybridrec_migrations VALUES (999, 'from the future', 0)")
+        )
+    with pytest.raises(
+        LibraryError, match=r"written by a newer hybridrec; got 'schema 999.*update hybridrec"
+    ):
         Library.open(location, create=True, files=tmp_path)
 
 
@@ -150,10 +180,18 @@ def test_tokens_of_schema_5_that_were_made_for_a_user_serve_that_user_alone(
     _empty_of_schema(5, location, tmp_path / "files", monkeypatch)
     with monkeypatch.context() as earlier:
         earlier.setattr(migrations, "MIGRATIONS", MIGRATIONS[:5])
-        with Library.open(location, files=tmp_path / "files") as library, library.engine.begin() as connection:
+        with (
+            Library.open(location, files=tmp_path / "files") as library,
+            library.engine.begin() as connection,
+        ):
             for name, listener in (("phone", "ann"), ("ben", "ben")):
                 row = {"name": name, "listener": listener, "digest": name}
                 columns = "INSERT INTO tokens (name, role, listener, digest, created_at)"
-                connection.execute(text(f"{columns} VALUES (:name, 'write', :listener, :digest, 1)"), row)
+                connection.execute(
+                    text(f"{columns} VALUES (:name, 'write', :listener, :digest, 1)"), row
+                )
     with Library.open(location, files=tmp_path / "files") as library:
-        assert [(token.listener, token.person) for token in library.tokens()] == [("ann", "ann"), ("ben", None)]
+        assert [(token.listener, token.person) for token in library.tokens()] == [
+            ("ann", "ann"),
+            ("ben", None),
+        ]

@@ -8,7 +8,13 @@ from hybridrec.storage.library import Library
 
 def test_listeners_and_tracks_are_those_of_the_plays_summed_up(library: Library) -> None:
     library.add_plays(
-        [Play("u", "a"), Play("u", "a", 1.0), Play("v", "a", weight=-1.0), Play("v", "b"), Play("w", "c")]
+        [
+            Play("u", "a"),
+            Play("u", "a", 1.0),
+            Play("v", "a", weight=-1.0),
+            Play("v", "b"),
+            Play("w", "c"),
+        ]
     )
     listeners = library.listeners_of(["a", "b", "unknown"], 10)
     weights = {(id_, weight) for id_, _, weight in listeners}
@@ -22,7 +28,9 @@ def test_listeners_and_tracks_are_those_of_the_plays_summed_up(library: Library)
     ]
 
 
-def test_of_many_the_same_few_are_taken_and_they_change_little_as_more_come(library: Library) -> None:
+def test_of_many_the_same_few_are_taken_and_they_change_little_as_more_come(
+    library: Library,
+) -> None:
     library.add_plays([Play(f"u{user}", track) for user in range(200) for track in ("a", "b")])
     before = library.listeners_of(["a", "b"], 20)
     assert sorted(id_ for id_, _, _ in before) == ["a"] * 20 + ["b"] * 20

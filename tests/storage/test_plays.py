@@ -87,7 +87,9 @@ def test_users_are_found_by_part_of_their_id(library: Library) -> None:
 
 
 def test_skips_weigh_against_plays_and_give_no_support(library: Library) -> None:
-    library.add_plays([Play("u", "t", 1.0), Play("u", "t", 2.0, weight=-3.0), Play("v", "t", fraction=0.25)])
+    library.add_plays(
+        [Play("u", "t", 1.0), Play("u", "t", 2.0, weight=-3.0), Play("v", "t", fraction=0.25)]
+    )
     assert library.user_weights("u") == {"t": -2.0}
     assert library.support(["t", "unplayed"]) == {"t": 1, "unplayed": 0}
 
@@ -116,7 +118,9 @@ def test_an_empty_library_has_empty_interactions(library: Library) -> None:
     assert library.support() == {}
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(PLAYS)
 def test_any_plays_add_up_as_a_dictionary_would(library: Library, plays: list[Play]) -> None:
     library.add_plays(plays)
@@ -128,8 +132,12 @@ def test_any_plays_add_up_as_a_dictionary_would(library: Library, plays: list[Pl
 
     for user in ("u", "v", "w"):
         assert library.user_weights(user) == pytest.approx(weights[user])
-        assert set(library.user_plays(user)) == {play for play in told.values() if play.user == user}
-    support = {track: sum(of[track] > 1e-9 for of in weights.values()) for track in library.track_ids()}
+        assert set(library.user_plays(user)) == {
+            play for play in told.values() if play.user == user
+        }
+    support = {
+        track: sum(of[track] > 1e-9 for of in weights.values()) for track in library.track_ids()
+    }
     if all(abs(weight) > 1e-9 for of in weights.values() for weight in of.values() if weight):
         found = library.interactions()
         assert library.support() == support
@@ -150,7 +158,9 @@ def test_a_person_who_is_forgotten_keeps_no_token(library: Library) -> None:
     library.forget_user("erika")
     assert (library.token(token), library.token(device)) == (None, None)
     assert library.token(other) is not None
-    assert not any("erika" in (token.name, token.listener, token.person) for token in library.tokens())
+    assert not any(
+        "erika" in (token.name, token.listener, token.person) for token in library.tokens()
+    )
     assert (library.waiting_listens(), library.user_plays("erika")) == (0, [])
     with pytest.raises(NotFound, match="unknown user"):
         library.forget_user("erika")

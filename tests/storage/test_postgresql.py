@@ -26,11 +26,18 @@ psycopg = pytest.importorskip("psycopg")
 pytestmark = pytest.mark.server
 
 
-def test_a_library_goes_on_after_the_server_has_dropped_its_connections(postgresql_url: str, tmp_path: Path) -> None:
+def test_a_library_goes_on_after_the_server_has_dropped_its_connections(
+    postgresql_url: str, tmp_path: Path
+) -> None:
     with Library.open(postgresql_url, create=True, files=tmp_path) as library:
         library.add_plays([Play("u", "t")])
-        with Library.open(postgresql_url, files=tmp_path) as other, other.engine.connect() as connection:
-            others = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        with (
+            Library.open(postgresql_url, files=tmp_path) as other,
+            other.engine.connect() as connection,
+        ):
+            others = text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+            )
             connection.execute(others)
         assert library.user_weights("u") == {"t": 1.0}
         library.add_plays([Play("u", "t", 5.0)])
@@ -38,11 +45,15 @@ def test_a_library_goes_on_after_the_server_has_dropped_its_connections(postgres
 
 
 def test_a_database_that_the_server_has_not_is_said(postgresql_server: str) -> None:
-    with pytest.raises(LibraryError, match=r"cannot be used; got .*database \"nowhere\" does not exist"):
+    with pytest.raises(
+        LibraryError, match=r"cannot be used; got .*database \"nowhere\" does not exist"
+    ):
         Library.open(f"postgresql://hybridrec@/nowhere?host={postgresql_server}")
 
 
-def test_a_missing_driver_is_said_with_the_command_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_driver_is_said_with_the_command_that_brings_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(NotReady, match=r"not installed; pip install 'hybridrec\[postgresql\]'"):
         Library.open("postgresql://localhost/music")
@@ -51,14 +62,23 @@ def test_a_missing_driver_is_said_with_the_command_that_brings_it(monkeypatch: p
 def test_the_place_of_uploads_is_said_once_and_remembered(
     postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(InvalidInput, match=r"where does this library keep its uploads.*give --files DIRECTORY or set"):
+    with pytest.raises(
+        InvalidInput,
+        match=r"where does this library keep its uploads.*give --files DIRECTORY or set",
+    ):
         Library.open(postgresql_url, create=True)
     with Library.open(postgresql_url, create=True, files=tmp_path / "files") as library:
         library.put_tracks([Track("t", path=str(library.files / "a.mp3"))])
     monkeypatch.chdir("/")
     with Library.open(postgresql_url) as library:
-        assert (library.files, library.track("t").path) == (tmp_path / "files", str(tmp_path / "files" / "a.mp3"))
-    with pytest.raises(InvalidInput, match=r"keeps its uploads elsewhere; got '.*/moved'; give --files .*/files, or"):
+        assert (library.files, library.track("t").path) == (
+            tmp_path / "files",
+            str(tmp_path / "files" / "a.mp3"),
+        )
+    with pytest.raises(
+        InvalidInput,
+        match=r"keeps its uploads elsewhere; got '.*/moved'; give --files .*/files, or",
+    ):
         Library.open(postgresql_url, files=tmp_path / "moved")
     monkeypatch.setenv("HYBRIDREC_FILES", str(tmp_path / "moved"))
     with pytest.raises(InvalidInput, match="keeps its uploads elsewhere"):
@@ -76,7 +96,8 @@ def test_the_commands_take_the_place_of_uploads(
     (tmp_path / "moved").mkdir()
     here = ["--library", postgresql_url]
     answer = CliRunner().invoke(
-        main, ["token", "create", "ann", "--role", "read", *here, "--files", str(tmp_path / "files")]
+        main,
+        ["token", "create", "ann", "--role", "read", *here, "--files", str(tmp_path / "files")],
     )
     assert (answer.exit_code, (tmp_path / "files").is_dir()) == (0, True)
     answer = CliRunner().invoke(main, ["token", "list", *here, "--files", str(tmp_path / "moved")])
@@ -91,7 +112,9 @@ def test_what_is_acknowledged_while_connections_are_cut_is_known_without_a_resta
     postgresql_url: str, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(0)
-    cut = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    cut = text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    )
     with (
         Library.open(postgresql_url, create=True, files=tmp_path) as library,
         Library.open(postgresql_url, files=tmp_path) as writer,
@@ -102,7 +125,9 @@ def test_what_is_acknowledged_while_connections_are_cut_is_known_without_a_resta
         with RecommendationService(library) as service, writer.engine.connect() as knife:
             for n in range(30):
                 with suppress(HybridrecError, SQLAlchemyError):
-                    writer.put_embeddings(Embeddings("ears", (f"t{n}",), rng.normal(size=(1, 8)).astype(np.float32)))
+                    writer.put_embeddings(
+                        Embeddings("ears", (f"t{n}",), rng.normal(size=(1, 8)).astype(np.float32))
+                    )
                     stored.add(f"t{n}")
                 knife.execute(cut)
                 with suppress(HybridrecError, SQLAlchemyError):
@@ -126,14 +151,18 @@ def hang_up_at(library: Library, at: str, times: int = 1) -> list[str]:
         if statement.startswith(at) and len(hung) < times:
             hung.append(statement)
             pid = connection.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
-            with psycopg.connect(host=library.engine.url.query["host"], user="hybridrec", dbname="postgres") as other:
+            with psycopg.connect(
+                host=library.engine.url.query["host"], user="hybridrec", dbname="postgres"
+            ) as other:
                 other.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
 
     event.listen(library.engine, "before_cursor_execute", hang_up)
     return hung
 
 
-@pytest.mark.parametrize("at", ["SET LOCAL", "SELECT pg_advisory", "SELECT users", "INSERT INTO plays"])
+@pytest.mark.parametrize(
+    "at", ["SET LOCAL", "SELECT pg_advisory", "SELECT users", "INSERT INTO plays"]
+)
 def test_plays_are_stored_once_though_the_server_hangs_up(library: Library, at: str) -> None:
     hung = hang_up_at(library, at)
     assert library.add_plays(Play("u", "t", float(n)) for n in range(3)).added == 3
@@ -157,7 +186,9 @@ def test_what_may_have_been_stored_is_not_stored_again(library: Library) -> None
     def lost(connection: Connection) -> None:
         calls.append(1)
         pid = connection.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
-        with psycopg.connect(host=library.engine.url.query["host"], user="hybridrec", dbname="postgres") as other:
+        with psycopg.connect(
+            host=library.engine.url.query["host"], user="hybridrec", dbname="postgres"
+        ) as other:
             other.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
 
     event.listen(library.engine, "commit", lost)
@@ -172,6 +203,9 @@ def test_a_value_beyond_a_limit_of_the_database_is_said_and_logged(
     library: Library, caplog: pytest.LogCaptureFixture
 ) -> None:
     long = "".join(chr(0x4E00 + n * 7 % 20_000) for n in range(3000))
-    with pytest.raises(InvalidInput, match="too long for the database"), library._database.write() as connection:
+    with (
+        pytest.raises(InvalidInput, match="too long for the database"),
+        library._database.write() as connection,
+    ):
         connection.execute(insert(schema.settings), {"name": long, "value": ""})
     assert "the database holds no such value" in caplog.text

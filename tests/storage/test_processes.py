@@ -30,7 +30,9 @@ def plays_of(batch: int) -> list[Play]:
     return [Play(f"u{batch % 7}", f"t{batch}", float(number)) for number in range(BATCH_PLAYS)]
 
 
-def writer(location: str, folder: Path, first: int, last: int, step: int = 1) -> subprocess.Popen[str]:
+def writer(
+    location: str, folder: Path, first: int, last: int, step: int = 1
+) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", WRITER, location, *map(str, (BATCH_PLAYS, first, last, step))]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder)
 
@@ -48,7 +50,9 @@ def test_kill_9_loses_nothing_that_was_acknowledged(location: str, tmp_path: Pat
         assert child.wait() == -signal.SIGKILL
 
     with Library.open(location, files=tmp_path) as library:
-        weights = {user: library.user_weights(user) for user in (f"u{number}" for number in range(7))}
+        weights = {
+            user: library.user_weights(user) for user in (f"u{number}" for number in range(7))
+        }
         for batch in acknowledged:
             assert weights[f"u{batch % 7}"][f"t{batch}"] == BATCH_PLAYS
         stored = [weight for of_user in weights.values() for weight in of_user.values()]
@@ -58,7 +62,9 @@ def test_kill_9_loses_nothing_that_was_acknowledged(location: str, tmp_path: Pat
             assert library.add_plays(plays_of(batch)) == PlaysAdded(added=0, repeated=BATCH_PLAYS)
 
 
-def test_processes_that_write_at_once_lose_nothing_and_count_nothing_twice(location: str, tmp_path: Path) -> None:
+def test_processes_that_write_at_once_lose_nothing_and_count_nothing_twice(
+    location: str, tmp_path: Path
+) -> None:
     with Library.open(location, create=True, files=tmp_path) as library:
         children = [
             writer(location, tmp_path, 0, 30),

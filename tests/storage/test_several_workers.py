@@ -41,7 +41,9 @@ def test_what_one_worker_accepts_every_worker_knows_at_its_next_answer(location:
     with running(location, workers=2) as (server, address):
 
         def each(path: str) -> list[Any]:
-            answers = of_each_worker(server.pid, lambda: requests.get(f"{address}v1/{path}", timeout=600))
+            answers = of_each_worker(
+                server.pid, lambda: requests.get(f"{address}v1/{path}", timeout=600)
+            )
             assert len(answers) == 2
             return [answer.json() if answer.ok else answer.status_code for answer in answers]
 
@@ -56,7 +58,10 @@ def test_what_one_worker_accepts_every_worker_knows_at_its_next_answer(location:
         assert ids("tracks/low/similar", "similar") == [{"middle", "high"}] * 2
 
         plays = {"plays": [{"user": "ada", "track": "low"}]}
-        assert requests.post(f"{address}v1/plays", json=plays, timeout=600).json() == {"added": 1, "repeated": 0}
+        assert requests.post(f"{address}v1/plays", json=plays, timeout=600).json() == {
+            "added": 1,
+            "repeated": 0,
+        }
         assert ids("users/ada/recommendations", "recommendations") == [{"middle", "high"}] * 2
         assert [answer["basis"] for answer in each("users/ada/recommendations")] == ["audio"] * 2
 
@@ -66,7 +71,9 @@ def test_what_one_worker_accepts_every_worker_knows_at_its_next_answer(location:
 
 
 @pytest.mark.parametrize("tracks", [100, INDEXED_FROM + 200])
-def test_every_worker_goes_over_to_a_new_fit_while_no_request_fails(location: str, tracks: int) -> None:
+def test_every_worker_goes_over_to_a_new_fit_while_no_request_fails(
+    location: str, tracks: int
+) -> None:
     with Library.open(location, create=True) as library:
         put_synthetic_interactions(library, tracks)
         fit(library, index_from=INDEXED_FROM)
@@ -76,7 +83,9 @@ def test_every_worker_goes_over_to_a_new_fit_while_no_request_fails(location: st
                 clients = [threads.submit(ask_on, address, n, stopping) for n in range(CLIENTS)]
                 try:
                     fit(library, index_from=INDEXED_FROM)
-                    wait_for(lambda: version(address) != 1 or any(client.done() for client in clients))
+                    wait_for(
+                        lambda: version(address) != 1 or any(client.done() for client in clients)
+                    )
                     assert not any(client.done() for client in clients)
                 finally:
                     stopping.set()
@@ -91,7 +100,10 @@ def put_synthetic_interactions(library: Library, tracks: int) -> None:
     ids = tuple(f"t{row:04d}" for row in range(tracks))
     library.put_embeddings(Embeddings("external:crowd", ids, synthetic.embeddings))
     library.set_fingerprint("external:crowd")
-    library.add_plays(Play(f"u{user}", ids[track], 1e9) for user, track in zip(*synthetic.plays.nonzero(), strict=True))
+    library.add_plays(
+        Play(f"u{user}", ids[track], 1e9)
+        for user, track in zip(*synthetic.plays.nonzero(), strict=True)
+    )
 
 
 def recommended(address: str, user: str) -> dict[str, Any]:

@@ -25,7 +25,11 @@ def test_a_role_allows_what_the_lower_ones_allow(library: Library) -> None:
         token = library.token(library.create_token(name, name))
         assert token is not None
         allowed[name] = [role for role in ("read", "write", "admin") if token.allows(role)]
-    assert allowed == {"read": ["read"], "write": ["read", "write"], "admin": ["read", "write", "admin"]}
+    assert allowed == {
+        "read": ["read"],
+        "write": ["read", "write"],
+        "admin": ["read", "write", "admin"],
+    }
 
 
 def test_the_library_keeps_no_token(library: Library) -> None:
@@ -37,10 +41,18 @@ def test_the_library_keeps_no_token(library: Library) -> None:
 
 
 def test_a_token_serves_one_person_or_everybody(library: Library) -> None:
-    hers, all_ = (library.token(library.create_token(name, "write", who)) for name, who in (("a", "ann"), ("b", None)))
+    hers, all_ = (
+        library.token(library.create_token(name, "write", who))
+        for name, who in (("a", "ann"), ("b", None))
+    )
     assert hers is not None
     assert all_ is not None
-    assert (hers.listener, hers.serves("ann"), hers.serves("a"), hers.serves("ben")) == ("ann", True, False, False)
+    assert (hers.listener, hers.serves("ann"), hers.serves("a"), hers.serves("ben")) == (
+        "ann",
+        True,
+        False,
+        False,
+    )
     assert (all_.listener, all_.serves("ann"), all_.serves("b")) == ("b", True, True)
 
 

@@ -61,10 +61,14 @@ def test_an_upload_is_kept_and_becomes_a_track(library: Library, tmp_path: Path)
     assert [path for path in library.files.rglob("*") if path.is_file()] == [Path(track.path or "")]
 
 
-def test_the_same_audio_under_two_ids_at_once_is_one_track(library: Library, tmp_path: Path) -> None:
+def test_the_same_audio_under_two_ids_at_once_is_one_track(
+    library: Library, tmp_path: Path
+) -> None:
     for n in range(10):
         audio = f"sound {n}".encode()
-        answers = at_once(*(partial(upload, library, tmp_path, f"{name}{n}", audio) for name in "ab"))
+        answers = at_once(
+            *(partial(upload, library, tmp_path, f"{name}{n}", audio) for name in "ab")
+        )
         assert sorted(new for _, new in answers) == [False, True]
         (id_,) = {track.id for track, _ in answers}
         assert library.audio_file(id_).read_bytes() == audio
@@ -72,7 +76,9 @@ def test_the_same_audio_under_two_ids_at_once_is_one_track(library: Library, tmp
         assert not list(library.files.glob("*/*"))
 
 
-def test_two_audios_under_one_id_at_once_are_one_track_and_one_conflict(library: Library, tmp_path: Path) -> None:
+def test_two_audios_under_one_id_at_once_are_one_track_and_one_conflict(
+    library: Library, tmp_path: Path
+) -> None:
     for n in range(10):
         sounds = [f"{name} {n}".encode() for name in ("this", "that")]
         answers = at_once(*(partial(upload, library, tmp_path, f"t{n}", sound) for sound in sounds))
@@ -81,7 +87,9 @@ def test_two_audios_under_one_id_at_once_are_one_track_and_one_conflict(library:
         assert hashlib.sha256(library.audio_file(f"t{n}").read_bytes()).hexdigest() == kept
 
 
-def test_an_upload_outlives_the_deletion_of_the_same_audio(library: Library, tmp_path: Path) -> None:
+def test_an_upload_outlives_the_deletion_of_the_same_audio(
+    library: Library, tmp_path: Path
+) -> None:
     upload(library, tmp_path, "t", b"sound")
 
     def delete() -> None:
@@ -120,7 +128,9 @@ def test_clean_up_leaves_what_an_upload_just_pointed_to(
     assert library.audio_file("late").read_bytes() == b"sound"
 
 
-def test_the_database_itself_refuses_a_second_owner_of_an_audio(library: Library, tmp_path: Path) -> None:
+def test_the_database_itself_refuses_a_second_owner_of_an_audio(
+    library: Library, tmp_path: Path
+) -> None:
     upload(library, tmp_path, "a", b"sound")
     library.put_tracks([Track("b")])
     with library.engine.begin() as connection:
@@ -141,7 +151,10 @@ def test_a_full_disk_is_said_and_nothing_is_half_stored(
         small.setattr(kept_files.shutil, "copyfileobj", full)
         with pytest.raises(StorageFull, match=r"no room .*nothing of it was stored.*make room"):
             upload(library, tmp_path, "a", b"sound")
-    assert (library.track_ids(), [path for path in library.files.rglob("*") if path.is_file()]) == ([], [])
+    assert (library.track_ids(), [path for path in library.files.rglob("*") if path.is_file()]) == (
+        [],
+        [],
+    )
     assert upload(library, tmp_path, "a", b"sound")[1]
 
 
@@ -160,14 +173,18 @@ def test_a_full_database_is_said_and_stores_nothing(tmp_path: Path) -> None:
         assert library.track_ids() == ["before"]
 
 
-def test_clean_up_leaves_what_a_live_process_holds_and_takes_it_when_that_has_ended(library: Library) -> None:
+def test_clean_up_leaves_what_a_live_process_holds_and_takes_it_when_that_has_ended(
+    library: Library,
+) -> None:
     folder = library.files / "training"
     holding = (
         "import sys, pathlib; from hybridrec.storage.in_use import in_use\n"
         "with in_use(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", holding, str(folder)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         (folder / "spectrograms").mkdir()

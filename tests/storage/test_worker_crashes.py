@@ -50,7 +50,9 @@ class Load:
         self._clients: list[Future[None]] = []
 
     def __enter__(self) -> Self:
-        for number, client in enumerate((self._play, self._play, self._play, self._upload, self._upload)):
+        for number, client in enumerate(
+            (self._play, self._play, self._play, self._upload, self._upload)
+        ):
             self._clients.append(self._threads.submit(self._go_on, client, number))
         return self
 
@@ -75,13 +77,21 @@ class Load:
             client(number, n)
 
     def _play(self, number: int, n: int) -> None:
-        user, track, played_at = f"user-{number}-{n // PLAYS_A_USER}", f"song-{n % 50}", 1_700_000_000.0 + n
-        self._send("plays", json={"plays": [{"user": user, "track": track, "played_at": played_at}]})
+        user, track, played_at = (
+            f"user-{number}-{n // PLAYS_A_USER}",
+            f"song-{n % 50}",
+            1_700_000_000.0 + n,
+        )
+        self._send(
+            "plays", json={"plays": [{"user": user, "track": track, "played_at": played_at}]}
+        )
         self._acknowledged(self.plays, (user, track, played_at))
 
     def _upload(self, number: int, n: int) -> None:
         track = f"upload-{number}-{n}"
-        self._send("tracks", data={"id": track}, files={"audio": short_tone(100.0 + 5 * number + 20 * n)})
+        self._send(
+            "tracks", data={"id": track}, files={"audio": short_tone(100.0 + 5 * number + 20 * n)}
+        )
         self._acknowledged(self.tracks, track)
 
     def _send(self, kind: str, **what: Any) -> None:
@@ -122,8 +132,15 @@ def state_of(process: int) -> str:
 
 def stored_plays(address: str, users: set[str]) -> list[tuple[str, str, float]]:
     """All plays of the users, as the API tells them."""
-    answers = {user: requests.get(f"{address}v1/users/{user}/plays?limit=1000", timeout=600).json() for user in users}
-    return [(user, play["track"]["id"], play["played_at"]) for user in users for play in answers[user]["plays"]]
+    answers = {
+        user: requests.get(f"{address}v1/users/{user}/plays?limit=1000", timeout=600).json()
+        for user in users
+    }
+    return [
+        (user, play["track"]["id"], play["played_at"])
+        for user in users
+        for play in answers[user]["plays"]
+    ]
 
 
 def stored_tracks(address: str) -> list[str]:
@@ -131,7 +148,9 @@ def stored_tracks(address: str) -> list[str]:
     found: list[str] = []
     after: dict[str, str] = {}
     while True:
-        answer = requests.get(f"{address}v1/tracks?q=upload&limit=200", params=after, timeout=600).json()
+        answer = requests.get(
+            f"{address}v1/tracks?q=upload&limit=200", params=after, timeout=600
+        ).json()
         found += [track["id"] for track in answer["tracks"] if track["has_audio"]]
         if answer["next"] is None:
             return found
@@ -160,7 +179,9 @@ def test_killing_workers_loses_nothing_and_leaves_nothing_behind(
                 embeds = n % 2 == 0
                 load.wait_for(plays=rng.randrange(1, 30), tracks=int(embeds))
                 workers = sorted(children(server.pid))
-                victim = rng.choice([worker for worker in workers if descendants(worker)] if embeds else workers)
+                victim = rng.choice(
+                    [worker for worker in workers if descendants(worker)] if embeds else workers
+                )
                 helpers |= descendants(victim)
                 os.kill(victim, signal.SIGKILL)
             load.wait_for(plays=10, tracks=1)
@@ -172,7 +193,9 @@ def test_killing_workers_loses_nothing_and_leaves_nothing_behind(
         tracks = stored_tracks(address)
         assert sorted(plays) == sorted(load.plays)
         assert sorted(tracks) == sorted(load.tracks)
-        print(f"\n{KILLS} kills, {load.broken} broken requests, {len(plays)} plays, {len(tracks)} uploads: all there")
+        print(
+            f"\n{KILLS} kills, {load.broken} broken requests, {len(plays)} plays, {len(tracks)} uploads: all there"
+        )
     assert not list(scratch.iterdir())
     with Library.open(location) as library:
         assert library.status()["plays"] == len(load.plays)

@@ -103,7 +103,12 @@ def ingest_audio(
         workers = min(workers or os.cpu_count() or 1, len(changed))
         done, total = run.report.unchanged, len(paths)
         bar = tqdm(total=total, initial=done, desc="hearing", unit="file", disable=not progress)
-        with EmbedderPool(checkpoint_bytes, limits or AudioLimits(), run.known_hashes(), workers) as pool, bar:
+        with (
+            EmbedderPool(
+                checkpoint_bytes, limits or AudioLimits(), run.known_hashes(), workers
+            ) as pool,
+            bar,
+        ):
             for file in pool.embed(changed):
                 run.take(file)
                 bar.update()

@@ -28,7 +28,15 @@ MAX_UNPACKED_BYTES = 4_000_000_000
 
 _BUFFER_BYTES = 65_536
 _BOM = b"\xef\xbb\xbf"
-_BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, OSError)
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+)
 
 
 def bounded_lines(text: TextIO, name: str) -> Iterator[str]:
@@ -71,7 +79,9 @@ def _check_sizes(members: list[zipfile.ZipInfo], name: str) -> None:
     stated = sum(member.file_size for member in members)
     if stated > MAX_UNPACKED_BYTES:
         what = f"the archive unpacks to more than {MAX_UNPACKED_BYTES:,} bytes"
-        raise InvalidInput(what, got=f"{name}: {stated:,}", fix="unpack it and give its files one by one")
+        raise InvalidInput(
+            what, got=f"{name}: {stated:,}", fix="unpack it and give its files one by one"
+        )
 
 
 def _entries(file: IO[bytes], name: str) -> Iterator[Any]:
@@ -89,7 +99,9 @@ def _entries(file: IO[bytes], name: str) -> Iterator[Any]:
         raise
     except (ValueError, RecursionError, ijson.JSONError) as error:
         reason = str(error).partition("\n")[0][:200]
-        raise InvalidInput("the history is not JSON", got=f"{name}: {reason}", fix="export it again") from error
+        raise InvalidInput(
+            "the history is not JSON", got=f"{name}: {reason}", fix="export it again"
+        ) from error
 
 
 def _array(file: IO[bytes], name: str) -> Iterator[Any]:
@@ -144,7 +156,9 @@ def _broken_is_said(name: str) -> Iterator[None]:
     except RecursionError:
         raise
     except _BROKEN as error:
-        raise InvalidInput("the file cannot be read", got=f"{name}: {error}", fix="export it again") from error
+        raise InvalidInput(
+            "the file cannot be read", got=f"{name}: {error}", fix="export it again"
+        ) from error
 
 
 def _too_long(name: str) -> InvalidInput:

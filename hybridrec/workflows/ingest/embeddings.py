@@ -39,7 +39,9 @@ def ingest_embeddings(library: Library, path: str | Path, *, name: str) -> int:
         FingerprintMismatch: if vectors of that name have another dimension.
     """
     if not name.strip():
-        raise InvalidInput("the vectors need a name", got=name, fix="name who made them, such as vggish")
+        raise InvalidInput(
+            "the vectors need a name", got=name, fix="name who made them, such as vggish"
+        )
     ids, vectors = _read(Path(path))
     _check(ids, vectors)
     fingerprint = f"external:{name.strip()}"
@@ -53,7 +55,9 @@ def _read(path: Path) -> tuple[list[str], NDArray[np.float64]]:
     readers = {".npz": _from_npz, ".parquet": _from_parquet, ".pq": _from_parquet}
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise InvalidInput("vectors of this kind are not known", got=path.name, fix=f"use {', '.join(readers)}")
+        raise InvalidInput(
+            "vectors of this kind are not known", got=path.name, fix=f"use {', '.join(readers)}"
+        )
     try:
         return reader(path)
     except FileNotFoundError:
@@ -62,7 +66,9 @@ def _read(path: Path) -> tuple[list[str], NDArray[np.float64]]:
         if isinstance(error, InvalidInput):
             raise
         reason = str(error).partition("\n")[0]
-        raise InvalidInput(f"{path.name} cannot be read as vectors", got=reason, fix="write it again") from error
+        raise InvalidInput(
+            f"{path.name} cannot be read as vectors", got=reason, fix="write it again"
+        ) from error
 
 
 def _from_npz(path: Path) -> tuple[list[str], NDArray[np.float64]]:
@@ -70,10 +76,14 @@ def _from_npz(path: Path) -> tuple[list[str], NDArray[np.float64]]:
         missing = {"ids", "vectors"} - set(arrays)
         if missing:
             fix = "write it with numpy.savez(path, ids=..., vectors=...), ids as text"
-            raise InvalidInput(f"{path.name} has no array {min(missing)}", got=",".join(arrays), fix=fix)
+            raise InvalidInput(
+                f"{path.name} has no array {min(missing)}", got=",".join(arrays), fix=fix
+            )
         ids = arrays["ids"]
         if ids.ndim != 1 or ids.dtype.kind not in "Uiu":
-            raise InvalidInput("ids must be one row of text or whole numbers", got=f"{ids.dtype} {ids.shape}")
+            raise InvalidInput(
+                "ids must be one row of text or whole numbers", got=f"{ids.dtype} {ids.shape}"
+            )
         return [str(id_) for id_ in ids], np.asarray(arrays["vectors"], dtype=np.float64)
 
 
@@ -81,7 +91,11 @@ def _from_parquet(path: Path) -> tuple[list[str], NDArray[np.float64]]:
     table = pyarrow.parquet.read_table(path)
     if _ID_COLUMN not in table.column_names:
         fix = f"name the column of track ids {_ID_COLUMN}"
-        raise InvalidInput(f"{path.name} has no column {_ID_COLUMN}", got=",".join(table.column_names)[:80], fix=fix)
+        raise InvalidInput(
+            f"{path.name} has no column {_ID_COLUMN}",
+            got=",".join(table.column_names)[:80],
+            fix=fix,
+        )
     ids = [str(id_) for id_ in table.column(_ID_COLUMN).to_pylist()]
     columns = [table.column(column) for column in table.column_names if column != _ID_COLUMN]
     if len(columns) == 1 and pyarrow.types.is_nested(columns[0].type):
@@ -91,11 +105,17 @@ def _from_parquet(path: Path) -> tuple[list[str], NDArray[np.float64]]:
 
 def _check(ids: list[str], vectors: NDArray[np.float64]) -> None:
     if vectors.ndim != 2 or len(vectors) != len(ids) or vectors.shape[1] == 0:
-        raise InvalidInput("one vector a track is needed", got=f"{len(ids)} ids, vectors of shape {vectors.shape}")
+        raise InvalidInput(
+            "one vector a track is needed", got=f"{len(ids)} ids, vectors of shape {vectors.shape}"
+        )
     if len(set(ids)) < len(ids):
         twice = next(id_ for row, id_ in enumerate(ids) if id_ in ids[:row])
-        raise InvalidInput("an id stands twice in the file", got=twice, fix="keep one vector a track")
+        raise InvalidInput(
+            "an id stands twice in the file", got=twice, fix="keep one vector a track"
+        )
     usable = np.isfinite(vectors).all(axis=1) & (vectors != 0).any(axis=1)
     if not usable.all():
         fix = "leave the track out; it will be recommended by its plays"
-        raise InvalidInput("a vector is zero or not finite", got=ids[int(np.argmin(usable))], fix=fix)
+        raise InvalidInput(
+            "a vector is zero or not finite", got=ids[int(np.argmin(usable))], fix=fix
+        )

@@ -89,7 +89,11 @@ def ingest_history(library: Library, path: Path, kind: HistoryFormat, user: str)
         n_bad, bad = n_bad + len(refused), [*bad, *refused][:MAX_BAD_ROWS_KEPT]
         result = library.add_listens(known)
         rows, listens = rows + len(batch), listens + len(known)
-        added, waiting, repeated = added + result.added, waiting + result.waiting, repeated + result.repeated
+        added, waiting, repeated = (
+            added + result.added,
+            waiting + result.waiting,
+            repeated + result.repeated,
+        )
     left_out = rows - listens - n_bad
     return HistoryReport(rows, added, waiting, repeated, left_out, n_bad, tuple(bad))
 
@@ -135,7 +139,11 @@ def _of_spotify(entry: Mapping[str, Any], user: str) -> Listen | None:
     title = entry["master_metadata_track_name"]
     if title is None or seconds < LEAST_SPOTIFY_SECONDS:
         return None
-    names = entry["master_metadata_album_artist_name"], title, entry.get("master_metadata_album_album_name")
+    names = (
+        entry["master_metadata_album_artist_name"],
+        title,
+        entry.get("master_metadata_album_album_name"),
+    )
     moment = datetime.fromisoformat(entry["ts"]).timestamp()
     return _listen(user, moment, *names, heard_seconds=seconds)
 
@@ -151,14 +159,18 @@ def _lastfm_rows(path: Path) -> Iterator[dict[str, str]]:
         fix = "convert it first, for instance: iconv -f latin1 -t utf-8"
         raise InvalidInput("the file is not UTF-8 text", got=path.name, fix=fix) from None
     except csv.Error as error:
-        raise InvalidInput("the file cannot be read", got=f"{path.name}: {error}", fix="export it again") from error
+        raise InvalidInput(
+            "the file cannot be read", got=f"{path.name}: {error}", fix="export it again"
+        ) from error
 
 
 def _named(cells: Iterator[list[str]]) -> Iterator[dict[str, str]]:
     """The cells of each row by what they mean."""
     head = next(cells, [])
     names = [_LASTFM_COLUMNS.get(name.partition("#")[0].strip().lower(), "") for name in head]
-    if not {"artist", "title", "time"} <= set(names):  # without a header, as lastfm-to-csv writes it
+    if not {"artist", "title", "time"} <= set(
+        names
+    ):  # without a header, as lastfm-to-csv writes it
         names, cells = list(_LASTFM_HEADLESS), chain([head], cells)
     for row in cells:
         yield {name: cell for name, cell in reversed(list(zip(names, row, strict=False))) if name}
@@ -167,7 +179,9 @@ def _named(cells: Iterator[list[str]]) -> Iterator[dict[str, str]]:
 def _of_lastfm(row: Mapping[str, str], user: str) -> Listen | None:
     try:
         moment = _lastfm_time(row["time"])
-        return _listen(user, moment, row["artist"], row["title"], row.get("album"), mbid=row.get("mbid", ""))
+        return _listen(
+            user, moment, row["artist"], row["title"], row.get("album"), mbid=row.get("mbid", "")
+        )
     except (KeyError, ValueError):
         return None
 
@@ -195,7 +209,15 @@ def _listen(
     heard_seconds: float | None = None,
 ) -> Listen | None:
     """A listen, or None where it has no artist, title or time that could be one."""
-    if not (isinstance(artist, str) and isinstance(title, str) and artist.strip() and title.strip() and moment > 0):
+    if not (
+        isinstance(artist, str)
+        and isinstance(title, str)
+        and artist.strip()
+        and title.strip()
+        and moment > 0
+    ):
         return None
-    plain = [text.replace("\0", " ") for text in (artist, title, album if isinstance(album, str) else "")]
+    plain = [
+        text.replace("\0", " ") for text in (artist, title, album if isinstance(album, str) else "")
+    ]
     return Listen(user, moment, plain[0], plain[1], plain[2], str(mbid or ""), heard_seconds)

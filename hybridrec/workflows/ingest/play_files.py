@@ -75,21 +75,29 @@ class PlayFile:
         readers |= dict.fromkeys((".parquet", ".pq"), self._parquet)
         reader = readers.get(self.path.suffix.lower())
         if reader is None:
-            raise InvalidInput("a file of this kind is not known", got=self.path.name, fix=f"use {', '.join(readers)}")
+            raise InvalidInput(
+                "a file of this kind is not known",
+                got=self.path.name,
+                fix=f"use {', '.join(readers)}",
+            )
         try:
             yield from reader()
         except UnicodeError:
             fix = "convert it first, for instance: iconv -f latin1 -t utf-8"
             raise InvalidInput("the file is not UTF-8 text", got=self.path.name, fix=fix) from None
         except OSError as error:
-            raise InvalidInput("the file cannot be read", got=str(self.path), fix=error.strerror or "") from error
+            raise InvalidInput(
+                "the file cannot be read", got=str(self.path), fix=error.strerror or ""
+            ) from error
 
     def _delimited(self) -> Iterator[Row]:
         with self.path.open(encoding=_encoding(self.path), newline="") as text:
             first = next(bounded_lines(text, self.path.name), "")
             text.seek(0)
             cells = csv.reader(
-                bounded_lines(text, self.path.name), delimiter=max(_DELIMITERS, key=first.count), skipinitialspace=True
+                bounded_lines(text, self.path.name),
+                delimiter=max(_DELIMITERS, key=first.count),
+                skipinitialspace=True,
             )
             fields = self._fields(self.columns or next(cells, []))
             before = cells.line_num
@@ -104,7 +112,11 @@ class PlayFile:
                 ) from error
 
     def _row(self, line: int, fields: Sequence[str | None], cells: Sequence[str]) -> Row:
-        why = f"the row has {len(cells)} cells where {len(fields)} are named" if len(cells) != len(fields) else ""
+        why = (
+            f"the row has {len(cells)} cells where {len(fields)} are named"
+            if len(cells) != len(fields)
+            else ""
+        )
         pairs = zip(fields, cells, strict=False)
         return Row(line, {name: cell.strip() for name, cell in pairs if name is not None}, why)
 
@@ -115,7 +127,9 @@ class PlayFile:
                     continue
                 if line == 1 and content.lstrip().startswith("["):
                     fix = "write one object a line, for instance: jq -c '.[]'"
-                    raise InvalidInput("the file is one JSON array, not JSON lines", got=self.path.name, fix=fix)
+                    raise InvalidInput(
+                        "the file is one JSON array, not JSON lines", got=self.path.name, fix=fix
+                    )
                 yield self._object(line, content)
 
     def _object(self, line: int, content: str) -> Row:
@@ -127,22 +141,33 @@ class PlayFile:
             return Row(line, {}, "the line is not a JSON object")
         fields = {name: COLUMNS.get(name.strip().lower()) for name in values}
         self.ignored.update(name for name, known in fields.items() if known is None)
-        return Row(line, {known: values[name] for name, known in fields.items() if known is not None})
+        return Row(
+            line, {known: values[name] for name, known in fields.items() if known is not None}
+        )
 
     def _parquet(self) -> Iterator[Row]:
         try:
             with pyarrow.parquet.ParquetFile(self.path) as file:
                 names = file.schema_arrow.names
                 fields = self._fields(names)
-                used = [name for name, known in zip(names, fields, strict=True) if known is not None]
+                used = [
+                    name for name, known in zip(names, fields, strict=True) if known is not None
+                ]
                 line = 0
                 for batch in file.iter_batches(_PARQUET_ROWS, columns=used):
-                    columns = {COLUMNS[name.strip().lower()]: batch.column(name).to_pylist() for name in used}
-                    for line, values in enumerate(zip(*columns.values(), strict=True), start=line + 1):  # noqa: B020
+                    columns = {
+                        COLUMNS[name.strip().lower()]: batch.column(name).to_pylist()
+                        for name in used
+                    }
+                    for line, values in enumerate(
+                        zip(*columns.values(), strict=True), start=line + 1
+                    ):  # noqa: B020
                         yield Row(line, dict(zip(columns, values, strict=True)))
         except pyarrow.ArrowException as error:
             reason = str(error).partition("\n")[0]
-            raise InvalidInput("the file is not Parquet, or damaged", got=reason, fix="write it again") from error
+            raise InvalidInput(
+                "the file is not Parquet, or damaged", got=reason, fix="write it again"
+            ) from error
 
     def _fields(self, names: Sequence[str]) -> list[str | None]:
         """The field of a play for each named column, None for those that mean nothing here."""
@@ -150,14 +175,20 @@ class PlayFile:
         for name in REQUIRED:
             if name not in fields:
                 fix = f"name the columns in the first line: {', '.join(COLUMNS)}"
-                raise InvalidInput(f"{self.path.name} has no column {name}", got=",".join(names)[:80], fix=fix)
+                raise InvalidInput(
+                    f"{self.path.name} has no column {name}", got=",".join(names)[:80], fix=fix
+                )
         for known in COLUMNS.values():
             if fields.count(known) > 1:
                 fix = "leave one of them out"
                 raise InvalidInput(
-                    f"{self.path.name} has several columns for {known}", got=",".join(names)[:80], fix=fix
+                    f"{self.path.name} has several columns for {known}",
+                    got=",".join(names)[:80],
+                    fix=fix,
                 )
-        self.ignored.update(name for name, known in zip(names, fields, strict=True) if known is None)
+        self.ignored.update(
+            name for name, known in zip(names, fields, strict=True) if known is None
+        )
         return fields
 
 

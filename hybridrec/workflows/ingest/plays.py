@@ -112,7 +112,13 @@ def ingest_plays(
     n_rows, n_bad, bad = _check(file, progress)
     added = repeated = 0
     if not (n_bad and on_error == "stop"):
-        bar = tqdm(total=n_rows - n_bad, desc="storing", unit=" plays", disable=not progress, file=sys.stderr)
+        bar = tqdm(
+            total=n_rows - n_bad,
+            desc="storing",
+            unit=" plays",
+            disable=not progress,
+            file=sys.stderr,
+        )
         with bar:
             for batch in batches(_plays(file), _BATCH_PLAYS):
                 result = library.add_plays(batch)
@@ -128,7 +134,9 @@ def _check(file: PlayFile, progress: bool) -> tuple[int, int, list[BadRow]]:
     """Read the file once and count rows and bad rows; the first bad ones come with their reasons."""
     n_rows = n_bad = 0
     bad: list[BadRow] = []
-    for row in tqdm(file.rows(), desc="checking", unit=" rows", disable=not progress, file=sys.stderr):
+    for row in tqdm(
+        file.rows(), desc="checking", unit=" rows", disable=not progress, file=sys.stderr
+    ):
         n_rows += 1
         parsed = _parse(row)
         if isinstance(parsed, BadRow):
@@ -200,7 +208,9 @@ def _time(value: Any) -> float | None:
     try:
         moment = datetime.fromisoformat(value)
     except (ValueError, TypeError):
-        raise ValueError("must be seconds since 1970 or ISO 8601, such as 2024-05-31T20:15:00Z") from None
+        raise ValueError(
+            "must be seconds since 1970 or ISO 8601, such as 2024-05-31T20:15:00Z"
+        ) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 

@@ -38,7 +38,9 @@ class Recipe:
 
     def state_name(self, files: Sequence[Path], seed: int, start_from: Checkpoint | None) -> str:
         """What the state of a training is called, so that only the same training takes it up."""
-        settings = [part.to_dict() for part in (self.audio, self.encoder, self.training, self.augment)]
+        settings = [
+            part.to_dict() for part in (self.audio, self.encoder, self.training, self.augment)
+        ]
         start = start_from.fingerprint if start_from else ""
         return f"training-{short_hash(settings, seed, start, [str(path) for path in files])}.safetensors"
 
@@ -112,7 +114,12 @@ def train_encoder(
         keep_mel_bank(start_from.audio, start_from.mel_bank)
         recipe = replace(recipe, audio=start_from.audio, encoder=start_from.encoder)
     music = read_music(
-        source, work_directory / "spectrograms", recipe.audio, recipe.training, groups, show_progress=show_progress
+        source,
+        work_directory / "spectrograms",
+        recipe.audio,
+        recipe.training,
+        groups,
+        show_progress=show_progress,
     )
     embedded, held_out = music.split(recipe.training.held_out_share, seed, families or groups or {})
     model = start_from.build() if start_from else _begun(recipe, embedded, seed)
@@ -120,7 +127,12 @@ def train_encoder(
     state_path = work_directory / recipe.state_name(embedded.files, seed, start_from)
     trained, reports = _learn(model, embedded, held_out, recipe, seed, on_epoch, state_path, device)
     after = held_out.figures(trained)
-    figures = {**after, "tracks": len(embedded.files), "held_out": len(held_out.files), "seed": seed}
+    figures = {
+        **after,
+        "tracks": len(embedded.files),
+        "held_out": len(held_out.files),
+        "seed": seed,
+    }
     checkpoint = Checkpoint.of(trained, recipe.audio, mel_bank(recipe.audio), figures)
     kept_start = start_from is not None and after["recall_at_1"] <= before["recall_at_1"]
     if start_from is not None and kept_start:
@@ -145,7 +157,9 @@ def _learn(
     tempo_share = recipe.augment.tempo_share if recipe.augment.tempo else 0.0
     return train(
         model,
-        SpectrogramPairs(embedded.spectrograms, recipe.audio.chunk_frames, embedded.groups, tempo_share, augment),
+        SpectrogramPairs(
+            embedded.spectrograms, recipe.audio.chunk_frames, embedded.groups, tempo_share, augment
+        ),
         recipe.training,
         seed=seed,
         validate=held_out.figures,
@@ -184,7 +198,9 @@ def train_library_encoder(
     with in_use(work_directory), bar:
 
         def show(report: EpochReport) -> None:
-            bar.set_postfix(loss=f"{report.loss:.2f}", recall=f"{report.figures['recall_at_1']:.2f}")
+            bar.set_postfix(
+                loss=f"{report.loss:.2f}", recall=f"{report.figures['recall_at_1']:.2f}"
+            )
             bar.update(report.epoch - bar.n)
 
         encoder = train_encoder(
@@ -197,6 +213,8 @@ def train_library_encoder(
             show_progress=progress,
         )
     checkpoint = encoder.checkpoint
-    library.save_artefact("encoder", checkpoint.to_bytes(), checkpoint.fingerprint, checkpoint.figures)
+    library.save_artefact(
+        "encoder", checkpoint.to_bytes(), checkpoint.fingerprint, checkpoint.figures
+    )
     shutil.rmtree(work_directory, ignore_errors=True)
     return encoder

@@ -47,7 +47,9 @@ class Music:
     groups: NDArray[np.int64] | None
     skipped: dict[str, str]
 
-    def split(self, held_out_share: float, seed: int, families: Mapping[Path, str]) -> tuple[Music, Music]:
+    def split(
+        self, held_out_share: float, seed: int, families: Mapping[Path, str]
+    ) -> tuple[Music, Music]:
         """Music to learn from, and music to judge by.
 
         Raises:
@@ -70,7 +72,10 @@ class Music:
         chunk_frames = self.audio.chunk_frames
         figures = {"recall_at_1": halves_found(model, self.spectrograms, chunk_frames)}
         if self.groups is not None:
-            tracks = (spaced_chunks(each, chunk_frames, self.audio.chunks_per_track) for each in self.spectrograms)
+            tracks = (
+                spaced_chunks(each, chunk_frames, self.audio.chunks_per_track)
+                for each in self.spectrograms
+            )
             vectors = np.stack([model.embed(chunks) for chunks in tracks])
             found = group_retrieval(cosines(vectors), self.groups)
             figures |= {f"group_{name}": mean for name, mean in found.means().items()}
@@ -96,7 +101,11 @@ def read_music(
         groups: names of what sounds alike for a reason, or None.
         show_progress: a bar on standard error.
     """
-    files = sorted(path for path in source.rglob("*") if path.is_file()) if isinstance(source, Path) else source
+    files = (
+        sorted(path for path in source.rglob("*") if path.is_file())
+        if isinstance(source, Path)
+        else source
+    )
 
     def read(path: Path) -> NDArray[np.float16] | str:
         try:
@@ -105,15 +114,25 @@ def read_music(
             return str(error)
 
     with ThreadPoolExecutor() as pool:
-        answers = tqdm(pool.map(read, files), "decoding", len(files), unit="file", disable=not show_progress)
+        answers = tqdm(
+            pool.map(read, files), "decoding", len(files), unit="file", disable=not show_progress
+        )
         answer_of = dict(zip(files, answers, strict=True))
     skipped = {str(path): answer for path, answer in answer_of.items() if isinstance(answer, str)}
-    spectrograms = {path: answer for path, answer in answer_of.items() if not isinstance(answer, str)}
-    rows = None if groups is None else np.unique([groups[path] for path in spectrograms], return_inverse=True)[1]
+    spectrograms = {
+        path: answer for path, answer in answer_of.items() if not isinstance(answer, str)
+    }
+    rows = (
+        None
+        if groups is None
+        else np.unique([groups[path] for path in spectrograms], return_inverse=True)[1]
+    )
     return Music(audio, list(spectrograms), list(spectrograms.values()), rows, skipped)
 
 
-def _spectrogram(path: Path, directory: Path, audio: AudioConfig, seconds: float) -> NDArray[np.float16]:
+def _spectrogram(
+    path: Path, directory: Path, audio: AudioConfig, seconds: float
+) -> NDArray[np.float16]:
     facts = path.stat()
     kept = (
         directory
@@ -138,7 +157,9 @@ def split_tracks(
     if len(files) < FEWEST_TRACKS:
         fix = "give more audio, or use the ears that come with hybridrec"
         raise InvalidInput(
-            f"training needs {FEWEST_TRACKS} tracks or more that are long enough", got=len(files), fix=fix
+            f"training needs {FEWEST_TRACKS} tracks or more that are long enough",
+            got=len(files),
+            fix=fix,
         )
     members: dict[str, list[Path]] = {}
     for path in files:
@@ -149,7 +170,9 @@ def split_tracks(
         group = list(members.values())[row]
         if len(held_out) + len(group) <= room:
             held_out.update(group)
-    return [path for path in files if path not in held_out], [path for path in files if path in held_out]
+    return [path for path in files if path not in held_out], [
+        path for path in files if path in held_out
+    ]
 
 
 def short_hash(*values: object) -> str:

@@ -42,7 +42,9 @@ def read_manifest(path: Path) -> list[LabelledTrack]:
     missing = {"file", "collection", "artist", "split"} - set(rows[0] if rows else ())
     if missing:
         raise InvalidInput(
-            f"a manifest needs the column {min(missing)}", got=str(path), fix="see datasets/free_music.md"
+            f"a manifest needs the column {min(missing)}",
+            got=str(path),
+            fix="see datasets/free_music.md",
         )
     tracks = [
         LabelledTrack(path.parent / row["file"], row["collection"], row["artist"])
@@ -50,15 +52,24 @@ def read_manifest(path: Path) -> list[LabelledTrack]:
         if row["split"] in TRAINED_SPLITS
     ]
     if not tracks:
-        raise InvalidInput("the manifest lists no track to train on", got=str(path), fix="fetch the split train")
+        raise InvalidInput(
+            "the manifest lists no track to train on", got=str(path), fix="fetch the split train"
+        )
     return tracks
 
 
 def families(tracks: Sequence[LabelledTrack]) -> dict[Path, str]:
     """A name for each track's family: tracks that share a collection or an artist, directly or through others."""
-    names = sorted({f"collection {t.collection}" for t in tracks} | {f"artist {t.artist}" for t in tracks if t.artist})
+    names = sorted(
+        {f"collection {t.collection}" for t in tracks}
+        | {f"artist {t.artist}" for t in tracks if t.artist}
+    )
     row_of = {name: row for row, name in enumerate(names)}
-    joined = [(row_of[f"collection {t.collection}"], row_of[f"artist {t.artist}"]) for t in tracks if t.artist]
+    joined = [
+        (row_of[f"collection {t.collection}"], row_of[f"artist {t.artist}"])
+        for t in tracks
+        if t.artist
+    ]
     rows, columns = np.array(joined, dtype=np.int64).reshape(-1, 2).T
     links = coo_matrix((np.ones(len(joined)), (rows, columns)), shape=(len(names), len(names)))
     labels = connected_components(links, directed=False)[1]

@@ -61,7 +61,9 @@ class Fold:
             self._factors[config] = fit_als(self.plays, config, seed=self.seed)
         return self._factors[config]
 
-    def fitted_model(self, config: CollaborativeConfig, projection: ProjectionConfig, half_life: float) -> FittedModel:
+    def fitted_model(
+        self, config: CollaborativeConfig, projection: ProjectionConfig, half_life: float
+    ) -> FittedModel:
         """All that a recommender with these settings learns, as `HybridRecommender.fit` leaves it."""
         users, tracks = self.factors(config)
         return build_fitted_model(
