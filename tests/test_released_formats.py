@@ -77,7 +77,7 @@ def test_a_tuning_of_release_0_1_is_read() -> None:
     assert tuning.projection == ProjectionConfig(user_ridge=12.0)
     assert tuning.blend == BlendConfig(audio_weight=0.25, half_life=0.1)
     assert [point.audio_weight for point in tuning.curve] == [0.0, 0.25]
-    assert tuning.sound == Difference(0.125, 0.0625, 0.1875, 0.015625, 12)
+    assert tuning.audio_against_chance == Difference(0.125, 0.0625, 0.1875, 0.015625, 12)
     assert Tuning.from_bytes(tuning.to_bytes()) == tuning
 
 
