@@ -120,18 +120,22 @@ class Selection:
             self._audio_vectors(rows),
             _Recordings.of([candidate.track for candidate in candidates]),
         )
-        doubles = (sounds @ sounds.T >= SAME_AUDIO) & tracks.may_be(tracks) | tracks.share_an_id(
-            tracks
-        )
+        alike = sounds @ sounds.T >= SAME_SOUND
+        doubles = tracks.share_an_id(tracks)
+        if np.count_nonzero(alike) > len(rows):  # each is like itself
+            doubles |= alike & tracks.may_be(tracks)
+        has_earlier = np.tril(doubles, -1).any(axis=1).tolist()
         unwanted = self._like_known(sounds, tracks)
         kept = np.zeros(len(candidates), dtype=np.bool_)
         for place, candidate in enumerate(candidates):
             if unwanted[place]:
                 continue
-            earlier = np.flatnonzero(doubles[place, :place] & kept[:place])
-            kept[place] = len(earlier) == 0
-            if len(earlier):
-                candidates[earlier[0]].others.append(candidate.track.id)
+            if has_earlier[place]:
+                earlier = np.flatnonzero(doubles[place, :place] & kept[:place])
+                if len(earlier):
+                    candidates[earlier[0]].others.append(candidate.track.id)
+                    continue
+            kept[place] = True
         return [candidates[place] for place in np.flatnonzero(kept).tolist()]
 
     def _like_known(self, sounds: NDArray[np.float32], tracks: _Recordings) -> NDArray[np.bool_]:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -209,3 +210,36 @@ def test_a_value_beyond_a_limit_of_the_database_is_said_and_logged(
     ):
         connection.execute(insert(schema.settings), {"name": long, "value": ""})
     assert "the database holds no such value" in caplog.text
+
+
+def test_a_connection_that_is_cut_while_an_upload_is_taken_in_loses_no_upload(
+    postgresql_url: str, tmp_path: Path
+) -> None:
+    cut = text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    )
+    with (
+        Library.open(postgresql_url, create=True, files=tmp_path) as library,
+        Library.open(postgresql_url, files=tmp_path) as writer,
+        writer.engine.connect() as knife,
+    ):
+        writer.put_embeddings(Embeddings("ears", ("a", "b"), np.eye(2, 8, dtype=np.float32)))
+        writer.set_ears("ears")
+        armed: list[bool] = []
+
+        def strike(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            if armed and "embeddings.vector" in statement:
+                armed.clear()
+                knife.execute(cut)
+
+        with RecommendationService(library) as service:
+            service.recommend("anyone")
+            event.listen(library.engine, "before_cursor_execute", strike)
+            writer.put_embeddings(
+                Embeddings("ears", ("upload",), np.ones((1, 8), dtype=np.float32))
+            )
+            armed.append(True)
+            with suppress(HybridrecError):
+                service.recommend("anyone")
+            assert not armed
+            assert "upload" in {hit.track.id for hit in service.recommend("anyone", 100).hits}
