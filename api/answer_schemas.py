@@ -95,7 +95,7 @@ class HitOut(BaseModel):
         return cls(
             track=TrackOut.of(hit.track),
             score=hit.score,
-            audio_weight=hit.audio_weight,
+            audio_weight=hit.effective_audio_weight,
             audio_part=hit.audio_part,
             behaviour_part=hit.behaviour_part,
             support=hit.support,

@@ -15,7 +15,7 @@ _SHARES = (
 
 def explain(hit: Hit) -> str:
     """Say where the score of a result comes from and how many have played it."""
-    share = next(words for least, words in _SHARES if hit.audio_weight >= least)
+    share = next(words for least, words in _SHARES if hit.effective_audio_weight >= least)
     return f"{share}: {_played_by(hit.support)}"
 
 

@@ -101,7 +101,7 @@ def answer_metrics() -> Response:
 def counted(answer: Answer) -> Answer:
     """The answer, after its audio weights were counted."""
     for hit in answer.hits:
-        _metrics().weights.observe(hit.audio_weight)
+        _metrics().weights.observe(hit.effective_audio_weight)
     return answer
 
 

@@ -84,8 +84,11 @@ def test_scripts_read_json(place: Path) -> None:
     answer = json.loads(run("similar", "loud-03", "--library", place, "-n", "2", "--json").output)
     assert answer["basis"] == "track"
     assert [hit["track"]["genre"] for hit in answer["hits"]] == ["loud", "loud"]
-    parts = {"score", "audio_weight", "audio_part", "behaviour_part"}
-    assert set(answer["hits"][0]) == parts | {"track", "support", "same_recording"}
+    parts = {"score", "effective_audio_weight", "audio_part", "behaviour_part"}
+    former = {"audio_weight"}
+    hit = answer["hits"][0]
+    assert set(hit) == parts | former | {"track", "support", "same_recording"}
+    assert hit["audio_weight"] == hit["effective_audio_weight"]
     status = json.loads(run("status", "--library", place, "--json").output)
     assert (status["tracks"], status["users"]) == (40, 30)
 

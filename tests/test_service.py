@@ -46,7 +46,8 @@ def test_cold_tracks_reach_the_listeners_of_their_style_by_sound_alone(
     hits = {hit.track.id: hit for hit in service.recommend(LOUD_USER, 40).hits}
     cold = [hits["loud-18"], hits["loud-19"]]
     assert all(
-        hit.support == 0 and hit.audio_weight == 1.0 and hit.behaviour_part == 0.0 for hit in cold
+        hit.support == 0 and hit.effective_audio_weight == 1.0 and hit.behaviour_part == 0.0
+        for hit in cold
     )
     assert min(hit.score for hit in cold) > hits["calm-18"].score
 
@@ -60,21 +61,23 @@ def test_every_hit_says_its_weight_and_its_parts_make_its_score(
         assert all(
             hit.score == pytest.approx(hit.audio_part + hit.behaviour_part) for hit in answer.hits
         )
-        assert all(0.0 <= hit.audio_weight <= 1.0 for hit in answer.hits)
+        assert all(0.0 <= hit.effective_audio_weight <= 1.0 for hit in answer.hits)
 
 
 def test_the_weight_falls_as_listeners_come(service: RecommendationService) -> None:
     hits = sorted(service.recommend("nobody", 40).hits, key=lambda hit: hit.support)
-    weights = [hit.audio_weight for hit in hits]
+    weights = [hit.effective_audio_weight for hit in hits]
     assert weights == sorted(weights, reverse=True)
     assert weights[0] > weights[-1]
 
 
 def test_a_request_may_choose_its_own_weight(service: RecommendationService) -> None:
     by_sound = service.recommend(CALM_USER, 10, audio_weight=1.0)
-    assert all(hit.audio_weight == 1.0 and hit.behaviour_part == 0.0 for hit in by_sound.hits)
+    assert all(
+        hit.effective_audio_weight == 1.0 and hit.behaviour_part == 0.0 for hit in by_sound.hits
+    )
     by_plays = service.recommend(CALM_USER, 40, audio_weight=0.0)
-    assert all(hit.audio_weight < 0.6 for hit in by_plays.hits if hit.support >= 3)
+    assert all(hit.effective_audio_weight < 0.6 for hit in by_plays.hits if hit.support >= 3)
     with pytest.raises(InvalidInput, match=r"audio_weight must be 0 to 1; got 1\.5"):
         service.recommend(CALM_USER, audio_weight=1.5)
 
@@ -119,7 +122,7 @@ def test_playing_a_cold_track_raises_its_support_and_shifts_its_weight(
 ) -> None:
     def hit() -> tuple[int, float]:
         found = {hit.track.id: hit for hit in service.recommend(LOUD_USER, 40).hits}["loud-18"]
-        return found.support, found.audio_weight
+        return found.support, found.effective_audio_weight
 
     weights = [hit()[1]]
     for n in range(1, 4):
@@ -139,7 +142,7 @@ def test_plays_before_any_fit_are_answered_by_sound(embedded_library: Library) -
     answer = service.recommend("first", 10)
     assert answer.basis == "audio"
     assert share_of("calm", answer) == 1.0
-    assert all(hit.audio_weight == 1.0 for hit in answer.hits)
+    assert all(hit.effective_audio_weight == 1.0 for hit in answer.hits)
 
 
 def test_tracks_without_audio_are_recommended_by_behaviour_alone(library: Library) -> None:
@@ -153,7 +156,7 @@ def test_tracks_without_audio_are_recommended_by_behaviour_alone(library: Librar
     fit(library)
     answer = RecommendationService(library).recommend("user-4", 1)
     assert ids(answer) == ["track-4"]
-    assert answer.hits[0].audio_weight == 0.0
+    assert answer.hits[0].effective_audio_weight == 0.0
     assert answer.hits[0].audio_part == 0.0
 
 
@@ -216,7 +219,7 @@ def test_new_ears_are_taken_over_as_they_hear_and_behaviour_answers_meanwhile(
     assert service.settle()
     answer = service.recommend(CALM_USER, 10)
     assert answer.basis == "behaviour"
-    assert all(hit.audio_weight == 0.0 for hit in answer.hits)
+    assert all(hit.effective_audio_weight == 0.0 for hit in answer.hits)
     tracks = fitted_library.find_tracks(limit=100)
     vectors = np.array(
         [[1.0, 0.1] if track.genre == "calm" else [0.1, 1.0] for track in tracks], dtype=np.float32

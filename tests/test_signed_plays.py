@@ -74,4 +74,4 @@ def test_a_skip_and_a_like_of_a_track_have_opposite_effects(
 def test_a_skip_gives_a_track_no_support(service: RecommendationService) -> None:
     tell(service, "calm-18", weight=-1.0)
     (hit,) = [hit for hit in service.recommend("user-00", 40).hits if hit.track.id == "calm-18"]
-    assert (hit.support, hit.audio_weight) == (0, 1.0)
+    assert (hit.support, hit.effective_audio_weight) == (0, 1.0)

@@ -182,16 +182,16 @@ def chosen(audio_weight: float) -> Tuning:
 def test_recommendations_and_running_services_use_the_choice(
     fitted_library: Library, service: RecommendationService
 ) -> None:
-    before = service.recommend("user-00", 5).hits[0].audio_weight
+    before = service.recommend("user-00", 5).hits[0].effective_audio_weight
     fitted_library.save_artefact(
         "tuning", chosen(0.625).to_bytes(), fitted_library.encoder() or "", {}
     )
     assert (
-        service.recommend("user-00", 5).hits[0].audio_weight == before
+        service.recommend("user-00", 5).hits[0].effective_audio_weight == before
     )  # the model is still the old one
     fit(fitted_library)
     played = [hit for hit in service.recommend("user-00", 20).hits if hit.support > 0]
-    assert {round(hit.audio_weight, 3) for hit in played} == {0.625}
+    assert {round(hit.effective_audio_weight, 3) for hit in played} == {0.625}
 
 
 def test_a_tuning_for_another_encoder_is_used_and_reported(fitted_library: Library) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from hybridrec.errors import HybridrecError, InvalidInput, NotFound
+from hybridrec.evaluation.former_keys import with_former_keys
 from hybridrec.storage.files_place import FILES_VARIABLE
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 DEFAULT_LIBRARY = "./hybridrec-library"
 ASKED_WRONGLY = 2
 FAILED = 1
+FORMER_HIT_KEYS = {"effective_audio_weight": "audio_weight"}
+"""Former names of JSON keys of a result, by present names."""
+
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -129,7 +133,7 @@ def print_json(value: Any) -> None:
 def print_answer(answer: Answer, as_json: bool = False) -> None:
     """Print an answer's tracks as a table, or all of it as JSON."""
     if as_json:
-        print_json(answer)
+        print_json(with_former_keys(dataclasses.asdict(answer), FORMER_HIT_KEYS))
         return
     click.echo(
         f"{'score':>6}  {'audio weight':>12}  {'audio':>6}  {'plays':>6}  {'support':>7}  track"
@@ -139,5 +143,6 @@ def print_answer(answer: Answer, as_json: bool = False) -> None:
         genre = f" ({track.genre})" if track.genre else ""
         parts = f"{hit.audio_part:6.2f}  {hit.behaviour_part:6.2f}"
         click.echo(
-            f"{hit.score:6.2f}  {hit.audio_weight:12.2f}  {parts}  {hit.support:7d}  {track.name}{genre}"
+            f"{hit.score:6.2f}  {hit.effective_audio_weight:12.2f}  {parts}  {hit.support:7d}  "
+            f"{track.name}{genre}"
         )

@@ -1,4 +1,4 @@
-"""What a music service is answered: tracks, each with the reason why it is there."""
+"""Answers of the service: ranked tracks, each with its score components."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ Basis = Literal["behaviour", "audio", "popularity", "track"]
 
 @dataclass(frozen=True)
 class Filters:
-    """Which tracks an answer may have.
+    """Which tracks an answer may contain.
 
     Attributes:
-        deny: ids of tracks that it must not have.
-        allow: ids of tracks of which it may have some; None: of all.
-        artist, album: only tracks of this artist, or of this album, by their exact names.
-        per_artist, per_album: at most so many tracks of one artist, or of one album; tracks
-            that name none are not counted.
+        deny: ids of tracks that are left out.
+        allow: ids of the only tracks that may be returned; None: all.
+        artist, album: only tracks of this artist, or of this album, by exact name.
+        per_artist, per_album: the most tracks of one artist, or of one album; tracks without
+            an artist or album are not limited.
+
+    Raises:
+        InvalidInput: if a limit is below 1.
     """
 
     deny: tuple[str, ...] = ()
@@ -45,16 +48,17 @@ class Hit:
 
     Attributes:
         track: what is known of it.
-        score: the greater the better; comparable within one answer.
-        audio_weight: the weight that sound had for this track, 0 to 1.
-        audio_part, behaviour_part: the two weighted parts of the score.
+        score: greater is better; comparable within one answer only.
+        effective_audio_weight: the share of audio in this track's score, 0 to 1.
+        audio_part, behaviour_part: the two weighted components of the score.
         support: distinct users who have played it.
-        same_recording: ids of other tracks that are this recording in another file; they are not hits of their own.
+        same_recording: ids of other tracks that are the same recording in another file; they
+            are listed here only.
     """
 
     track: Track
     score: float
-    audio_weight: float
+    effective_audio_weight: float
     audio_part: float
     behaviour_part: float
     support: int
@@ -63,17 +67,17 @@ class Hit:
 
 @dataclass(frozen=True)
 class Answer:
-    """Tracks, best first, and what the answer went by.
+    """Ranked tracks, and what the ranking is based on.
 
     Attributes:
-        hits: the tracks.
-        basis: `behaviour`, the user's plays seen through factors; `audio`, her plays by
-            their sound, before the first fit; `popularity`, nothing is known of her;
-            `track`, a seed song.
-        audio_weight: the share of sound it was made with for much-played tracks, 0 to 1:
-            the one asked for, or the tuned one.
-        model_version: of the model that gave it, or None before the first fit.
-        fingerprint: of the ears it goes by, or None without audio.
+        hits: the tracks, best first.
+        basis: `behaviour`: the user's plays, by factors; `audio`: the embeddings of what the
+            user played, before the first fit; `popularity`: nothing is known of the user;
+            `track`: a seed song.
+        audio_weight: of the query, 0 to 1: the one asked for, or the tuned one. It is the
+            share of audio in the scores of tracks with very many listeners.
+        model_version: of the model that ranked, or None before the first fit.
+        fingerprint: of the encoder whose embeddings were used, or None without audio.
     """
 
     hits: list[Hit]
