@@ -120,7 +120,7 @@ class Selection:
             self._audio_vectors(rows),
             _Recordings.of([candidate.track for candidate in candidates]),
         )
-        alike = sounds @ sounds.T >= SAME_SOUND
+        alike = sounds @ sounds.T >= SAME_AUDIO
         doubles = tracks.share_an_id(tracks)
         if np.count_nonzero(alike) > len(rows):  # each is like itself
             doubles |= alike & tracks.may_be(tracks)
