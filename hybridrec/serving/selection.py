@@ -124,7 +124,7 @@ class Selection:
         doubles = tracks.share_an_id(tracks)
         if np.count_nonzero(alike) > len(rows):  # each is like itself
             doubles |= alike & tracks.may_be(tracks)
-        has_earlier = np.tril(doubles, -1).any(axis=1).tolist()
+        has_earlier = np.asarray(np.tril(doubles, -1).any(axis=1))
         unwanted = self._like_known(sounds, tracks)
         kept = np.zeros(len(candidates), dtype=np.bool_)
         for place, candidate in enumerate(candidates):

@@ -224,7 +224,7 @@ def test_a_connection_that_is_cut_while_an_upload_is_taken_in_loses_no_upload(
         writer.engine.connect() as knife,
     ):
         writer.put_embeddings(Embeddings("ears", ("a", "b"), np.eye(2, 8, dtype=np.float32)))
-        writer.set_ears("ears")
+        writer.set_fingerprint("ears")
         armed: list[bool] = []
 
         def strike(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
