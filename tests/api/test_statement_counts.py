@@ -49,7 +49,7 @@ REQUESTS: dict[str, Callable[[], Request]] = {
     "similar.similar_to_audio": lambda: ("POST", "/v1/similar", audio("asked")),
     "tracks.list_tracks": lambda: ("GET", "/v1/tracks?q=song&limit=20", {}),
     "tracks.get_track": lambda: ("GET", "/v1/tracks/calm-03", {}),
-    "tracks.hear_track": lambda: ("GET", "/v1/tracks/calm-03/audio", {}),
+    "tracks.stream_track": lambda: ("GET", "/v1/tracks/calm-03/audio", {}),
     "tracks.add_track": lambda: ("POST", "/v1/tracks", audio("added")),
     "tracks.delete_track": lambda: ("DELETE", "/v1/tracks/calm-04", {}),
     "users.list_users": lambda: ("GET", "/v1/users?limit=20", {}),
@@ -145,7 +145,7 @@ def counts(
         between()
         with statements_of_this_thread(library) as sent:
             answer = client.open(address, method=method, headers=headers, **content)
-        assert answer.status_code in (200, 201, 204) or endpoint == "tracks.hear_track", (
+        assert answer.status_code in (200, 201, 204) or endpoint == "tracks.stream_track", (
             endpoint,
             answer.text,
         )
