@@ -13,9 +13,9 @@ from hybridrec.blend.tracks import EVERY_ROW
 from hybridrec.blend.weighting import UserVectors, user_query_vectors
 from hybridrec.config import CollaborativeConfig
 from hybridrec.data.arrays import Array, Mask, Rows
+from hybridrec.data.top_k import top_k
 from hybridrec.datasets.synthetic_interactions import make_synthetic_interactions
 from hybridrec.index.ann import turns
-from hybridrec.index.exact import best
 from hybridrec.model.fitted_model import FittedModel
 from hybridrec.model.recommender import HybridRecommender
 
@@ -136,8 +136,10 @@ def query_set(fitted_model: FittedModel, users: Rows, of_queries: Array, allowed
         scores = [
             fitted_model.tracks.user_components(vectors, weight).scores for weight in AUDIO_WEIGHTS
         ]
-        best_of_all.append(np.stack([best(each, FOUND)[0] for each in scores]))
-        best_of_allowed.append(np.stack([among[best(each[:, among], FOUND)[0]] for each in scores]))
+        best_of_all.append(np.stack([top_k(each, FOUND)[0] for each in scores]))
+        best_of_allowed.append(
+            np.stack([among[top_k(each[:, among], FOUND)[0]] for each in scores])
+        )
     return QuerySet(
         queries(fitted_model, users) @ of_queries,
         np.concatenate(best_of_all, axis=1),
@@ -153,6 +155,6 @@ def ranking_ms(fitted_model: FittedModel, users: Rows, rows: Rows | slice) -> fl
             vectors = user_vectors(fitted_model, np.array([user]))
             begin = time.perf_counter()
             scores = fitted_model.tracks.user_components(vectors, AUDIO_WEIGHTS[1], rows).scores
-            best(scores, FOUND)
+            top_k(scores, FOUND)
             times.append(time.perf_counter() - begin)
     return float(np.median(times) * 1000)

@@ -10,12 +10,13 @@ import scipy.sparse as sp
 
 from hybridrec import HybridRecommender
 from hybridrec.config import CollaborativeConfig, ProjectionConfig
+from hybridrec.data.top_k import top_k
 from hybridrec.datasets.synthetic_interactions import (
     SyntheticInteractions,
     make_synthetic_interactions,
 )
 from hybridrec.errors import InvalidInput
-from hybridrec.index.exact import UNRANKED, best
+from hybridrec.index.exact import UNRANKED
 from hybridrec.model import ranking
 
 TRACKS, USERS = 6000, 800
@@ -243,14 +244,14 @@ def test_few_tracks_are_not_indexed() -> None:
 
 @pytest.mark.parametrize("n", [1, 10, 999, 1000, 2000])
 def test_equal_scores_come_in_the_order_of_their_places_however_many_are_asked_for(n: int) -> None:
-    places, _ = best(np.zeros((2, 1000), dtype=np.float32), n)
+    places, _ = top_k(np.zeros((2, 1000), dtype=np.float32), n)
     assert places.tolist() == [list(range(min(n, 1000)))] * 2
 
 
 def test_ties_at_the_edge_are_cut_by_place_as_a_full_sort_cuts_them() -> None:
     scores = np.random.default_rng(0).integers(0, 5, (40, 200)).astype(np.float32)
     for n in (1, 7, 60, 199):
-        places, found = best(scores, n)
+        places, found = top_k(scores, n)
         expected = np.argsort(-scores, axis=1, kind="stable")[:, :n]
         np.testing.assert_array_equal(places, expected)
         np.testing.assert_array_equal(found, np.take_along_axis(scores, expected, axis=1))

@@ -14,7 +14,7 @@ import click
 
 from hybridrec.errors import HybridrecError, InvalidInput, NotFound
 from hybridrec.evaluation.former_keys import with_former_keys
-from hybridrec.storage.files_place import FILES_VARIABLE
+from hybridrec.storage.paths import FILES_VARIABLE
 
 if TYPE_CHECKING:
     from hybridrec.serving.answers import Answer

@@ -1,7 +1,7 @@
-"""Factors of users as the rest of their plays tells them, one play left out at a time.
+"""Factors of users without one of their plays, for each of several plays.
 
-A track is placed by its listeners. Were each listener's own play of that very
-track counted in her factors, the track would be placed by where it was before.
+The factors of a track are folded in from those of its listeners. If a listener's factors counted
+the play of that very track, the track's former factors would decide its new ones.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from hybridrec.config import CollaborativeConfig
-
-Array = NDArray[np.float32]
+from hybridrec.data.arrays import Array
 
 
 def fold_in_without_each(
@@ -23,15 +22,15 @@ def fold_in_without_each(
     gram: Array,
     config: CollaborativeConfig,
 ) -> Array:
-    """For every stored entry of `left_out`, the factors of its user without her play of that track.
+    """For every stored entry of `left_out`, the factors of its user without that play.
 
-    Each user's system is solved once; leaving one play out takes a rank-one update away from
-    it (Sherman and Morrison 1950), which gives what `als.fold_in` gives of the other plays.
+    Each user's system is solved once; leaving a play out is a rank-one downdate of it (Sherman
+    and Morrison 1950). The result is that of `als.fold_in` with the other plays.
 
     Args:
         rows: CSR `(m, n)` float32 confidences, one row a user.
-        left_out: CSR `(m, n)`, whose stored entries name the plays to leave out; each is an entry of
-            `rows` too, or says nothing of its user.
+        left_out: CSR `(m, n)`; its stored entries are the plays to leave out. An entry that is
+            not in `rows` leaves nothing out.
         factors: `(n, f)` float32 of the tracks.
         gram: `(f, f)` float32, the inner products of all tracks of the catalogue.
         config: the settings that the factors were fitted with.
@@ -42,7 +41,7 @@ def fold_in_without_each(
     alpha, n_factors = config.alpha or 1.0, factors.shape[1]
     base = gram.astype(np.float64) + (config.regularization or 0.0) * np.eye(n_factors)
     found = np.zeros((left_out.nnz, n_factors), dtype=np.float32)
-    with threadpool_limits(1, "blas"):  # for systems so small, threads cost more than they bring
+    with threadpool_limits(1, "blas"):  # threads slow down such small systems
         _fill(found, rows, left_out, factors, base, alpha)
     return found
 
@@ -77,7 +76,7 @@ def _one_user(
     others: NDArray[np.float64],
     left_out: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Factors without each of k plays, `(k, f)`; a confidence of 0 among `left_out` leaves nothing out."""
+    """Factors without each of k plays, `(k, f)`; a confidence of 0 leaves nothing out."""
     system = base + (played.T * (np.abs(confidences) - 1.0)) @ played
     wanted = played.T @ np.maximum(confidences, 0.0)
     solved = np.linalg.solve(system, np.column_stack([wanted, others.T]))

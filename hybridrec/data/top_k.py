@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from hybridrec.data.arrays import Array, Rows
 
 
-def top_k(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def top_k(scores: Array, k: int) -> tuple[Rows, Array]:
     """The k highest scores of each row; equal scores are ordered by column.
 
     Args:
@@ -22,7 +23,7 @@ def top_k(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArr
     return columns, scores[rows, columns]
 
 
-def _top_columns(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+def _top_columns(scores: Array, k: int) -> Rows:
     """Columns of the k highest scores, ascending.
 
     `argpartition` picks arbitrarily among scores equal to the k-th. Such rows are picked again,
@@ -38,5 +39,5 @@ def _top_columns(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     return columns
 
 
-def _first_columns(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+def _first_columns(scores: Array, k: int) -> Rows:
     return np.tile(np.arange(k), (len(scores), 1))

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridrec.data.arrays import Array, Mask, Rows
-from hybridrec.index.exact import best
+from hybridrec.data.top_k import top_k
 
 if TYPE_CHECKING:
     import faiss
@@ -248,7 +248,7 @@ def _true_best(vectors: Vectors, rows: Rows, queries: Array) -> Rows:
     for block in _blocks(rows):
         scores = np.hstack([scores, queries @ vectors(block).T])
         found = np.hstack([found, np.tile(block, (len(queries), 1))])
-        places, scores = best(scores, RECALL_AT)
+        places, scores = top_k(scores, RECALL_AT)
         found = np.take_along_axis(found, places, axis=1)
     return found
 

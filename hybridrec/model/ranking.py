@@ -7,15 +7,22 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from hybridrec.blend.tracks import EVERY_ROW, BlendedTracks
 from hybridrec.data.arrays import Array, Mask, Rows
+from hybridrec.data.embeddings import unit_length
+from hybridrec.data.top_k import top_k
 from hybridrec.index.ann import AnnIndex
-from hybridrec.index.exact import UNRANKED, best
+from hybridrec.index.exact import UNRANKED, itself_first
+from hybridrec.model.arguments import (
+    Ids,
+    Ranking,
+    chosen_rows,
+    may_be_returned,
+    one_by_one,
+    refuse_both,
+)
 from hybridrec.model.queries import Queries
-
-Ranking = tuple[NDArray[np.int32], Array]
 
 INDEXED_FOR = (0.0, 0.2, 0.5, 1.0)
 """Audio weights that an index is built for; a weight in between uses the next greater one's
@@ -159,7 +166,7 @@ def _rank_all(
         scores[query, ~tracks.comparable(audio=audio, behaviour=behaviour, rows=rows)] = UNRANKED
         excluded = unwanted[query] if chosen is None else np.isin(chosen, unwanted[query])
         scores[query, excluded] = UNRANKED
-    places, found = best(scores, n)
+    places, found = top_k(scores, n)
     return (places if chosen is None else chosen[places]).astype(np.int32), found
 
 
@@ -181,7 +188,7 @@ def _rank_nearby(
     near = near[keep]
     if len(near) < n:  # most candidates were deleted since the index was built
         return _rank_all(tracks, query, n, [unwanted], chosen)
-    places, found = best(query.components(tracks, near).scores, n)
+    places, found = top_k(query.components(tracks, near).scores, n)
     return near[places].astype(np.int32), found
 
 
@@ -223,23 +230,38 @@ def _unwanted(
     return [np.concatenate([for_all, row]) for row in rows] if len(for_all) else rows
 
 
-def chosen_rows(items: Sequence[int] | Rows, n: int) -> Rows:
-    """Rows to choose from, ascending, each once.
+def similar_rows(
+    factors: Array,
+    asked: Ids,
+    n: int,
+    *,
+    exclude: Sequence[int] | Rows | None = None,
+    items: Sequence[int] | Rows | None = None,
+) -> Ranking:
+    """The n rows of `factors` most similar to each row asked for, by cosine, itself first.
+
+    Args:
+        factors: `(rows, f)` float32.
+        asked: a row, or several.
+        n: how many.
+        exclude: rows that must not be returned.
+        items: the only rows to rank; not together with `exclude`.
 
     Raises:
-        IndexError: if one is not among n rows.
+        ValueError: if both `items` and `exclude` are given.
     """
-    chosen = np.unique(np.asarray(items, dtype=np.int64))
-    if len(chosen) and (chosen[0] < 0 or chosen[-1] >= n):
-        raise IndexError("Some ids to choose from are not in the model")
-    return chosen
+    refuse_both(items, exclude)
+    directions = unit_length(factors)
+    chosen = np.arange(len(directions)) if items is None else chosen_rows(items, len(directions))
+    among = directions[chosen].T
 
+    def similar(_place: int, row: int) -> Ranking:
+        cosines = directions[row] @ among
+        if exclude is not None:
+            cosines[np.isin(chosen, exclude)] = UNRANKED
+        places, scores = top_k(cosines[None, :], n)
+        own = float(directions[row] @ directions[row])
+        allowed = may_be_returned(row, items, exclude)
+        return itself_first(chosen[places[0]].astype(np.int32), scores[0], row, own, allowed)
 
-def refuse_both(items: Sequence[int] | Rows | None, exclude: Sequence[int] | Rows | None) -> None:
-    """`implicit`'s models take rows to choose from or rows to leave out, never both.
-
-    Raises:
-        ValueError: if both are given.
-    """
-    if items is not None and exclude is not None and len(exclude):
-        raise ValueError("Can't set both items to choose from and items to filter out in one call")
+    return one_by_one(similar, asked)

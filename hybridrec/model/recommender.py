@@ -7,7 +7,8 @@ Whatever works with a model of `implicit` works with this one. Audio is given as
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 from typing import IO, Self
 
 import numpy as np
@@ -24,14 +25,20 @@ from hybridrec.data.arrays import Array, Rows
 from hybridrec.data.embeddings import aligned_embeddings, unit_length
 from hybridrec.data.interactions import support_of
 from hybridrec.errors import InvalidInput, NotReady
-from hybridrec.index.exact import UNRANKED, best, itself_first
+from hybridrec.index.exact import itself_first
+from hybridrec.model.arguments import (
+    Ids,
+    Ranking,
+    checked_rows,
+    may_be_returned,
+    one_by_one,
+    shaped,
+)
 from hybridrec.model.fitted_model import FittedModel
 from hybridrec.model.fitting import build_fitted_model
 from hybridrec.model.queries import Queries, SeedQueries, UserQueries
-from hybridrec.model.ranking import Indexes, Ranking, chosen_rows, rank, refuse_both
+from hybridrec.model.ranking import Indexes, rank, similar_rows
 from hybridrec.model.serialization import Part, from_arrays, read_settings, to_arrays
-
-Ids = int | Sequence[int] | Rows
 
 
 class HybridRecommender(RecommenderBase):
@@ -137,7 +144,9 @@ class HybridRecommender(RecommenderBase):
             show_progress=show_progress,
             callback=callback,
         )
-        self._fitted_model = self._built(config, users, items, matrix, item_embeddings)
+        self._fitted_model = self._build()(
+            users, items, matrix, item_embeddings, collaborative=config
+        )
 
     def replace_embeddings(self, item_embeddings: NDArray[np.floating]) -> None:
         """Replace the item embeddings and refit the audio side; ALS factors are kept.
@@ -153,30 +162,25 @@ class HybridRecommender(RecommenderBase):
         old = self.fitted_model
         users, items, support = old.user_factors, old.tracks.factors, old.tracks.support
         no_plays = sp.csr_matrix((len(users), len(items)), dtype=np.float32)
-        new = self._built(old.collaborative, users, items, no_plays, item_embeddings, support)
+        new = self._build()(
+            users,
+            items,
+            no_plays,
+            item_embeddings,
+            collaborative=old.collaborative,
+            support=support,
+        )
         # Both depend on plays, which are not at hand.
         new.mean_factors, new.user_gram = old.mean_factors, old.user_gram
         self._fitted_model = new
 
-    def _built(
-        self,
-        config: CollaborativeConfig,
-        users: Array,
-        items: Array,
-        plays: sp.csr_matrix,
-        item_embeddings: NDArray[np.floating] | None,
-        support: Rows | None = None,
-    ) -> FittedModel:
-        return build_fitted_model(
-            users,
-            items,
-            plays,
-            item_embeddings,
-            collaborative=config,
+    def _build(self) -> partial[FittedModel]:
+        """`build_fitted_model` with the settings of this recommender."""
+        return partial(
+            build_fitted_model,
             projection=self.projection,
             half_life=self.blend.half_life,
             seed=self.random_state or 0,
-            support=support,
         )
 
     def recalculate_user(self, userid: Ids, user_items: sp.csr_matrix) -> Array:
@@ -185,7 +189,7 @@ class HybridRecommender(RecommenderBase):
         Returns:
             `(f,)` float32 for a scalar, `(m, f)` for a batch.
         """
-        found, _ = self.fitted_model.fold_in_users(_checked_rows(userid, check_csr(user_items)))
+        found, _ = self.fitted_model.fold_in_users(checked_rows(userid, check_csr(user_items)))
         return found[0] if np.isscalar(userid) else found
 
     def recalculate_item(self, itemid: Ids, item_users: sp.csr_matrix) -> Array:
@@ -194,13 +198,13 @@ class HybridRecommender(RecommenderBase):
         Returns:
             `(f,)` float32 for a scalar, `(m, f)` for a batch.
         """
-        found = self.fitted_model.fold_in_items(_checked_rows(itemid, check_csr(item_users)))
+        found = self.fitted_model.fold_in_items(checked_rows(itemid, check_csr(item_users)))
         return found[0] if np.isscalar(itemid) else found
 
     def partial_fit_users(self, userids: Sequence[int] | Rows, user_items: sp.csr_matrix) -> None:
         """Fold in users from their plays and store the result; new users extend the model."""
         model, rows = self.fitted_model, np.asarray(userids)
-        factors, audio = model.fold_in_users(_checked_rows(rows, check_csr(user_items)))
+        factors, audio = model.fold_in_users(checked_rows(rows, check_csr(user_items)))
         # New users may lie anywhere beyond the end; the rows before them stay zero.
         missing = max(0, int(rows.max()) + 1 - len(model.user_factors))
         model.user_factors = np.pad(model.user_factors, ((0, missing), (0, 0)))
@@ -264,7 +268,7 @@ class HybridRecommender(RecommenderBase):
         """
         # Otherwise `user_items` is not used, and implicit accepts None, too.
         if filter_already_liked_items or recalculate_user:
-            _checked_rows(userid, user_items)
+            checked_rows(userid, user_items)
         fitted_model = self.fitted_model
         if recalculate_user:
             factors, audio = fitted_model.fold_in_users(user_items)
@@ -275,7 +279,7 @@ class HybridRecommender(RecommenderBase):
         liked = user_items if filter_already_liked_items else None
         queries = UserQueries(user_vectors, self.audio_weight(audio_weight))
         found = self.rank(queries, N, exclude=filter_items, liked=liked, items=items)
-        return _shaped(found, userid)
+        return shaped(found, userid)
 
     def rank(
         self,
@@ -316,11 +320,10 @@ class HybridRecommender(RecommenderBase):
             query = queries.take(slice(place, place + 1))
             rows, scores = self.rank(query, N, exclude=filter_items, items=items)
             own = query.components(self.tracks, np.array([seed])).scores[0, 0]
-            return itself_first(
-                rows[0], scores[0], seed, float(own), _may_come(seed, items, filter_items)
-            )
+            allowed = may_be_returned(seed, items, filter_items)
+            return itself_first(rows[0], scores[0], seed, float(own), allowed)
 
-        return _one_by_one(like, itemid)
+        return one_by_one(like, itemid)
 
     def similar_users(
         self,
@@ -330,23 +333,7 @@ class HybridRecommender(RecommenderBase):
         users: Sequence[int] | Rows | None = None,
     ) -> Ranking:
         """Users with similar factors, by cosine; the user itself is among them."""
-        refuse_both(users, filter_users)
-        directions = unit_length(self.user_factors)
-        chosen = (
-            np.arange(len(directions)) if users is None else chosen_rows(users, len(directions))
-        )
-        among = directions[chosen].T
-
-        def like(_place: int, user: int) -> Ranking:
-            similarity = directions[user] @ among
-            if filter_users is not None:
-                similarity[np.isin(chosen, filter_users)] = UNRANKED
-            places, scores = best(similarity[None, :], N)
-            own = float(directions[user] @ directions[user])
-            rows = chosen[places[0]].astype(np.int32)
-            return itself_first(rows, scores[0], user, own, _may_come(user, users, filter_users))
-
-        return _one_by_one(like, userid)
+        return similar_rows(self.user_factors, userid, N, exclude=filter_users, items=users)
 
     def index_tracks(self) -> Indexes:
         """Index the items, so that ranking a large catalogue does not score every item.
@@ -410,31 +397,3 @@ class HybridRecommender(RecommenderBase):
             )
             model._fitted_model = from_arrays(settings, data, model.blend)
             return model
-
-
-def _shaped(found: Ranking, asked: Ids) -> Ranking:
-    return (found[0][0], found[1][0]) if np.isscalar(asked) else found
-
-
-def _one_by_one(like: Callable[[int, int], Ranking], asked: Ids) -> Ranking:
-    """What each is like, asked alone: a product of many at once is rounded otherwise, and equals change places."""
-    found = [like(place, one) for place, one in enumerate(np.atleast_1d(asked).tolist())]
-    if not found:
-        return np.zeros((0, 0), dtype=np.int32), np.zeros((0, 0), dtype=np.float32)
-    return _shaped(
-        (np.stack([rows for rows, _ in found]), np.stack([scores for _, scores in found])), asked
-    )
-
-
-def _may_come(
-    row: int, chosen: Sequence[int] | Rows | None, left_out: Sequence[int] | Rows | None
-) -> bool:
-    return (chosen is None or row in chosen) and (left_out is None or row not in left_out)
-
-
-def _checked_rows(asked: Ids, matrix: sp.csr_matrix | None) -> sp.csr_matrix:
-    if not isinstance(matrix, sp.csr_matrix):
-        raise ValueError("user_items needs to be a CSR sparse matrix")
-    if matrix.shape[0] != np.size(asked):
-        raise ValueError("user_items must contain 1 row for every user in userids")
-    return matrix

@@ -20,6 +20,7 @@ from hybridrec.data.listens import Listen
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
 from hybridrec.errors import Conflict
+from hybridrec.files import sha256_of
 from hybridrec.index.exact import UNRANKED
 from hybridrec.model.queries import Queries, SeedQueries, UserQueries
 from hybridrec.serving.admission import Admission
@@ -29,7 +30,6 @@ from hybridrec.serving.live_model import LiveModel
 from hybridrec.serving.reload import ModelReload
 from hybridrec.serving.selection import Selection
 from hybridrec.storage.embeddings import EmbeddedTrack
-from hybridrec.storage.kept_files import sha256_of
 from hybridrec.storage.library import Library
 from hybridrec.storage.listens import ListensAdded
 from hybridrec.storage.plays import PlaysAdded, UserSummary

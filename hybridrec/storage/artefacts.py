@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 
 from hybridrec.errors import LibraryError, NotFound
+from hybridrec.files import sha256_of
 from hybridrec.storage import changes, schema
 from hybridrec.storage.database import Database, once_more, upsert
 from hybridrec.storage.embeddings import put_fingerprint
@@ -69,7 +69,7 @@ class ArtefactStore:
             "summary": json.dumps(dict(summary)),
             "created_at": time.time(),
             "size_bytes": len(payload),
-            "sha256": hashlib.sha256(payload).hexdigest(),
+            "sha256": sha256_of(payload),
         }
         with self._database.write() as connection:
             last = select(func.coalesce(func.max(schema.artefacts.c.version), 0))
@@ -152,7 +152,7 @@ class ArtefactStore:
                 parts.kind == kind, parts.version == artefact.version
             )
             payload = b"".join(connection.scalars(query.order_by(parts.part)))
-        if hashlib.sha256(payload).hexdigest() != artefact.sha256:
+        if sha256_of(payload) != artefact.sha256:
             fix = f"use another version, or {_HOW_TO_MAKE[kind]}"
             raise LibraryError(f"version {artefact.version} of the {kind} is damaged", fix=fix)
         return payload

@@ -10,8 +10,8 @@ from sqlalchemy import select
 from hybridrec.errors import InvalidInput
 from hybridrec.storage import schema
 from hybridrec.storage.database import Database, upsert
+from hybridrec.storage.paths import FILES_VARIABLE
 
-FILES_VARIABLE = "HYBRIDREC_FILES"
 _SETTING = "files"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import threading
@@ -42,9 +41,3 @@ def put_in_place(copy: Path, place: Path) -> None:
     """Rename a waiting copy to its place; it is there after a power cut."""
     copy.replace(place)
     sync_directory(place.parent)
-
-
-def sha256_of(path: Path) -> str:
-    """The hex SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
