@@ -16,11 +16,9 @@ from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
+from hybridrec.data.arrays import Array, Rows
 from hybridrec.data.embeddings import aligned_embeddings, unit_length
 from hybridrec.data.interactions import support_of
-
-Array = NDArray[np.float32]
-Rows = NDArray[np.int64]
 
 Similarity = Literal["cosine", "TF-IDF", "BM25"]
 SIMILARITIES: tuple[Similarity, ...] = get_args(Similarity)

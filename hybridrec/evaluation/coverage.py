@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridrec.data.arrays import Rows
 from hybridrec.evaluation.metrics import NOTHING
-
-Rows = NDArray[np.int64]
 
 
 def coverage(top: Rows, n_tracks: int) -> float:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hybridrec.data.arrays import Rows
 from hybridrec.data.top_k import top_k
 
 Figures = NDArray[np.float64]
-Rows = NDArray[np.int64]
 
 NOTHING = -1
 """Fills a ranking where no further track can be scored."""

@@ -9,13 +9,13 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from hybridrec.data.arrays import Rows
 from hybridrec.data.interactions import support_of
 from hybridrec.data.splits import Split
 from hybridrec.errors import InvalidInput
 from hybridrec.evaluation.coverage import coverage, mean_popularity, novelty
 from hybridrec.evaluation.metrics import NOTHING, Figures, Hits, hits_among, top_tracks
 
-Rows = NDArray[np.int64]
 Scorer = Callable[[Rows], NDArray[np.float32]]
 """From rows of users `(m,)` to scores `(m, n_tracks)` float32, -inf for tracks without a score."""
 

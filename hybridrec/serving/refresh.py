@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from hybridrec.collaborative.als import fold_in
 from hybridrec.collaborative.leave_one_out import fold_in_without_each
+from hybridrec.data.arrays import Array
 from hybridrec.data.ids import IdMap
 from hybridrec.data.interactions import build_interactions, confidence
 from hybridrec.model.fitted_model import FittedModel
@@ -24,8 +24,6 @@ MOST_PLAYED = 500
 
 USERS_AT_ONCE = 2000
 """Users whose plays are read with one statement."""
-
-Array = NDArray[np.float32]
 
 
 def factors_of(

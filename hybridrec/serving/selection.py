@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridrec.data.arrays import Rows
 from hybridrec.data.embeddings import unit_length
 from hybridrec.data.tracks import Track
 from hybridrec.serving.answers import Filters
@@ -29,8 +30,6 @@ where wishes leave fewer of them than are asked for, fewer come."""
 
 _SPARE = 10
 _KNOWN_AT_ONCE = 4096
-
-Rows = NDArray[np.int64]
 
 
 @dataclass

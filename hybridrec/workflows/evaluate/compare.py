@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridrec.data.arrays import Rows
 from hybridrec.data.splits import Split
-from hybridrec.evaluation.quality import Quality, Rows
+from hybridrec.evaluation.quality import Quality
 from hybridrec.evaluation.tuning_report import Tuning
 from hybridrec.workflows.evaluate.recommenders import (
     ComparedRecommender,

@@ -11,6 +11,7 @@ import numpy as np
 
 from hybridrec.collaborative.als import als_grid, suitable_config
 from hybridrec.config import CollaborativeConfig, ProjectionConfig
+from hybridrec.data.arrays import Array, Rows
 from hybridrec.evaluation.baselines import (
     SIMILARITIES,
     AudioNeighbours,
@@ -19,9 +20,9 @@ from hybridrec.evaluation.baselines import (
     Popularity,
     Similarity,
 )
-from hybridrec.evaluation.quality import Rows, Scorer
+from hybridrec.evaluation.quality import Scorer
 from hybridrec.evaluation.selection import mean_over_folds
-from hybridrec.workflows.tune.fold import Array, Fold, by_behaviour
+from hybridrec.workflows.tune.fold import Fold, by_behaviour
 
 SETTINGS_EACH = 20
 """Settings tried per recommender on validation (item neighbours: 21).

@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from hybridrec.collaborative.als import fit_als, suitable_config
 from hybridrec.config import CollaborativeConfig, ProjectionConfig
+from hybridrec.data.arrays import Array, Rows
 from hybridrec.data.embeddings import aligned_embeddings
 from hybridrec.data.splits import Split
 from hybridrec.evaluation.baselines import Ease
-from hybridrec.evaluation.quality import Quality, Rows, Scorer, measure
+from hybridrec.evaluation.quality import Quality, Scorer, measure
 from hybridrec.model.fitted_model import FittedModel
 from hybridrec.model.fitting import build_fitted_model
-
-Array = NDArray[np.float32]
 
 
 class Fold:

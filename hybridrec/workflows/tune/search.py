@@ -11,11 +11,12 @@ from tqdm import tqdm
 
 from hybridrec.collaborative.als import als_grid, suitable_config
 from hybridrec.config import BlendConfig, CollaborativeConfig, ProjectionConfig
+from hybridrec.data.arrays import Rows
 from hybridrec.data.embeddings import align
 from hybridrec.data.splits import Split, split_cold_tracks, split_pairs
 from hybridrec.errors import NotReady
 from hybridrec.evaluation.plays_report import FEWEST_USERS
-from hybridrec.evaluation.quality import ALL_TRACKS, Rows, Scorer, wanting
+from hybridrec.evaluation.quality import ALL_TRACKS, Scorer, wanting
 from hybridrec.evaluation.selection import Figures, mean_over_folds, not_worse
 from hybridrec.evaluation.significance import Difference, mean_with_interval, paired_difference
 from hybridrec.evaluation.tuning_report import CurvePoint, Trial, Tuning
