@@ -118,7 +118,6 @@ def _show_answers(library: Library, fresh: Path | None, say: Say, show: Show) ->
         show(service.similar(seed.id, 5))
         if fresh is not None:
             track, _ = service.add_track(fresh, TrackDetails(filename=fresh.name))
-            say(
-                f"\nSimilar to the new upload {track.name} ({track.genre}), which nobody has played:"
-            )
+            upload = f"{track.name} ({track.genre})"
+            say(f"\nSimilar to the new upload {upload}, which nobody has played:")
             show(service.similar(track.id, 5))

@@ -60,7 +60,8 @@ def ingest_audio(directory: Path, library: str, workers: int | None, as_json: bo
     for unreadable in report.failed:
         click.echo(f"  not read: {unreadable.path}: {unreadable.why}", err=True)
     click.echo(
-        f"{report.added} added, {report.updated} updated, {report.unchanged} unchanged, {len(report.failed)} not read"
+        f"{report.added} added, {report.updated} updated, {report.unchanged} unchanged,"
+        f" {len(report.failed)} not read"
         f" in {report.seconds:.1f} s ({report.tracks_per_second:.1f} tracks/s)"
     )
 
@@ -83,7 +84,8 @@ def ingest_audio(directory: Path, library: str, workers: int | None, as_json: bo
     "--history",
     type=LazyChoice(_history_formats),
     default=None,
-    help="FILE is an export of one listener: ListenBrainz, Last.fm CSV, or Spotify extended history. Needs --user.",
+    help="FILE is the export of one user from ListenBrainz, Last.fm (CSV) or Spotify (extended"
+    " history). Needs --user.",
 )
 @click.option("--user", default=None, help="The user of the history.")
 @as_json_option
@@ -96,7 +98,7 @@ def ingest_plays(
     user: str | None,
     as_json: bool,
 ) -> None:
-    """Read plays from a CSV, TSV, Parquet or JSON lines FILE with the columns user, track, played_at ..."""
+    """Read plays from a CSV, TSV, Parquet or JSON lines FILE: columns user, track, played_at ..."""
     if history is not None:
         _ingest_history(file, library, history, user, as_json)
         return
@@ -119,7 +121,8 @@ def ingest_plays(
             f"  columns that mean nothing here: {', '.join(report.ignored_columns)}", err=True
         )
     click.echo(
-        f"{report.rows} rows: {report.added} plays added, {report.repeated} repeated, {report.n_bad} bad"
+        f"{report.rows} rows: {report.added} plays added,"
+        f" {report.repeated} repeated, {report.n_bad} bad"
     )
 
 

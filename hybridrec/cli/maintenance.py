@@ -32,7 +32,7 @@ def backup(destination: Path, library: str, as_json: bool) -> None:
 @click.option(
     "--replace",
     is_flag=True,
-    help="Lose the library that is there; its servers go on with the backup.",
+    help="Overwrite the existing library, which is lost; its servers continue with the backup.",
 )
 @click.option(
     "--music",
@@ -74,7 +74,8 @@ def clean_up(library: str, keep: int, as_json: bool) -> None:
         return
     megabytes = done.file_bytes / 1e6
     click.echo(
-        f"deleted {done.models} models, {done.encoders} encoders, {done.files} files ({megabytes:.1f} MB)"
+        f"deleted {done.models} models, {done.encoders} encoders,"
+        f" {done.files} files ({megabytes:.1f} MB)"
     )
 
 
@@ -97,7 +98,8 @@ def _report(copied: Copied, done: str, as_json: bool) -> None:
         print_json(copied)
         return
     click.echo(
-        f"{done}: {copied.tracks} tracks, {copied.users} users, {copied.plays} plays, {copied.files} kept uploads"
+        f"{done}: {copied.tracks} tracks, {copied.users} users, {copied.plays} plays,"
+        f" {copied.files} kept uploads"
     )
     if copied.missing:
         click.echo(f"  {copied.missing} kept uploads were not there", err=True)

@@ -60,8 +60,8 @@ def serve(
 ) -> None:
     """Serve the HTTP API and the page.
 
-    On any but a loopback address, and behind a proxy, every call wants an access token: make them with
-    `hybridrec token create`.
+    Except on a loopback address without a proxy, every call needs an access token: create tokens
+    with `hybridrec token create`.
     """
     try:
         from hybridrec.api.server import serve as run
@@ -109,7 +109,7 @@ def demo(music: Path | None, directory: Path, serving: bool, port: int) -> None:
 
 
 def _become_server(library: Path, port: int) -> None:
-    """End this program and serve in its place: forked workers would run its exit handlers again as they end."""
+    """Replace this program by the server: forked workers would run its exit handlers again."""
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()

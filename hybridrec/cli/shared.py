@@ -96,7 +96,7 @@ def _say_files(_context: click.Context, _option: click.Parameter, files: Path | 
 
 
 def _warn_of_password(context: click.Context, option: click.Parameter, library: str) -> str:
-    """Everybody on the machine can read a command line; the environment and libpq's password file they cannot."""
+    """Warn of a password on the command line, which all users of the machine can read."""
     given = context.get_parameter_source(option.name or "")
     has_password = "://" in library and ":" in library.partition("://")[2].rpartition("@")[0]
     if has_password and given is click.core.ParameterSource.COMMANDLINE:
@@ -142,7 +142,5 @@ def print_answer(answer: Answer, as_json: bool = False) -> None:
         track = hit.track
         genre = f" ({track.genre})" if track.genre else ""
         parts = f"{hit.audio_part:6.2f}  {hit.behaviour_part:6.2f}"
-        click.echo(
-            f"{hit.score:6.2f}  {hit.effective_audio_weight:12.2f}  {parts}  {hit.support:7d}  "
-            f"{track.name}{genre}"
-        )
+        weights = f"{hit.score:6.2f}  {hit.effective_audio_weight:12.2f}  {parts}  {hit.support:7d}"
+        click.echo(f"{weights}  {track.name}{genre}")
