@@ -164,6 +164,7 @@ def compare_systems(
     found = {system: group_retrieval(each, groups) for system, each in similarities.items()}
     ours, *others = found
     all_gains = [compare_map(found[ours], found[other], seed=seed) for other in others]
+    # Corrected within one label: each label is a question of its own.
     corrected = holm_corrected(np.array([gain.p_value for gain in all_gains]))
     systems = [SystemFigures(ours, _with_intervals(found[ours], seed))]
     for other, gain, p_value in zip(others, all_gains, corrected, strict=True):
@@ -191,6 +192,7 @@ def compare_chunks(
     """
     if len(rows_of_groups(groups, FEWEST_IN_GROUP)) < FEWEST_QUERIES:
         return None
+    # Both rank the same tracks for the same queries, so the difference is paired by query.
     some, every = (group_retrieval(each, groups) for each in (default_chunks, all_chunks))
     return ChunkFigures(
         label,

@@ -33,6 +33,7 @@ class Popularity:
 
     def __call__(self, users: Rows) -> Array:
         """Scores `(m, n_tracks)` float32."""
+        # A read-only view instead of m equal rows.
         return np.broadcast_to(self._support, (len(users), len(self._support)))
 
 
@@ -88,10 +89,12 @@ class BayesianRanking:
             random_state=seed,
             num_threads=1,  # more threads race, and the same seed would give other factors
         )
+        # More threads of BLAS inside those of implicit slow it down.
         with threadpool_limits(1, "blas"):
             try:
                 model.fit(sp.csr_matrix(interactions > 0, dtype=np.float32), show_progress=False)
             except ModelFitError:
+                # Factors overflowed. In a search this setting must lose, not end the search.
                 self._users, self._tracks = (
                     np.zeros((n, 1), np.float32) for n in interactions.shape
                 )
@@ -120,12 +123,14 @@ class Ease:
     @cached_property
     def _eigen(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         values, vectors = np.linalg.eigh((self._plays @ self._plays.T).toarray())
+        # Rounding can make eigenvalues of this positive semi-definite matrix negative.
         return np.maximum(values, 0.0), vectors, np.asarray(vectors.T @ self._plays)
 
     def regularised(self, regularization: float) -> EaseScores:
         """The model for one lambda, which must be above 0."""
         values, vectors, rotated = self._eigen
         shrunk = rotated / (values + regularization)[:, None]
+        # The diagonal of P by Woodbury's identity; P itself is (n_tracks, n_tracks).
         diagonal = (1.0 - (rotated * shrunk).sum(axis=0)) / regularization
         return EaseScores(self._plays, vectors, shrunk / diagonal)
 
@@ -171,6 +176,7 @@ class AudioNeighbours:
         offset = embedded.mean(axis=0) if centred else np.float32(0.0)
         directions = unit_length(embedded - offset)
         self._similarity = _nearest(directions, neighbours)
+        # Tracks that everybody plays say little about a user.
         counts = np.maximum(support_of(interactions), 1) ** -discount
         weighted = sp.csr_matrix((interactions > 0).multiply(counts[None, :]))
         self._plays = weighted[:, self._has_audio]

@@ -80,6 +80,7 @@ class LibraryMap:
     def largest(self, tag: str, most: int) -> list[str]:
         """The values of a tag with the most tracks, the largest first."""
         found = [value for track in self.tracks if (value := getattr(track, tag))]
+        # np.unique sorts by value, and the stable sort keeps that order for equal counts.
         values, counts = np.unique(found, return_counts=True)
         return [str(values[row]) for row in np.argsort(-counts, kind="stable")[:most]]
 
@@ -98,6 +99,7 @@ def tag_agreement(
     Returns:
         None if fewer than two tracks have the tag.
     """
+    # Tracks without the tag are no neighbours either, or agreement would measure the tagging.
     tagged = [row for row, track in enumerate(tracks) if getattr(track, tag)]
     if len(tagged) < 2:
         return None

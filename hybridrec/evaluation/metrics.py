@@ -37,6 +37,7 @@ class Hits:
     def ndcg(self) -> Figures:
         """Normalised discounted cumulative gain (Jarvelin and Kekalainen 2002), binary gains."""
         discounts = 1.0 / np.log2(np.arange(2, self.places.shape[1] + 2))
+        # ideal[n]: n relevant tracks ranked first, of which at most k count.
         ideal = np.concatenate([[0.0], np.cumsum(discounts)])
         best = ideal[np.minimum(self.wanted, len(discounts))]
         return self._where_wanted(self.places @ discounts, best)
@@ -61,6 +62,7 @@ class Hits:
         return self._where_wanted(self.places.any(axis=1), self.wanted > 0)
 
     def _where_wanted(self, found: ArrayLike, best: ArrayLike) -> Figures:
+        # NaN and not 0: a user without held-out tracks must not lower the mean.
         figures = np.full(len(self.wanted), np.nan)
         np.divide(found, best, out=figures, where=self.wanted > 0)
         return figures

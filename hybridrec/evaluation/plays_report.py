@@ -154,6 +154,7 @@ def gains(
         seed: of the bootstrap and of the randomisation test.
     """
     counts = bucket_users(ours)
+    # NaN stays in: paired_difference leaves out users without both values.
     pairs = [
         (other, bucket, _ndcg(ours, bucket), _ndcg(runs, bucket))
         for other, runs in others.items()
@@ -161,6 +162,7 @@ def gains(
         if counts[bucket] >= FEWEST_USERS
     ]
     found = [paired_difference(own, theirs, seed=seed) for _, _, own, theirs in pairs]
+    # All rows of a table are read together, so they are corrected together.
     corrected = holm_corrected(np.array([difference.p_value for difference in found]))
     return [
         Gain(other, bucket, difference, float(p), _run_means(own - theirs))
@@ -169,6 +171,7 @@ def gains(
 
 
 def _by_bucket(runs: Runs, metric: Callable[[Hits], Figures], seed: int) -> dict[str, Mean]:
+    # Runs of a user are averaged first: they are not independent of each other.
     values = {
         bucket: _user_means(np.array([metric(run.hits[bucket]) for run in runs]))
         for bucket in runs[0].hits
@@ -187,6 +190,7 @@ def _ndcg(runs: Runs, bucket: str) -> NDArray[np.float64]:
 
 def _user_means(figures: NDArray[np.float64]) -> NDArray[np.float64]:
     """Means over runs of the users with a value in any run, `(n_runs, n)` to `(m,)`."""
+    # Users known in no run are dropped first: np.nanmean would warn about them.
     known = ~np.isnan(figures).all(axis=0)
     return np.asarray(np.nanmean(figures[:, known], axis=0))
 

@@ -77,7 +77,9 @@ def measure(
     hits: dict[str, list[Hits]] = {name: [] for name in buckets}
     tops: list[Rows] = []
     for block in _blocks(wanting(split) if users is None else users):
+        # Skips are negative confidences: held out, they are nothing to find.
         wanted = split.held_out[block].toarray() > 0
+        # Not only positive ones: a skipped track has been met as well.
         played = split.train[block].toarray() != 0
         unseen = np.where(played, np.float32(-np.inf), score(block))
         for name, tracks in buckets.items():
@@ -96,6 +98,7 @@ def measure(
 
 def _shuffled_buckets(split: Split, by_support: bool) -> dict[str, Rows]:
     """Rows of the tracks of each bucket, `all` first, in a fixed random order."""
+    # The seed is fixed, so that recommenders are compared on the same order of ties.
     buckets = {ALL_TRACKS: np.arange(split.train.shape[1])}
     if by_support:
         buckets |= split.buckets()

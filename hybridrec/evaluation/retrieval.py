@@ -69,6 +69,7 @@ def group_retrieval(
     # The query itself, at -inf, is last and cut off.
     order = np.argsort(-near, axis=1, kind="stable")[:, : max(len(rows) - 1, 0)]
     relevant = groups[order] == groups[:, None]
+    # Every group has at least two members, so every query has something to find.
     found, ranks = relevant.sum(axis=1), np.arange(1, relevant.shape[1] + 1)
     precision = np.where(relevant, relevant.cumsum(axis=1) / ranks, 0.0).sum(axis=1) / found
     top = relevant[:, :TOP].sum(axis=1) / np.minimum(TOP, found)
@@ -95,6 +96,7 @@ def found_first(
     near = unit_length(queries) @ unit_length(answers).T
     own = near.diagonal().copy()
     np.fill_diagonal(near, -np.inf)
+    # Strictly greater: if all vectors are equal, nothing is found.
     return np.asarray(own > near.max(axis=1), dtype=np.float64)
 
 

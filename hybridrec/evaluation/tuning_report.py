@@ -99,6 +99,7 @@ class Tuning:
             LibraryError: if it is of a later version, or damaged.
         """
         try:
+            # Version 1 had the former keys; present ones are left alone.
             stored = with_present_keys(json.loads(payload), FORMER_KEYS)
             if stored["version"] > FORMAT_VERSION:
                 raise LibraryError(
@@ -107,6 +108,7 @@ class Tuning:
                     fix="upgrade hybridrec",
                 )
             return cls._from_dict(stored)
+        # JSON errors are ValueErrors; wrong keys of a dataclass are TypeErrors.
         except (KeyError, TypeError, ValueError) as error:
             raise LibraryError(
                 "the stored tuning is damaged", got=str(error), fix="run `hybridrec tune`"

@@ -85,9 +85,10 @@ def nice_ticks(low: float, high: float, most: int = MOST_VALUE_TICKS) -> list[fl
         most: how many ticks, 2 or more.
     """
     rough = (high - low) / most
+    tolerance = 1e-9  # in steps: 0.3 / 0.1 is below 3, and the tick at 0.3 must stay
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
-    first, last = math.ceil(low / step), math.floor(high / step)
+    first, last = math.ceil(low / step - tolerance), math.floor(high / step + tolerance)
     return [round(number * step, 12) for number in range(first, last + 1)]
 
 
@@ -95,8 +96,10 @@ def _panel(bucket: str, points: Sequence[tuple[float, Mean]], chosen: float) -> 
     low, high = _value_range([mean for _, mean in points])
 
     def y(value: float) -> float:
+        # The y of SVG grows downwards.
         return round(BOTTOM - (BOTTOM - TOP) * (value - low) / (high - low), 1)
 
+    # The outline of the band goes along the upper ends and back along the lower ones.
     upper = [(_x(weight), y(mean.high)) for weight, mean in points]
     lower = [(_x(weight), y(mean.low)) for weight, mean in points]
     dots = [(_x(weight), y(mean.mean), _in_words(weight, mean)) for weight, mean in points]

@@ -51,6 +51,7 @@ def interval_plot(summary: str, means: Sequence[tuple[str, Mean]]) -> IntervalPl
         summary: what is drawn, in words.
         means: from top to bottom.
     """
+    # A little room to the right; any scale will do if all values are 0.
     most = max(mean.high for _, mean in means) * 1.05 or 1.0
 
     def x(value: float) -> float:

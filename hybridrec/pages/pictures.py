@@ -32,7 +32,7 @@ def curve_png(curve: Curve, chosen: float) -> bytes:
         NotReady: if matplotlib is not installed.
     """
     buckets = buckets_of(curve)
-    rows = -(-len(buckets) // COLUMNS)
+    rows = -(-len(buckets) // COLUMNS)  # rounded up
     figure = _new_figure(9, 2.6 * rows)
     axes = figure.subplots(rows, COLUMNS, squeeze=False, sharex=True).ravel()
     for axis, bucket in zip(axes, buckets, strict=False):
@@ -60,6 +60,7 @@ def map_png(map_: LibraryMap, tag: str, most_named: int) -> bytes:
     for axes, name in zip(all_axes, map_.layouts, strict=True):
         _draw_layout(axes, map_, name, tag, most_named)
     handles, names = all_axes[-1].get_legend_handles_labels()
+    # Both layouts have the same legend, so it is drawn once.
     if handles:
         figure.legend(
             handles,
@@ -102,8 +103,10 @@ def _draw_layout(axes: Axes, map_: LibraryMap, layout: str, tag: str, most_named
     positions = map_.layouts[layout]
     values = np.array([getattr(track, tag) for track in map_.tracks])
     named = marks(map_.largest(tag, most_named))
+    # Points of many tracks are smaller, so that they overlap less.
     size = float(np.clip(12000 / len(values), 6, 42))
     others = ~np.isin(values, list(named))
+    # Drawn first, below the named ones.
     if others.any():
         x, y = positions[others].T
         label = "others, or none"

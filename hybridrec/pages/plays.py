@@ -90,6 +90,7 @@ def _overall_row(each: RecommenderFigures) -> Sequence[str]:
 
 def _by_bucket(report: PlaysReport, metric: str, *, with_interval: bool) -> Table:
     counts = report.bucket_users
+    # Buckets without users are shown as well: what could not be measured must not be hidden.
     header = (BUCKET, *(bucket_header(bucket, n) for bucket, n in counts.items()))
     rows = [
         (each.name, *(_mean(each.figures[metric].get(bucket), with_interval) for bucket in counts))
@@ -126,6 +127,7 @@ def _gain_row(ours: str, gain: Gain) -> Sequence[str]:
 
 
 def _settings(report: PlaysReport) -> Table:
+    # Runs that chose the same setting show it once.
     rows = [
         (each.name, str(each.trials), " | ".join(dict.fromkeys(each.setting)))
         for each in report.recommenders

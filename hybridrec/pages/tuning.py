@@ -56,6 +56,7 @@ def write_curves(tuning: Tuning, folder: Path) -> None:
         NotReady: if matplotlib, which draws the PNG, is not installed; the page is written.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    # The page first: it needs no matplotlib, and must not fail for want of it.
     (folder / "tuning.html").write_text(as_html(tuning), encoding="utf-8")
     if tuning.curve:
         picture = curve_png(curve_of(tuning), tuning.blend.audio_weight)

@@ -103,8 +103,6 @@ def evaluate_audio(
     ours = cosines(np.stack(list(embedded.values())))
     others = _other_systems(cache, tracks, judged, options, seed)
     similarities = {name: ours, **others, SHUFFLED: _shuffled(ours, seed)}
-    if options.baselines:
-        similarities |= baseline_similarities(options.baselines, tracks.names)
     robustness = _robustness(cache, judged, embedded, seed) if options.robustness else []
     return AudioReport(
         encoder=name,
@@ -155,7 +153,8 @@ def _other_systems(
     options: ComparisonOptions,
     seed: int,
 ) -> dict[str, Similarities]:
-    """Similarities by every system that embeds the tracks itself, save the judged encoder."""
+    """Similarities by every other system, by name."""
+    # The shipped encoder is a system to compare with, unless it is the judged one.
     others = {} if judged.fingerprint == shipped().fingerprint else {SHIPPED: shipped()}
     if options.scratch:
         trained = from_scratch(cache, tracks.files, options.scratch, seed)
@@ -165,11 +164,15 @@ def _other_systems(
         name: cosines(np.stack(list(embeddings(cache, tracks.files, checkpoint).values())))
         for name, checkpoint in others.items()
     }
-    return {**found, **statistics_similarities(cache, tracks.files, judged.audio)}
+    found |= statistics_similarities(cache, tracks.files, judged.audio)
+    if options.baselines:
+        found |= baseline_similarities(options.baselines, tracks.names)
+    return found
 
 
 def _shuffled(similarities: Similarities, seed: int) -> Similarities:
     """The similarities if each vector belonged to another track."""
+    # Permuting rows and columns alike is the same as permuting the vectors.
     order = np.random.default_rng(seed).permutation(len(similarities))
     return similarities[np.ix_(order, order)]
 
@@ -178,6 +181,7 @@ def _chunks(
     cache: VectorCache, tracks: LabelledFiles, judged: Checkpoint, ours: Similarities, seed: int
 ) -> list[ChunkFigures]:
     """The price of skipping chunks; empty if the default number covers every track."""
+    # All chunks would be the same ones, so the comparison would be of equal embeddings.
     covered_seconds = judged.audio.chunks_per_track * judged.audio.chunk_seconds
     if track_seconds(cache, tracks.files, judged.audio).max() <= covered_seconds:
         return []

@@ -64,6 +64,7 @@ def from_scratch(
     """
     recipe = Recipe(training=training)
     state = recipe.state_name(files, seed, None)
+    # The name changes with the files and the settings, so a stale encoder is never used.
     music = short_hash(state, [stamp_of(path) for path in files])
     place = cache.directory / f"encoder-from-scratch-{music}.safetensors"
     if not place.exists():
@@ -80,6 +81,7 @@ def _train(cache: VectorCache, files: Sequence[Path], recipe: Recipe, seed: int)
             cache.directory / "training",
             recipe,
             seed=seed,
+            # Epochs are absolute: a resumed training starts beyond the first.
             on_epoch=lambda report: bar.update(report.epoch - bar.n),
             show_progress=cache.show_progress,
         )
@@ -102,6 +104,7 @@ def statistics_similarities(
     found = {}
     for name, extract in extractors.items():
         vectors = cache.vectors(f"{name.split()[0]}-{settings}", files, extract)
+        # Statistics have unlike scales; unscaled, the largest would decide every cosine.
         found[name] = cosines(StandardScaler().fit_transform(np.stack(list(vectors.values()))))
     return found
 
@@ -136,6 +139,7 @@ def _among(name: str, array: NDArray[np.float32], rows: NDArray[np.int64], n: in
             got=array.shape,
             fix="give an array of shape (n, d) or (n, n)",
         )
+    # As many dimensions as tracks are taken for similarities, as the format says.
     is_square = array.shape[0] == array.shape[1]
     return array[np.ix_(rows, rows)] if is_square else cosines(array[rows])
 
@@ -150,6 +154,7 @@ def _read_arrays(place: Path) -> dict[str, NDArray[np.float32]]:
     except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
         problem = f"the baselines cannot be read ({error})"
         raise InvalidInput(problem, got=str(place), fix=fix) from None
+    # allow_pickle=False refuses objects; text and complex numbers are refused here.
     numbers = all(array.dtype.kind in "fiu" for name, array in arrays.items() if name != "clip")
     if "clip" not in arrays or not numbers:
         raise InvalidInput(

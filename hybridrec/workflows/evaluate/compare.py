@@ -84,6 +84,7 @@ class SplitComparison:
     @property
     def steps(self) -> int:
         """How often `run` calls `done`."""
+        # One step per setting and fold, and one for the final fit of each baseline.
         trials = sum(len(each.settings) for each in self._baselines) * len(self._folds)
         searches = 2 if self._final.has_audio else 1  # the shuffled control is tuned as well
         return trials + len(self._baselines) + steps(self._folds[0]) * searches
@@ -113,6 +114,7 @@ class SplitComparison:
         """The control: tuned anew with each track given the embedding of another track."""
         embeddings = self._final.embeddings
         assert embeddings is not None
+        # The same order on all folds and on the final fit: a track keeps its wrong embedding.
         order = np.random.default_rng(self._final.seed).permutation(len(embeddings))
         shuffled = embeddings[order]
         tuning = search([fold.with_audio(shuffled) for fold in self._folds], done=done)

@@ -33,6 +33,7 @@ class LabelledFiles:
 
     def groups(self, column: str) -> NDArray[np.int64]:
         """Group numbers `(n,)` int64, equal for files of one label, -1 for files without one."""
+        # Sorted, so that numbers do not depend on the order of the rows.
         known = sorted(set(self.labels[column]) - {""})
         number = {label: row for row, label in enumerate(known)}
         return np.array([number.get(label, -1) for label in self.labels[column]], dtype=np.int64)
@@ -76,6 +77,7 @@ def read_label_table(table: Path, directory: Path, columns: Sequence[str]) -> La
             "a file is listed twice in the label table", got=repeated[0], fix="keep one of the rows"
         )
     files = [directory / name for name in names]
+    # Checked now: a missing file would otherwise be found out after hours of embedding.
     absent = next((path for path in files if not path.is_file()), None)
     if absent is not None:
         raise NotFound(

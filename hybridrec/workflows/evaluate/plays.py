@@ -112,6 +112,7 @@ def evaluate_library(
     known, encoder = library.interactions(), library.encoder()
     embeddings = None if encoder is None else align(library.embeddings(encoder), known.track_ids)
     kind = kind or ("time" if known.plays.has_times else "pairs")
+    # Splits by time are not random: more runs would only repeat the first.
     seeds = seeds[:1] if kind in ("time", "last") else seeds
     splits = [_split(known.plays, kind, seed) for seed in seeds]
     about = f"{IN_WORDS[kind]}; seeds {', '.join(map(str, seeds))}"
@@ -163,6 +164,7 @@ def evaluate_plays(
         NotReady: if there are too few plays.
     """
     begin = time.monotonic()
+    # The same users in every run, so that their runs can be averaged.
     users = evaluated_users(splits)
     if len(users) < FEWEST_USERS:
         problem = "too few users have a held-out track to find"
@@ -210,6 +212,7 @@ def _report(runs: Sequence[Comparison], about: str, begin: float) -> PlaysReport
         )
         for name in names
     ]
+    # The blend is compared with all others, but not with itself.
     ours = qualities.pop(BLEND)
     singles = {name: qualities[name] for name in SINGLE_SOURCES if name in qualities}
     return PlaysReport(

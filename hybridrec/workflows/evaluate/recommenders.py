@@ -89,6 +89,7 @@ def choose(
     for setting in compared.settings:
         figures = []
         for fold in folds:
+            # Chosen by the ranking of all tracks; buckets would only take time.
             quality = fold.measure(setting.fit(fold), users, by_support=False)
             figures.append(quality.ndcg())
             done()
@@ -99,6 +100,7 @@ def choose(
 
 def compared_recommenders(fold: Fold) -> list[ComparedRecommender]:
     """All baselines with their settings; those that use audio only if the fold has any."""
+    # ALS is searched around what suits the number of plays, as `fit` and `tune` do.
     base = suitable_config(fold.plays, CollaborativeConfig())
     neighbours = (10, 20, 50, 100, 200, 500, 1000)
     rates, ridges = (0.005, 0.01, 0.02, 0.05, 0.1), (0.003, 0.03)
@@ -120,7 +122,7 @@ def compared_recommenders(fold: Fold) -> list[ComparedRecommender]:
 
 def _is_small_enough_for_ease(fold: Fold) -> bool:
     users, tracks = fold.plays.shape
-    return bool(users <= EASE_USERS and float(users) * tracks <= EASE_CELLS)
+    return bool(users <= EASE_USERS and users * tracks <= EASE_CELLS)
 
 
 def _als(config: CollaborativeConfig) -> Setting:

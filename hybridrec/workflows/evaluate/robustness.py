@@ -56,6 +56,7 @@ def _half_writer(number: int) -> Write:
     """A function that writes the middle of the first (0) or second half (1) of a track."""
 
     def write(path: Path, samples: Samples) -> None:
+        # The middle, as beginnings and ends of tracks are often silent.
         half = np.array_split(samples, 2)[number]
         count = min(len(half), round(EXCERPT_SECONDS * RATE_HZ))
         start = (len(half) - count) // 2
@@ -103,6 +104,7 @@ def track_seconds(cache: VectorCache, files: list[Path], audio: AudioConfig) -> 
 
 def _copy_extractor(encoder: Embedder, write: Write) -> Extractor:
     """A function that embeds a changed copy of a file, made for it and deleted."""
+    # Copies are made at a common rate, whatever the rate that the encoder works at.
     whole = replace(encoder.audio, sample_rate_hz=RATE_HZ)
 
     def extract(path: Path) -> Vector:
@@ -115,6 +117,7 @@ def _copy_extractor(encoder: Embedder, write: Write) -> Extractor:
 
 
 def _compare(change: str, copies: dict[Path, Vector], originals: dict[Path, Vector]) -> Recognition:
+    # A copy may fail to decode where the original did not; it is in `cache.failed`.
     both = [path for path in originals if path in copies]
     queries, answers = (np.stack([each[path] for path in both]) for each in (copies, originals))
     return Recognition(change, found_first(queries, answers))

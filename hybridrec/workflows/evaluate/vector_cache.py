@@ -56,6 +56,7 @@ class VectorCache:
         place = self.directory / f"{name}.npz"
         cached = _read(place)
         stamps = {path: stamp_of(path) for path in files}
+        # Reading is the slow part, so it is done for the files that are missing alone.
         missing = [path for path in files if stamps[path] not in cached]
         bar = tqdm(missing, name, unit="file", disable=not (missing and self.show_progress))
         for start in range(0, len(missing), KEEP_EVERY):
@@ -70,11 +71,13 @@ class VectorCache:
             try:
                 return extract(path)
             except AudioError as error:
+                # One broken file must not end the evaluation of a folder.
                 self.failed[path] = str(error)
                 return None
             finally:
                 bar.update()
 
+        # Threads suffice: decoding and the encoder release the interpreter lock.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             answers = zip(files, pool.map(one, files), strict=True)
             return {path: vector for path, vector in answers if vector is not None}

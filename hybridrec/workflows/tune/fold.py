@@ -49,12 +49,14 @@ class Fold:
 
     def with_audio(self, embeddings: NDArray[np.floating] | None) -> Fold:
         """The same split and the same factors with other embeddings."""
+        # Shared, not copied: what either fits, the other need not fit again.
         other = Fold(self.split, embeddings, seed=self.seed)
         other._factors = self._factors
         return other
 
     def factors(self, config: CollaborativeConfig) -> tuple[Array, Array]:
         """User and track factors of ALS, `(n_users, f)` and `(n_tracks, f)` float32."""
+        # Settings that are left open are filled in first, so that equal settings share a key.
         config = suitable_config(self.plays, config)
         if config not in self._factors:
             self._factors[config] = fit_als(self.plays, config, seed=self.seed)

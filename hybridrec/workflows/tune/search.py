@@ -95,6 +95,7 @@ def validation_folds(
     Raises:
         NotReady: if a fold has nothing to fit, or fewer than two users with a held-out track.
     """
+    # Seeds of the folds are derived, or folds of neighbouring seeds would be shared.
     seeds = np.random.SeedSequence(seed).generate_state(n_folds).tolist()
     folds = [Fold(split_pairs(plays, seed=each), embeddings, seed=seed) for each in seeds]
     if any(fold.plays.nnz == 0 or len(wanting(fold.split)) < FEWEST_USERS for fold in folds):
@@ -129,6 +130,7 @@ def search(folds: Sequence[Fold], *, done: Done) -> Tuning:
     if not folds[0].has_audio:
         blend = BlendConfig(0.0, 0.0)
         return Tuning(config, projection, blend, tuple(als_trials), (), None, data)
+    # Fitted once: half-life and audio weight only change how the same parts are weighted.
     models = [fold.fitted_model(config, projection, half_life=0.0) for fold in folds]
     audio = _audio_against_chance(folds[0], config, projection, done)
     blend, weight_trials = _choose_weights(folds, models, users, audio, done)
@@ -239,6 +241,7 @@ def _audio_against_chance(
     No difference, with p = 1, if fewer than two users have such a track to find.
     """
     plays = sp.csr_matrix(fold.split.train + fold.split.held_out)
+    # All plays of the fold again, since this split holds out whole tracks instead of pairs.
     cold = Fold(split_cold_tracks(plays, seed=fold.seed), fold.embeddings, seed=fold.seed)
     if len(wanting(cold.split)) < FEWEST_USERS:
         done()
