@@ -65,7 +65,7 @@ class Fold:
     def fitted_model(
         self, config: CollaborativeConfig, projection: ProjectionConfig, half_life: float
     ) -> FittedModel:
-        """All that a recommender with these settings learns, as `HybridRecommender.fit` leaves it."""
+        """What `HybridRecommender.fit` would make of the training part with these settings."""
         users, tracks = self.factors(config)
         return build_fitted_model(
             users,
