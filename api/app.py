@@ -13,23 +13,23 @@ from hybridrec.serving.service import RecommendationService
 from .access import guard
 from .audit import refuse_unlogged
 from .context import give_context
-from .docs import docs_of
-from .health import health
-from .listenbrainz import is_listenbrainz, listenbrainz, refuse_listens
+from .endpoints.docs import docs_of
+from .endpoints.health import health
+from .endpoints.listenbrainz import is_listenbrainz, listenbrainz, refuse_listens
 from .logs import log_requests
 from .metrics import measure
-from .page import page
-from .plays import plays
+from .endpoints.page import page
+from .endpoints.plays import plays
 from .problems import Problem, answer_errors, refuse_fields
 from .rate_limit import RateLimit
-from .recommendations import recommendations
-from .requests import StrictJson, UploadRequest
-from .security import secure
+from .endpoints.recommendations import recommendations
+from .request_parsing import StrictJson, UploadRequest
+from .browser_security import secure
 from .settings import ApiSettings
-from .similar import similar
-from .tracks import tracks
+from .endpoints.similar import similar
+from .endpoints.tracks import tracks
 from .urls import IdConverter, keep_slashes
-from .users import users
+from .endpoints.users import users
 
 _ABOUT = (
     "A music recommender that hears the tracks and knows the taste. A track is recommendable by its sound the moment "

@@ -8,7 +8,7 @@ from hybridrec.errors import LibraryError
 from hybridrec.serving.service import RecommendationService
 
 from .access import token_in
-from .listenbrainz import MAX_BODY_BYTES, listenbrainz
+from .endpoints.listenbrainz import MAX_BODY_BYTES, listenbrainz
 from .settings import ApiSettings
 
 

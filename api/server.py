@@ -17,9 +17,9 @@ from hybridrec.storage.library import Library
 
 from .connections.worker import BufferingWorker
 from .logs import logging_settings
-from .opening import OpeningApplication
+from .library_startup import StartupApplication
 from .rate_limit import RateLimit
-from .scratch import forget_worker, give_worker_files, make_scratch
+from .worker_files import remove_worker_files, prepare_worker_files, make_temporary_folder
 from .settings import REQUESTS_PER_MINUTE, ApiSettings
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def serve(
         "certfile": certificate and str(certificate),
         "keyfile": key and str(key),
     }
-    _Server(library, settings, options, make_scratch(), threads).run()
+    _Server(library, settings, options, make_temporary_folder(), threads).run()
 
 
 def for_address(settings: ApiSettings, host: str, has_tokens: bool) -> ApiSettings:
@@ -120,16 +120,16 @@ class _Server(BaseApplication):  # type: ignore[misc]
         library: str | Path,
         settings: ApiSettings,
         options: dict[str, Any],
-        scratch: Path,
+        temporary: Path,
         threads: int,
     ) -> None:
-        self.scratch = scratch
+        self.temporary = temporary
         self.threads = threads
         self.limits = settings.connections
         self.service: RecommendationService | None = None
         self._library = library
         self._settings = settings
-        self._opening: OpeningApplication | None = None
+        self._startup: StartupApplication | None = None
         self._rate_limit = RateLimit(
             settings.requests_per_minute
         )  # made before the fork, and so of all workers together
@@ -146,7 +146,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
                 "post_fork": _give_files,
                 "post_worker_init": _say_ready,
                 "worker_exit": _close_service,
-                "child_exit": _forget_worker,
+                "child_exit": _remove_files,
                 "on_exit": _forget_all,
             }
         )
@@ -157,13 +157,13 @@ class _Server(BaseApplication):  # type: ignore[misc]
         for name, value in self._options.items():
             self.cfg.set(name, value)
 
-    def load(self) -> OpeningApplication:
+    def load(self) -> StartupApplication:
         """Make the application, in the worker that will serve it; it opens the library as soon as that can be."""
         from threadpoolctl import threadpool_limits
 
         threadpool_limits(1, "blas")  # requests and workers are parallel already
-        self._opening = OpeningApplication(self._application)
-        return self._opening
+        self._startup = StartupApplication(self._application)
+        return self._startup
 
     def body_limit(self, environ: dict[str, Any]) -> int:
         """See `body_limits`; nothing is worth taking in while there is no library."""
@@ -173,8 +173,8 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
     def close(self) -> None:
         """Close the library in the worker that ends."""
-        if self._opening is not None:
-            self._opening.close()
+        if self._startup is not None:
+            self._startup.close()
         if self.service is not None:
             self.service.close()
 
@@ -212,12 +212,12 @@ def _close_service(_arbiter: Any, worker: Any) -> None:
 
 
 def _give_files(_arbiter: Any, worker: Any) -> None:
-    give_worker_files(worker.app.scratch, worker.pid)
+    prepare_worker_files(worker.app.temporary, worker.pid)
 
 
-def _forget_worker(_arbiter: Any, worker: Any) -> None:
-    forget_worker(worker.app.scratch, worker.pid)
+def _remove_files(_arbiter: Any, worker: Any) -> None:
+    remove_worker_files(worker.app.temporary, worker.pid)
 
 
 def _forget_all(arbiter: Any) -> None:
-    shutil.rmtree(arbiter.app.scratch, ignore_errors=True)
+    shutil.rmtree(arbiter.app.temporary, ignore_errors=True)

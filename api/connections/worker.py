@@ -9,8 +9,8 @@ from typing import Any
 
 from gunicorn.workers.gasgi import ASGIWorker
 
-from .accepting import Connections
-from .bridge import WsgiBridge
+from .acceptor import Connections
+from .wsgi_bridge import WsgiBridge
 from .limits import ConnectionLimits, most_connections
 from .protocol import DeadlineProtocol
 

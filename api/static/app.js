@@ -3,7 +3,7 @@
 import { addPlay, addTrack, findTracks, findUsers, getTrack, recommendTo, similarTo, similarToFile } from "./api.js";
 import { startBlend, showBlend } from "./blend.js";
 import { Combobox } from "./combobox.js";
-import { hideIdeas, showIdeas } from "./ideas.js";
+import { hideSuggestions, showSuggestions } from "./suggestions.js";
 import { showListener } from "./listener.js";
 import { startPlayer } from "./player.js";
 import { clearResults, shiftWords, showResults, waiting } from "./results.js";
@@ -11,7 +11,7 @@ import { showFileSeed, showStart, showTrackSeed, showUserSeed } from "./seed.js"
 import { readState, writeState } from "./state.js";
 import { askForToken, startSignIn, token } from "./token.js";
 import { startUpload } from "./upload.js";
-import { byOf, nameOf, plays } from "./words.js";
+import { byOf, nameOf, plays } from "./formatting.js";
 
 const FIRST_RESULTS = 10;
 const MOST_RESULTS = 100;
@@ -36,7 +36,7 @@ async function show({ sameSeed = false } = {}) {
     get("blend").hidden = get("more").hidden = true;
   }
   get("problem").hidden = true;
-  hideIdeas();
+  hideSuggestions();
   waiting();
   try {
     if (!sameSeed) await showSeed(signal);
@@ -77,7 +77,7 @@ function draw(answer) {
   showBlend(state, answer);
   if (answer === null) {
     clearResults();
-    showIdeas({ onTrack: openTrack, onUser: openUser }).catch(fail);
+    showSuggestions({ onTrack: openTrack, onUser: openUser }).catch(fail);
     return;
   }
   const hits = answer.similar ?? answer.recommendations;

@@ -1,6 +1,6 @@
 // The audio weight of a question: the tuned one, or the one that the listener slides to.
 
-import { percent } from "./words.js";
+import { percent } from "./formatting.js";
 
 const PAUSE_MS = 60;
 const get = (id) => document.getElementById(id);

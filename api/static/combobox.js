@@ -1,6 +1,6 @@
 // A search box with instant results: the ARIA combobox pattern, usable with keys, pointer and screen reader.
 
-import { element } from "./words.js";
+import { element } from "./formatting.js";
 
 const PAUSE_MS = 90;
 

@@ -2,7 +2,7 @@
 
 import { playsOf } from "./api.js";
 import { bindPlay } from "./player.js";
-import { dateOf, element, nameOf } from "./words.js";
+import { dateOf, element, nameOf } from "./formatting.js";
 
 const SHOWN = 12;
 const chosen = document.getElementById("listener");

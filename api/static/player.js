@@ -2,7 +2,7 @@
 
 import { audioAddress, audioOf } from "./api.js";
 import { token } from "./token.js";
-import { clock, nameOf, setIcon } from "./words.js";
+import { clock, nameOf, setIcon } from "./formatting.js";
 
 const get = (name) => document.getElementById(`player${name}`);
 const audio = get("-audio");

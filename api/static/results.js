@@ -1,7 +1,7 @@
 // The list of results: for each track its audio and behaviour share, as a bar and in numbers.
 
 import { bindPlay } from "./player.js";
-import { byOf, listeners, nameOf, percent, plain, signed, supportOf } from "./words.js";
+import { byOf, listeners, nameOf, percent, plain, signed, supportOf } from "./formatting.js";
 
 const list = document.getElementById("results");
 const template = document.getElementById("result-template");

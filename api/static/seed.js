@@ -1,7 +1,7 @@
 // The head of the answer: what the results start from.
 
 import { bindPlay } from "./player.js";
-import { byOf, element, listeners, nameOf } from "./words.js";
+import { byOf, element, listeners, nameOf } from "./formatting.js";
 
 const get = (id) => document.getElementById(id);
 const start = { eyebrow: get("eyebrow").textContent, title: get("answer-title").textContent, lead: [...get("lead").childNodes] };

@@ -264,7 +264,7 @@ def test_json_of_too_many_values_is_refused_before_it_is_read(
         assert len(data) < 10_000, "it was read"
         return from_json(data, allow_inf_nan=options["allow_inf_nan"])
 
-    monkeypatch.setattr("hybridrec.api.requests.from_json", read)
+    monkeypatch.setattr("hybridrec.api.request_parsing.from_json", read)
     body = "[" + "1," * 900_000 + "1]"
     document = problem(
         client.post("/v1/plays", data=body, content_type="application/json"), 413, "too-large"
@@ -300,7 +300,7 @@ def test_a_full_disk_is_said_and_nothing_is_kept(
         raise OSError(28, "No space left on device")
 
     before = service.library.status()
-    monkeypatch.setattr("hybridrec.api.requests.tempfile.NamedTemporaryFile", refuse)
+    monkeypatch.setattr("hybridrec.api.request_parsing.tempfile.NamedTemporaryFile", refuse)
     document = problem(
         client.post("/v1/tracks", data={"audio": (BytesIO(b"RIFF"), "x.wav")}), 507, "storage-full"
     )

@@ -45,7 +45,7 @@ def results(page: Page) -> Locator:
 
 def test_axe_finds_nothing_wrong_before_and_while_one_searches(page: Page) -> None:
     page.goto("/")
-    expect(page.locator("#ideas")).to_be_visible()
+    expect(page.locator("#suggestions")).to_be_visible()
     check_in_both_schemes(page)
     page.get_by_label("Start from a song").fill("tone")
     expect(page.get_by_role("option").first).to_be_visible()
@@ -112,7 +112,7 @@ def tab_to(page: Page, wanted: Locator) -> None:
 
 def test_a_keyboard_is_all_that_one_needs(page: Page, results: Locator) -> None:
     page.goto("/")
-    expect(page.locator("#ideas")).to_be_visible()
+    expect(page.locator("#suggestions")).to_be_visible()
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the results")).to_be_focused()
 

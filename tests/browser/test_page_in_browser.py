@@ -119,7 +119,7 @@ def test_no_screen_has_to_be_scrolled_sideways(page: Page, width: int, height: i
     page.set_viewport_size({"width": width, "height": height})
     for state in ("/", "/?track=tone%2F440&user=ada", "/?user=ada"):
         page.goto(state)
-        expect(page.locator("#ideas:not([hidden]), .result").first).to_be_visible()
+        expect(page.locator("#suggestions:not([hidden]), .result").first).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), state
 
 

@@ -1,13 +1,13 @@
 // Where to begin: some tracks and listeners of this library.
 
 import { findTracks, findUsers } from "./api.js";
-import { element, nameOf, plays } from "./words.js";
+import { element, nameOf, plays } from "./formatting.js";
 
-const place = document.getElementById("ideas");
+const place = document.getElementById("suggestions");
 
-export const hideIdeas = () => (place.hidden = true);
+export const hideSuggestions = () => (place.hidden = true);
 
-export async function showIdeas({ onTrack, onUser }) {
+export async function showSuggestions({ onTrack, onUser }) {
   const [{ tracks }, { users }] = await Promise.all([findTracks("", 60), findUsers("", 12)]);
   const shown = spread(tracks, 9);
   place.replaceChildren();

@@ -20,7 +20,7 @@ RETRY_SECONDS = 1.0
 _log = logging.getLogger("hybridrec")
 
 
-class OpeningApplication:
+class StartupApplication:
     """The application of a library, or one that answers 503 until the library can be opened.
 
     Args:
@@ -32,7 +32,7 @@ class OpeningApplication:
         self._application: WSGIApplication | None = None
         self._ended = threading.Event()
         if not self._opens():
-            threading.Thread(target=self._keep_trying, name="opening", daemon=True).start()
+            threading.Thread(target=self._keep_trying, name="library-startup", daemon=True).start()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""

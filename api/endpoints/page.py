@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template
 
-from .context import service, settings
+from hybridrec.api.context import service, settings
 
 page = Blueprint(
-    "page", __name__, static_folder="static", template_folder="templates", static_url_path="/static"
+    "page",
+    __name__,
+    static_folder="../static",
+    template_folder="../templates",
+    static_url_path="/static",
 )
 
 

@@ -17,8 +17,8 @@ import pytest
 from prometheus_client import values
 from servers import ask, children, running
 
-from hybridrec.api import scratch
-from hybridrec.api.opening import OpeningApplication
+from hybridrec.api import worker_files
+from hybridrec.api.library_startup import StartupApplication
 from hybridrec.errors import LibraryError
 from hybridrec.storage.library import Library
 
@@ -74,7 +74,7 @@ def ask_error(address: str) -> dict[str, object]:
 
 
 def test_a_database_that_does_not_answer_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hybridrec.api.opening.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("hybridrec.api.library_startup.RETRY_SECONDS", 0.01)
     opened, tries = threading.Event(), []
 
     def make() -> object:
@@ -84,7 +84,7 @@ def test_a_database_that_does_not_answer_is_tried_again(monkeypatch: pytest.Monk
         opened.set()
         return lambda environ, start: [b"here"]
 
-    application = OpeningApplication(make)  # type: ignore[arg-type]
+    application = StartupApplication(make)  # type: ignore[arg-type]
     assert opened.wait(PATIENCE_SECONDS)
     application.close()
     assert len(tries) == 3
@@ -100,19 +100,19 @@ def test_a_worker_without_space_for_its_figures_counts_in_memory(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(values, "ValueClass", values.ValueClass)
     (tmp_path / "metrics").mkdir()
-    scratch.give_worker_files(tmp_path, 1)
+    worker_files.prepare_worker_files(tmp_path, 1)
     kept = sorted(path.name for path in (tmp_path / "metrics").iterdir())
     assert kept == ["gauge_livesum_1.db", "histogram_1.db"]
     full = tmp_path / "metrics" / "histogram_1.db"
-    assert full.stat().st_blocks * 512 >= scratch.FIGURES_BYTES
-    scratch.forget_worker(tmp_path, 1)
+    assert full.stat().st_blocks * 512 >= worker_files.METRICS_FILE_BYTES
+    worker_files.remove_worker_files(tmp_path, 1)
     assert [path.stat().st_size for path in (tmp_path / "metrics").iterdir()] == [0]
 
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.posix_fallocate", refuse)
-    scratch.give_worker_files(tmp_path, 2)
+    worker_files.prepare_worker_files(tmp_path, 2)
     assert values.ValueClass is values.MutexValue
     assert not list((tmp_path / "metrics").glob("*_2.db"))
     assert "no space for this worker's figures" in caplog.text

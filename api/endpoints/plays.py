@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from flask_openapi3 import APIBlueprint, Tag
 
-from .access import require_users
-from .answer_schemas import PlaysAddedOut
-from .context import service
-from .logs import note
-from .problems import documented
-from .request_schemas import NoQuery, PlaysBody
-from .requests import expect_json
+from hybridrec.api.access import require_users
+from hybridrec.api.response_schemas import PlaysAddedOut
+from hybridrec.api.context import service
+from hybridrec.api.logs import note
+from hybridrec.api.problems import documented
+from hybridrec.api.request_schemas import NoQuery, PlaysBody
+from hybridrec.api.request_parsing import expect_json
 
 plays = APIBlueprint(
     "plays",

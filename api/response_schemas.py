@@ -11,7 +11,7 @@ from hybridrec.data.tracks import Track
 from hybridrec.serving.answers import Answer, Basis, Hit
 from hybridrec.storage.plays import UserSummary
 
-from .explanations import explain
+from .result_explanations import explain
 
 
 class PlaysAddedOut(BaseModel):

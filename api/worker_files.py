@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .settings import MULTIPROCESS_DIRECTORY
 
-FIGURES_BYTES = 2**20
+METRICS_FILE_BYTES = 2**20
 """Reserved for each file of figures; all routes with all their answers fill less than half of one."""
 
 _FIGURES = ("gauge_livesum", "histogram")
@@ -21,22 +21,22 @@ _USED = slice(0, 4)
 _log = logging.getLogger("hybridrec")
 
 
-def make_scratch() -> Path:
+def make_temporary_folder() -> Path:
     """A folder for the temporary files of all processes. Must come before prometheus_client is imported."""
-    scratch = Path(tempfile.mkdtemp(prefix="hybridrec-"))
-    os.environ[MULTIPROCESS_DIRECTORY] = str(scratch / "metrics")
-    (scratch / "metrics").mkdir()
-    return scratch
+    temporary = Path(tempfile.mkdtemp(prefix="hybridrec-"))
+    os.environ[MULTIPROCESS_DIRECTORY] = str(temporary / "metrics")
+    (temporary / "metrics").mkdir()
+    return temporary
 
 
-def give_worker_files(scratch: Path, process: int) -> None:
+def prepare_worker_files(temporary: Path, process: int) -> None:
     """Let this process keep its temporary files in a folder of its own, and reserve the space for its figures.
 
     prometheus_client maps its files; a page of one for which the disk has no space left would end the process
     (SIGBUS). Where none can be reserved, this process counts in its memory, alone.
     """
     try:
-        own = worker_folder(scratch, process)
+        own = worker_folder(temporary, process)
         own.mkdir()
         os.environ["TMPDIR"] = tempfile.tempdir = str(own)
         for kind in _FIGURES:
@@ -44,24 +44,24 @@ def give_worker_files(scratch: Path, process: int) -> None:
     except OSError as error:
         _log.error(
             "no space for this worker's figures in %s, so /metrics lacks them: %s",
-            scratch,
+            temporary,
             error.strerror,
         )
         _forget_figures(process)
         _count_in_memory()
 
 
-def forget_worker(scratch: Path, process: int) -> None:
+def remove_worker_files(temporary: Path, process: int) -> None:
     """A worker that is gone, however it ended, leaves no files and has nothing under way; what it counted stays."""
-    shutil.rmtree(worker_folder(scratch, process), ignore_errors=True)
+    shutil.rmtree(worker_folder(temporary, process), ignore_errors=True)
     for path in Path(os.environ[MULTIPROCESS_DIRECTORY]).glob(f"gauge_live*_{process}.db"):
         path.unlink(missing_ok=True)
     _give_back(_figures("histogram", process))
 
 
-def worker_folder(scratch: Path, process: int) -> Path:
+def worker_folder(temporary: Path, process: int) -> Path:
     """Where a worker keeps its temporary files."""
-    return scratch / str(process)
+    return temporary / str(process)
 
 
 def _figures(kind: str, process: int) -> Path:
@@ -70,7 +70,7 @@ def _figures(kind: str, process: int) -> Path:
 
 def _reserve(path: Path) -> None:
     with path.open("xb") as file:
-        os.posix_fallocate(file.fileno(), 0, FIGURES_BYTES)
+        os.posix_fallocate(file.fileno(), 0, METRICS_FILE_BYTES)
 
 
 def _give_back(path: Path) -> None:
