@@ -12,24 +12,24 @@ from hybridrec.serving.service import RecommendationService
 
 from .access import guard
 from .audit import refuse_unlogged
+from .browser_security import secure
 from .context import give_context
 from .endpoints.docs import docs_of
 from .endpoints.health import health
 from .endpoints.listenbrainz import is_listenbrainz, listenbrainz, refuse_listens
-from .logs import log_requests
-from .metrics import measure
 from .endpoints.page import page
 from .endpoints.plays import plays
-from .problems import Problem, answer_errors, refuse_fields
-from .rate_limit import RateLimit
 from .endpoints.recommendations import recommendations
-from .request_parsing import StrictJson, UploadRequest
-from .browser_security import secure
-from .settings import ApiSettings
 from .endpoints.similar import similar
 from .endpoints.tracks import tracks
-from .urls import IdConverter, keep_slashes
 from .endpoints.users import users
+from .logs import log_requests
+from .metrics import measure
+from .problems import Problem, answer_errors, refuse_fields
+from .rate_limit import RateLimit
+from .request_parsing import StrictJson, UploadRequest
+from .settings import ApiSettings
+from .urls import IdConverter, keep_slashes
 
 _ABOUT = (
     "A music recommender that hears the tracks and knows the taste. A track is recommendable by its sound the moment "

@@ -16,11 +16,11 @@ from hybridrec.errors import InvalidInput
 from hybridrec.storage.library import Library
 
 from .connections.worker import BufferingWorker
-from .logs import logging_settings
 from .library_startup import StartupApplication
+from .logs import logging_settings
 from .rate_limit import RateLimit
-from .worker_files import remove_worker_files, prepare_worker_files, make_temporary_folder
 from .settings import REQUESTS_PER_MINUTE, ApiSettings
+from .worker_files import make_temporary_folder, prepare_worker_files, remove_worker_files
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
-from hybridrec.api.problems import FULL_DISK
-
+from ..problems import FULL_DISK
 from .limits import ConnectionLimits
 
 IN_MEMORY_BYTES = 2**18

@@ -10,9 +10,9 @@ from typing import Any
 from gunicorn.workers.gasgi import ASGIWorker
 
 from .acceptor import Connections
-from .wsgi_bridge import WsgiBridge
 from .limits import ConnectionLimits, most_connections
 from .protocol import DeadlineProtocol
+from .wsgi_bridge import WsgiBridge
 
 LAST_REQUEST_SECONDS = 1.0
 """How long a worker that ends keeps connections without a request, on which one may be coming."""

@@ -14,8 +14,7 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from hybridrec.api.problems import problem
-
+from ..problems import problem
 from .body import Bodies, Body, BodyRefused, ClientGone, Receive
 from .environ import BLOCK_BYTES, environ_of
 from .limits import BodyLimit, ConnectionLimits

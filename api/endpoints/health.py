@@ -7,12 +7,12 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from hybridrec.errors import LibraryError
 
-from hybridrec.api.access import may_know
-from hybridrec.api.response_schemas import HealthOut, ReadyOut
-from hybridrec.api.context import service
-from hybridrec.api.metrics import answer_metrics
-from hybridrec.api.problems import documented, problem
-from hybridrec.api.request_schemas import NoQuery
+from ..access import may_know
+from ..context import service
+from ..metrics import answer_metrics
+from ..problems import documented, problem
+from ..request_schemas import NoQuery
+from ..response_schemas import HealthOut, ReadyOut
 
 _FIGURES = {"description": "figures in Prometheus' text format", "content": {"text/plain": {}}}
 

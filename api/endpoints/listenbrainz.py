@@ -11,13 +11,13 @@ from werkzeug.exceptions import HTTPException
 
 from hybridrec.errors import HybridrecError
 
-from hybridrec.api.access import caller, require
-from hybridrec.api.context import service
-from hybridrec.api.listenbrainz_schemas import RefusedOut, SubmitListensBody, SubmittedOut
-from hybridrec.api.logs import note
-from hybridrec.api.problems import TOO_LONG, refusing_status
-from hybridrec.api.request_schemas import NoQuery
-from hybridrec.api.request_parsing import read_json
+from ..access import caller, require
+from ..context import service
+from ..listenbrainz_schemas import RefusedOut, SubmitListensBody, SubmittedOut
+from ..logs import note
+from ..problems import TOO_LONG, refusing_status
+from ..request_parsing import read_json
+from ..request_schemas import NoQuery
 
 MAX_BODY_BYTES = 10_240_000 + 1000
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template
 
-from hybridrec.api.context import service, settings
+from ..context import service, settings
 
 page = Blueprint(
     "page",

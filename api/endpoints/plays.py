@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from flask_openapi3 import APIBlueprint, Tag
 
-from hybridrec.api.access import require_users
-from hybridrec.api.response_schemas import PlaysAddedOut
-from hybridrec.api.context import service
-from hybridrec.api.logs import note
-from hybridrec.api.problems import documented
-from hybridrec.api.request_schemas import NoQuery, PlaysBody
-from hybridrec.api.request_parsing import expect_json
+from ..access import require_users
+from ..context import service
+from ..logs import note
+from ..problems import documented
+from ..request_parsing import expect_json
+from ..request_schemas import NoQuery, PlaysBody
+from ..response_schemas import PlaysAddedOut
 
 plays = APIBlueprint(
     "plays",

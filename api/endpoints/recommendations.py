@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flask_openapi3 import APIBlueprint, Tag
 
-from hybridrec.api.response_schemas import RecommendationsOut
-from hybridrec.api.context import service
-from hybridrec.api.metrics import counted
-from hybridrec.api.problems import documented
-from hybridrec.api.request_schemas import RecommendationsQuery, UserPath
+from ..context import service
+from ..metrics import counted
+from ..problems import documented
+from ..request_schemas import RecommendationsQuery, UserPath
+from ..response_schemas import RecommendationsOut
 
 recommendations = APIBlueprint(
     "recommendations",

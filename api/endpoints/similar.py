@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from flask_openapi3 import APIBlueprint, Tag
 
-from hybridrec.api.access import caller, counted_by
-from hybridrec.api.response_schemas import SimilarOut
-from hybridrec.api.context import service
-from hybridrec.api.metrics import counted
-from hybridrec.api.problems import documented
-from hybridrec.api.request_schemas import AudioForm, SimilarQuery, SimilarToAudioQuery, TrackPath
-from hybridrec.api.request_parsing import expect_form, uploaded
+from ..access import caller, counted_by
+from ..context import service
+from ..metrics import counted
+from ..problems import documented
+from ..request_parsing import expect_form, uploaded
+from ..request_schemas import AudioForm, SimilarQuery, SimilarToAudioQuery, TrackPath
+from ..response_schemas import SimilarOut
 
 similar = APIBlueprint(
     "similar",

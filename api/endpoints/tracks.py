@@ -10,13 +10,13 @@ from flask_openapi3 import APIBlueprint, Tag
 from hybridrec.audio.kinds import kind_of
 from hybridrec.serving.service import TrackDetails
 
-from hybridrec.api.access import caller, counted_by
-from hybridrec.api.response_schemas import AddedTrackOut, KnownTrackOut, TrackOut, TracksOut
-from hybridrec.api.context import service
-from hybridrec.api.logs import note
-from hybridrec.api.problems import documented
-from hybridrec.api.request_schemas import NoQuery, SearchQuery, TrackForm, TrackPath
-from hybridrec.api.request_parsing import expect_form, uploaded
+from ..access import caller, counted_by
+from ..context import service
+from ..logs import note
+from ..problems import documented
+from ..request_parsing import expect_form, uploaded
+from ..request_schemas import NoQuery, SearchQuery, TrackForm, TrackPath
+from ..response_schemas import AddedTrackOut, KnownTrackOut, TrackOut, TracksOut
 
 tracks = APIBlueprint(
     "tracks",

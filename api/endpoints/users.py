@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from flask_openapi3 import APIBlueprint, Tag
 
-from hybridrec.api.response_schemas import PlayOut, UserOut, UserPlaysOut, UsersOut
-from hybridrec.api.context import service
-from hybridrec.api.problems import documented
-from hybridrec.api.request_schemas import NoQuery, SearchQuery, UserPath, UserPlaysQuery
+from ..context import service
+from ..problems import documented
+from ..request_schemas import NoQuery, SearchQuery, UserPath, UserPlaysQuery
+from ..response_schemas import PlayOut, UserOut, UserPlaysOut, UsersOut
 
 users = APIBlueprint(
     "users",
