@@ -40,6 +40,7 @@ def serve(
     port: int = 8000,
     workers: int = 1,
     threads: int = 8,
+    files: Path | None = None,
     settings: ApiSettings | None = None,
     log_requests: bool | None = None,
     certificate: Path | None = None,
@@ -54,6 +55,7 @@ def serve(
         port: TCP port; 0 takes a free one.
         workers: processes.
         threads: how many requests each process answers at a time.
+        files: the folder of uploads, for a library in a database that does not know it yet.
         settings: limits.
         log_requests: whether each request is logged; None: where tokens are asked for. Writes always are,
             in the file `audit.jsonl` of the library's directory.
@@ -64,7 +66,7 @@ def serve(
         LibraryError: if the library cannot be opened.
     """
     settings = settings or ApiSettings()
-    with Library.open(library) as opened:
+    with Library.open(library, files=files) as opened:
         has_tokens = opened.has_tokens()
         audit_log = opened.files.with_name(AUDIT_NAME)
     settings = for_address(settings, host, has_tokens)

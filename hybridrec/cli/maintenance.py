@@ -11,7 +11,7 @@ from hybridrec.cli.shared import DIRECTORY, as_json_option, open_library, print_
 from hybridrec.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from hybridrec.storage.backup import Copied
+    from hybridrec.storage.backup import CopyReport
 
 
 @click.command()
@@ -93,7 +93,7 @@ def move_files(place: Path, library: str) -> None:
         click.echo(f"the library keeps its uploads in {opened.files}")
 
 
-def _report(copied: Copied, done: str, as_json: bool) -> None:
+def _report(copied: CopyReport, done: str, as_json: bool) -> None:
     if as_json:
         print_json(copied)
         return

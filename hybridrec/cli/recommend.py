@@ -129,7 +129,7 @@ def status(library: str, as_json: bool) -> None:
     with open_library(library) as opened:
         held = opened.status()
     if as_json:
-        print_json(held)
+        print_json(held | {"ears": held["fingerprint"]})  # its name in release 0.1
         return
     for name, value in held.items():
         click.echo(f"{name:12} {'-' if value is None else value}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from hybridrec.cli.shared import DIRECTORY, FILE, print_answer, with_library
+from hybridrec.cli.shared import DIRECTORY, FILE, given_files, print_answer, with_library
 
 
 @click.command()
@@ -80,6 +80,7 @@ def serve(
         host,
         port,
         workers,
+        files=given_files(library),
         settings=settings,
         log_requests=log_requests,
         certificate=certificate,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,13 +13,13 @@ import click
 
 from hybridrec.errors import HybridrecError, InvalidInput, NotFound
 from hybridrec.evaluation.former_keys import with_former_keys
-from hybridrec.storage.paths import FILES_VARIABLE
 
 if TYPE_CHECKING:
     from hybridrec.serving.answers import Answer
     from hybridrec.storage.library import Library
 
 DEFAULT_LIBRARY = "./hybridrec-library"
+_FILES = "hybridrec.files"  # the key of --files in Click's context
 ASKED_WRONGLY = 2
 FAILED = 1
 FORMER_HIT_KEYS = {"effective_audio_weight": "audio_weight"}
@@ -61,10 +60,19 @@ class LazyChoice(click.Choice[str]):
 
 
 def open_library(location: str, *, create: bool = False) -> Library:
-    """`Library.open`, imported only now, so that help and usage errors need no database code."""
+    """Open the library of a command, with its --files.
+
+    The import is here so that help and usage errors need no database code.
+    """
     from hybridrec.storage.library import Library
 
-    return Library.open(location, create=create)
+    return Library.open(location, create=create, files=given_files(location))
+
+
+def given_files(location: str) -> Path | None:
+    """The folder of uploads that the command was given; None for a library in a directory."""
+    files: Path | None = click.get_current_context().meta.get(_FILES)
+    return files if "://" in location else None
 
 
 def with_library(command: Command) -> Command:
@@ -79,20 +87,19 @@ def with_library(command: Command) -> Command:
     )
     files = click.option(
         "--files",
-        envvar=FILES_VARIABLE,
+        envvar="HYBRIDREC_FILES",
         type=click.Path(file_okay=False, path_type=Path),
         show_envvar=True,
         expose_value=False,
-        callback=_say_files,
-        help="Where a library in a database keeps its uploads; said once, it is remembered.",
+        callback=_keep_files,
+        help="Where a library in a database keeps its uploads; needed once, then remembered.",
     )
     return library(files(command))
 
 
-def _say_files(_context: click.Context, _option: click.Parameter, files: Path | None) -> None:
-    """Say it to all that opens the library: this process, and those that it starts."""
-    if files is not None:
-        os.environ[FILES_VARIABLE] = str(files.absolute())
+def _keep_files(context: click.Context, _option: click.Parameter, files: Path | None) -> None:
+    """Keep --files for `open_library`, so that commands need not pass it on."""
+    context.meta[_FILES] = files and files.absolute()
 
 
 def _warn_of_password(context: click.Context, option: click.Parameter, library: str) -> str:

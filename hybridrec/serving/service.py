@@ -33,7 +33,7 @@ from hybridrec.storage.embeddings import EmbeddedTrack
 from hybridrec.storage.library import Library
 from hybridrec.storage.listens import ListensAdded
 from hybridrec.storage.plays import PlaysAdded, UserSummary
-from hybridrec.storage.turns import SERVING
+from hybridrec.storage.write_queue import SERVING
 
 if TYPE_CHECKING:
     from hybridrec.audio.tags import Tags

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 from hybridrec.errors import LibraryError, NotFound
 from hybridrec.files import sha256_of
 from hybridrec.storage import changes, schema
-from hybridrec.storage.database import Database, once_more, upsert
+from hybridrec.storage.database import Database, retry_once, upsert
 from hybridrec.storage.embeddings import put_fingerprint
 
 Kind = Literal["encoder", "model", "tuning"]
@@ -52,7 +52,7 @@ class ArtefactStore:
 
     _database: Database
 
-    @once_more
+    @retry_once
     def save_artefact(
         self, kind: Kind, payload: bytes, fingerprint: str, summary: Mapping[str, Any]
     ) -> int:
@@ -86,7 +86,7 @@ class ArtefactStore:
             _switch(connection, kind, version, fingerprint)
         return version
 
-    @once_more
+    @retry_once
     def use_artefact(self, kind: Kind, version: int) -> None:
         """Make an earlier or later version current.
 
@@ -96,7 +96,7 @@ class ArtefactStore:
         with self._database.write() as connection:
             _switch(connection, kind, version, _get(connection, kind, version).fingerprint)
 
-    @once_more
+    @retry_once
     def forget_artefacts(self, kind: Kind, keep: int) -> int:
         """Delete all but the newest versions of a kind; the current one stays, however old.
 
@@ -120,14 +120,14 @@ class ArtefactStore:
             gone = delete(schema.artefacts).where(table.kind == kind, table.version.not_in(stay))
             return connection.execute(gone).rowcount
 
-    @once_more
+    @retry_once
     def current(self, kind: Kind) -> Artefact | None:
         """The current version of a kind, or None before the first."""
         with self._database.read() as connection:
             row = connection.execute(_current(kind)).first()
         return None if row is None else _artefact(row)
 
-    @once_more
+    @retry_once
     def artefacts(self, kind: Kind) -> list[Artefact]:
         """All versions of a kind, oldest first."""
         query = select(schema.artefacts).where(schema.artefacts.c.kind == kind)
@@ -137,7 +137,7 @@ class ArtefactStore:
                 for row in connection.execute(query.order_by(schema.artefacts.c.version))
             ]
 
-    @once_more
+    @retry_once
     def artefact_bytes(self, kind: Kind, version: int | None = None) -> bytes:
         """The payload of a version, or of the current one, checked against its SHA-256.
 

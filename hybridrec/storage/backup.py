@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -11,21 +12,21 @@ from pathlib import Path
 from sqlalchemy import delete
 
 from hybridrec.errors import Conflict, InvalidInput, LibraryError
+from hybridrec.files import put_in_place, replacing
 from hybridrec.storage import changes, schema
-from hybridrec.storage.disk import full_disk_is_said, is_full, storage_full, sync_directory
-from hybridrec.storage.foreign import check_database
-from hybridrec.storage.kept_files import waiting_copy
+from hybridrec.storage.backup_schema import check_database
+from hybridrec.storage.disk_errors import full_disk_as_storage_full, is_disk_full, storage_full
 from hybridrec.storage.library import DATABASE_NAME, FILES_NAME, Library
-from hybridrec.storage.paths import is_plain_file, is_plain_name, make_private
-from hybridrec.storage.places import put_music_folders
-from hybridrec.storage.scratch import scratch_folder
+from hybridrec.storage.music_folders import put_music_folders
+from hybridrec.storage.staging import staging_folder
+from hybridrec.storage.stored_paths import is_plain_file, is_plain_name, make_private
 
 _AHEAD = 1000
 """By how much the feed of a restored library is ahead of what its readers know, so that none can miss it."""
 
 
 @dataclass(frozen=True)
-class Copied:
+class CopyReport:
     """What a backup or a restored library holds.
 
     Attributes:
@@ -41,7 +42,7 @@ class Copied:
     missing: int
 
 
-def back_up(library: Library, destination: Path) -> Copied:
+def back_up(library: Library, destination: Path) -> CopyReport:
     """Copy a library as it is at one moment, while others read and write it.
 
     Uses SQLite's online backup. Kept uploads never change, so those that the
@@ -64,21 +65,19 @@ def back_up(library: Library, destination: Path) -> Copied:
             fix="name a new directory",
         )
     destination.parent.mkdir(parents=True, exist_ok=True)
-    with scratch_folder(destination.parent) as scratch, full_disk_is_said():
+    with staging_folder(destination.parent) as scratch, full_disk_as_storage_full():
         copy = scratch / "library"
         copy.mkdir()
         _copy_database(Path(library.location), copy / DATABASE_NAME)
         with Library.open(copy) as copied:
             report = _copy_files(copied, library.files)
-        sync_directory(copy)
-        copy.rename(destination)
-        sync_directory(destination.parent)
+        put_in_place(copy, destination)
     return report
 
 
 def restore(
     backup: Path, location: Path, *, replace: bool = False, music: Sequence[Path] = ()
-) -> Copied:
+) -> CopyReport:
     """Bring a backup back, where need be into a library that is being served: its servers go on with what it holds.
 
     All of it or nothing: it is made beside, checked, and put in place in one step. A backup is
@@ -106,7 +105,10 @@ def restore(
         )
     whole = not location.exists()
     location.parent.mkdir(parents=True, exist_ok=True)
-    with scratch_folder(location.parent if whole else location) as scratch, full_disk_is_said():
+    with (
+        staging_folder(location.parent if whole else location) as scratch,
+        full_disk_as_storage_full(),
+    ):
         staged = scratch / "library"
         staged.mkdir()
         _copy_database(_present(backup), staged / DATABASE_NAME, "the backup is damaged")
@@ -141,7 +143,7 @@ def _copy_database(source: Path, target: Path, what: str = "the database cannot 
         ):
             one.backup(other)
     except sqlite3.Error as error:
-        if is_full(error):
+        if is_disk_full(error):
             raise storage_full(str(error)) from error
         raise LibraryError(
             what, got=f"{source}: {error}", fix="check the disk and the rights"
@@ -183,11 +185,10 @@ def _put(made: Path, place: Path) -> None:
     """Rename what was made to its place; it is there after a power cut."""
     for beside in ("-wal", "-shm"):  # of a database that a killed run has left
         place.with_name(place.name + beside).unlink(missing_ok=True)
-    made.replace(place)
-    sync_directory(place.parent)
+    put_in_place(made, place)
 
 
-def _copy_files(library: Library, source: Path) -> Copied:
+def _copy_files(library: Library, source: Path) -> CopyReport:
     """Bring the kept uploads that a library names into its folder, from another."""
     named = library.kept_files()
     for name in named:
@@ -200,7 +201,7 @@ def _copy_files(library: Library, source: Path) -> Copied:
     there = [name for name in wanted if _copied(source, name, library.files / name)]
     status = library.status()
     counts = {name: status[name] for name in ("tracks", "users", "plays")}
-    return Copied(
+    return CopyReport(
         **counts, files=len(named) - len(wanted) + len(there), missing=len(wanted) - len(there)
     )
 
@@ -214,8 +215,8 @@ def _copied(folder: Path, name: str, target: Path) -> bool:
         raise LibraryError(
             "the backup holds a link or no plain file", got=str(source), fix="use another one"
         )
-    with waiting_copy(source, target) as copy:
-        copy.replace(target)
+    with replacing(target) as copy:
+        shutil.copyfile(source, copy)
     return True
 
 

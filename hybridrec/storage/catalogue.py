@@ -9,9 +9,9 @@ from sqlalchemy import delete, select
 from hybridrec.data.tracks import Track
 from hybridrec.errors import NotFound
 from hybridrec.storage import changes, schema
-from hybridrec.storage.database import Database, among, batches, once_more
+from hybridrec.storage.database import Database, batches, id_in, retry_once
 from hybridrec.storage.listens import join_listens
-from hybridrec.storage.paths import StoredPaths
+from hybridrec.storage.stored_paths import StoredPaths
 from hybridrec.storage.text_index import forget_texts, has_words, words_of
 from hybridrec.storage.track_rows import (
     COLUMNS,
@@ -37,13 +37,13 @@ class Catalogue(UploadStore):
         """
         self._put_tracks(list(batches(tracks)))
 
-    @once_more
+    @retry_once
     def _put_tracks(self, waiting: Sequence[Sequence[Track]]) -> None:
         with self._database.write() as connection:
             for batch in waiting:
                 join_listens(connection, put_tracks(connection, batch, self._paths))
 
-    @once_more
+    @retry_once
     def track(self, id_: str) -> Track:
         """One track by its id.
 
@@ -56,20 +56,20 @@ class Catalogue(UploadStore):
             raise _unknown_track(id_)
         return found
 
-    @once_more
+    @retry_once
     def tracks(self, ids: Collection[str]) -> dict[str, Track]:
         """Tracks by their ids; those that the library has not are left out."""
         with self._database.read() as connection:
-            query = select(*COLUMNS).where(among(connection, schema.tracks.c.id, ids))
+            query = select(*COLUMNS).where(id_in(connection, schema.tracks.c.id, ids))
             return {row.id: as_track(row, self._paths) for row in connection.execute(query).all()}
 
-    @once_more
+    @retry_once
     def track_by_hash(self, content_hash: str) -> Track | None:
         """The track whose file has this hex SHA-256, or None; of several, the one that came first."""
         with self._database.read() as connection:
             return read_track_by_hash(connection, content_hash, self._paths)
 
-    @once_more
+    @retry_once
     def find_tracks(
         self, query: str = "", after: str | None = None, limit: int = 50
     ) -> list[Track]:
@@ -89,7 +89,7 @@ class Catalogue(UploadStore):
             statement = statement.where(*has_words(connection, words_of(query)))
             return [as_track(row, self._paths) for row in connection.execute(statement)]
 
-    @once_more
+    @retry_once
     def track_ids(self, artist: str | None = None, album: str | None = None) -> list[str]:
         """The ids of all tracks, or of those of an artist or album by their exact names, in order of arrival."""
         query = select(schema.tracks.c.id).order_by(schema.tracks.c.key)
@@ -98,7 +98,7 @@ class Catalogue(UploadStore):
         with self._database.read() as connection:
             return list(connection.scalars(query))
 
-    @once_more
+    @retry_once
     def delete_track(self, id_: str) -> None:
         """Forget a track with its embeddings and plays, and its file if the library keeps it.
 

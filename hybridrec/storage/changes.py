@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, exists, func, select
 
 from hybridrec.storage import schema
-from hybridrec.storage.database import Database, once_more, upsert
+from hybridrec.storage.database import Database, retry_once, upsert
 
 TRACK, PLAYS, SWITCH = "track", "plays", "switch"
 _SOME_PLAYS = ""
@@ -47,13 +47,13 @@ class ChangeFeed:
 
     _database: Database
 
-    @once_more
+    @retry_once
     def seq(self) -> int:
         """The newest number of the feed; note it, load what you need, then ask for the changes since."""
         with self._database.read() as connection:
             return newest(connection)
 
-    @once_more
+    @retry_once
     def newest_tracks(self, after: int, most: int) -> list[str]:
         """Ids of the tracks that were added, changed, heard or deleted last, newest first.
 
@@ -66,7 +66,7 @@ class ChangeFeed:
         with self._database.read() as connection:
             return list(connection.scalars(query.order_by(changed.seq.desc()).limit(most)))
 
-    @once_more
+    @retry_once
     def switched_since(self, seq: int) -> bool:
         """Whether another model or encoder became current after `seq`, or the library changed its ears."""
         changed = schema.changes.c
@@ -76,7 +76,7 @@ class ChangeFeed:
         with self._database.read() as connection:
             return connection.execute(query.limit(1)).first() is not None
 
-    @once_more
+    @retry_once
     def changes_since(self, seq: int) -> Changes:
         """All that was changed after `seq`, cheap when that is nothing."""
         query = select(schema.changes.c.kind, schema.changes.c.subject, schema.changes.c.seq)

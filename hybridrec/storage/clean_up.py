@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hybridrec.errors import InvalidInput
-from hybridrec.storage.in_use import folders_in_use
+from hybridrec.storage.folder_locks import locked_folders
 from hybridrec.storage.library import Library
-from hybridrec.storage.scratch import remove_unfinished
+from hybridrec.storage.staging import remove_abandoned
 
 SETTLED_SECONDS = 3600.0
 """A file younger than this may belong to an upload that is just being stored."""
@@ -55,13 +55,13 @@ def clean_up(
         library.forget_artefacts("encoder", keep),
     )
     before = time.time() - settled_seconds
-    held = folders_in_use(library.files)
+    held = locked_folders(library.files)
     there = [
         path
         for path in library.files.rglob("*")
         if _is_settled(path, before) and held.isdisjoint(path.parents)
     ]
-    remove_unfinished(library.files.parent)
+    remove_abandoned(library.files.parent)
     _remove_old_scratch(library.files.parent, before)
     named = {library.files / name for name in library.kept_files()}
     orphans = (os.fsencode(path.relative_to(library.files)) for path in there if path not in named)

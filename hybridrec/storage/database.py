@@ -8,7 +8,7 @@ nobody (WAL on SQLite, REPEATABLE READ on PostgreSQL).
 
 Only a bounded number of writers wait, for a bounded time (`turns.py`). A
 connection that the server has closed is noticed at the latest at its first
-statement; what was asked is then tried once more (`once_more`), unless it may
+statement; what was asked is then tried once more (`retry_once`), unless it may
 have been stored already.
 
 A transaction is acknowledged when `write()` is left. SQLite runs with
@@ -69,9 +69,9 @@ from hybridrec.errors import (
     LibraryError,
     NotReady,
 )
-from hybridrec.storage.disk import is_full, storage_full
+from hybridrec.storage.disk_errors import is_disk_full, storage_full
 from hybridrec.storage.schema import checked_id
-from hybridrec.storage.turns import Turns, WriteLimits
+from hybridrec.storage.write_queue import WriteLimits, WriteQueue
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
@@ -97,7 +97,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
-def once_more(method: Callable[P, T]) -> Callable[P, T]:
+def retry_once(method: Callable[P, T]) -> Callable[P, T]:
     """Let a method try once more where the database hung up before anything was stored.
 
     Its arguments must bear to be used twice: no iterators.
@@ -118,7 +118,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.turns = Turns(WriteLimits())
+        self.write_queue = WriteQueue(WriteLimits())
 
     @classmethod
     def in_file(cls, path: Path) -> Database:
@@ -174,7 +174,7 @@ class Database:
             {} if self.engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
         )
         with (
-            self._plain_words(),
+            self._translate_errors(),
             self.engine.connect() as plain,
             plain.execution_options(**options).begin(),
         ):
@@ -191,8 +191,8 @@ class Database:
         """
         done = False
         with (
-            self.turns.take() as seconds,
-            self._plain_words(lambda: not done),
+            self.write_queue.turn() as seconds,
+            self._translate_errors(lambda: not done),
             self.engine.connect() as plain,
         ):
             milliseconds = max(1, int(1000 * seconds))
@@ -215,7 +215,7 @@ class Database:
                 connection.cursor().execute(f"PRAGMA {_PRAGMAS[0]}").close()
 
     @contextmanager
-    def _plain_words(self, is_repeatable: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    def _translate_errors(self, is_repeatable: Callable[[], bool] = lambda: True) -> Iterator[None]:
         try:
             yield
         except StatementError as error:
@@ -233,7 +233,7 @@ class Database:
     def _said(self, error: DatabaseError, repeatable: bool) -> HybridrecError:
         """What the database's error means."""
         reason = str(error.orig).partition("\n")[0]
-        if is_full(error.orig):
+        if is_disk_full(error.orig):
             return storage_full(reason)
         state = getattr(error.orig, "sqlstate", None) or ""
         if state.startswith(_POSTGRESQL_LIMITS):
@@ -320,7 +320,7 @@ def _insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.
     return postgresql.insert(table)
 
 
-def among(connection: Connection, column: Column[str], ids: Iterable[str]) -> ColumnElement[bool]:
+def id_in(connection: Connection, column: Column[str], ids: Iterable[str]) -> ColumnElement[bool]:
     """The condition that a column is one of many ids, which travel as one value however many they are.
 
     Raises:
@@ -332,7 +332,7 @@ def among(connection: Connection, column: Column[str], ids: Iterable[str]) -> Co
     return column.in_(select(func.json_each(json.dumps(checked)).table_valued("value").c.value))
 
 
-def among_keys(
+def key_in(
     connection: Connection, column: ColumnElement[int], keys: Iterable[int]
 ) -> ColumnElement[bool]:
     """The condition that a column is one of many whole numbers of 64 bits, which travel as one value."""

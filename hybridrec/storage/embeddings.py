@@ -14,9 +14,9 @@ from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.tracks import Track
 from hybridrec.errors import FingerprintMismatch, InvalidInput
 from hybridrec.storage import changes, schema
-from hybridrec.storage.database import Database, among, batches, once_more, upsert
+from hybridrec.storage.database import Database, batches, id_in, retry_once, upsert
 from hybridrec.storage.listens import join_listens
-from hybridrec.storage.paths import StoredPaths
+from hybridrec.storage.stored_paths import StoredPaths
 from hybridrec.storage.track_rows import put_tracks, track_keys
 
 _LITTLE_ENDIAN = np.dtype("<f4")
@@ -72,15 +72,15 @@ class EmbeddingStore:
             FingerprintMismatch: if a vector has another dimension than its fingerprint's.
             InvalidInput: for a vector that is not finite, or an id that cannot be stored.
         """
-        self._put_heard(list(batches(embedded)))
+        self._put_embedded(list(batches(embedded)))
 
-    @once_more
-    def _put_heard(self, waiting: Sequence[Sequence[EmbeddedTrack]]) -> None:
+    @retry_once
+    def _put_embedded(self, waiting: Sequence[Sequence[EmbeddedTrack]]) -> None:
         with self._database.write() as connection:
             for batch in waiting:
-                put_heard_rows(connection, batch, self._paths)
+                put_embedded_rows(connection, batch, self._paths)
 
-    @once_more
+    @retry_once
     def file_stamps(self) -> dict[str, FileStamp]:
         """The stamps of all heard files, by absolute path."""
         stamps, tracks = schema.file_stamps.c, schema.tracks.c
@@ -92,7 +92,7 @@ class EmbeddingStore:
         stamps_by_path = ((self._paths.path(path), stamp) for path, *stamp in rows)
         return {path: FileStamp(*stamp) for path, stamp in stamps_by_path if path is not None}
 
-    @once_more
+    @retry_once
     def put_embeddings(self, embeddings: Embeddings) -> None:
         """Store vectors; those of the same track and fingerprint are replaced, unknown tracks are created.
 
@@ -110,7 +110,7 @@ class EmbeddingStore:
                     embeddings.vectors[rows[0] : rows[-1] + 1],
                 )
 
-    @once_more
+    @retry_once
     def embeddings(self, fingerprint: str, ids: Collection[str] | None = None) -> Embeddings:
         """Vectors of a fingerprint, `(n, d)` float32, in the tracks' order of arrival; (0, d) if none.
 
@@ -127,13 +127,13 @@ class EmbeddingStore:
         )
         with self._database.read() as connection:
             dimension = int(connection.scalar(_dimension(fingerprint)) or 0)
-            some = query if ids is None else query.where(among(connection, schema.tracks.c.id, ids))
+            some = query if ids is None else query.where(id_in(connection, schema.tracks.c.id, ids))
             rows = connection.execute(some).all()
         flat = np.frombuffer(b"".join(vector for _, vector in rows), dtype=_LITTLE_ENDIAN)
         vectors = flat.astype(np.float32).reshape(len(rows), dimension)
         return Embeddings(fingerprint, tuple(id_ for id_, _ in rows), vectors)
 
-    @once_more
+    @retry_once
     def fingerprints(self) -> dict[str, int]:
         """How many embeddings there are of each fingerprint."""
         query = select(schema.fingerprints.c.fingerprint, func.count(schema.embeddings.c.track_key))
@@ -142,20 +142,20 @@ class EmbeddingStore:
             rows = connection.execute(query.group_by(schema.fingerprints.c.fingerprint)).all()
         return {fingerprint: count for fingerprint, count in rows}
 
-    @once_more
+    @retry_once
     def encoder(self) -> str | None:
         """The fingerprint whose embeddings the library goes by, or None before the first."""
         with self._database.read() as connection:
             return get_fingerprint(connection)
 
-    @once_more
+    @retry_once
     def set_fingerprint(self, fingerprint: str) -> None:
         """Go by the embeddings of this fingerprint from now on."""
         with self._database.write() as connection:
             put_fingerprint(connection, fingerprint)
 
 
-def put_heard_rows(
+def put_embedded_rows(
     connection: Connection, embedded: Sequence[EmbeddedTrack], paths: StoredPaths
 ) -> None:
     """Store tracks that were heard, within a transaction; see `EmbeddingStore.put_embedded`."""

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Table, func, select
 from hybridrec.data.ids import IdMap
 from hybridrec.data.play_table import PlayTable
 from hybridrec.storage import schema
-from hybridrec.storage.database import Database, among, once_more
+from hybridrec.storage.database import Database, id_in, retry_once
 from hybridrec.storage.plays import EFFECTIVE_WEIGHT
 
 
@@ -44,7 +44,7 @@ class InteractionStore:
 
     _database: Database
 
-    @once_more
+    @retry_once
     def interactions(self) -> Interactions:
         """The plays of all users and tracks of the library, each in order of arrival."""
         plays = schema.plays.c
@@ -65,7 +65,7 @@ class InteractionStore:
         )
         return Interactions(user_ids, track_ids, table)
 
-    @once_more
+    @retry_once
     def support(self, track_ids: Collection[str] | None = None) -> dict[str, int]:
         """How many distinct users have played each track; skips do not count.
 
@@ -94,7 +94,7 @@ def _support(connection: Connection, track_ids: Collection[str] | None) -> dict[
     pairs = select(plays.track_key, plays.user_key).group_by(plays.user_key, plays.track_key)
     if track_ids is not None:
         pairs = pairs.where(
-            plays.track_key.in_(select(tracks.key).where(among(connection, tracks.id, track_ids)))
+            plays.track_key.in_(select(tracks.key).where(id_in(connection, tracks.id, track_ids)))
         )
     embedded = pairs.having(func.sum(EFFECTIVE_WEIGHT) > 0).subquery()
     counts = (

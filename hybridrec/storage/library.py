@@ -9,21 +9,22 @@ from typing import Any, Self
 from sqlalchemy import Engine, Table, func, select
 
 from hybridrec.errors import LibraryError
-from hybridrec.storage import migrations, schema
+from hybridrec.storage import schema
 from hybridrec.storage.artefacts import ArtefactStore
 from hybridrec.storage.catalogue import Catalogue
 from hybridrec.storage.changes import ChangeFeed
-from hybridrec.storage.database import Database, once_more
+from hybridrec.storage.database import Database, retry_once
 from hybridrec.storage.embeddings import EmbeddingStore
-from hybridrec.storage.files_place import place_of_files
 from hybridrec.storage.interactions import InteractionStore
 from hybridrec.storage.listens import ListenStore
-from hybridrec.storage.paths import StoredPaths, make_private
-from hybridrec.storage.places import PlaceStore
+from hybridrec.storage.music_folders import MusicFolderStore
 from hybridrec.storage.play_samples import PlaySamples
 from hybridrec.storage.plays import PlayStore
+from hybridrec.storage.schema_version import NEWEST, read_schema_version, refuse_newer
+from hybridrec.storage.stored_paths import StoredPaths, make_private
 from hybridrec.storage.tokens import TokenStore
-from hybridrec.storage.turns import WriteLimits
+from hybridrec.storage.upload_folder import resolve_upload_folder
+from hybridrec.storage.write_queue import WriteLimits
 
 DATABASE_NAME = "library.sqlite3"
 FILES_NAME = "files"
@@ -39,7 +40,7 @@ class Library(
     ChangeFeed,
     TokenStore,
     ListenStore,
-    PlaceStore,
+    MusicFolderStore,
 ):
     """A catalogue with its plays, vectors and models; see the parts it is made of.
 
@@ -89,7 +90,7 @@ class Library(
         try:
             library._bring_up_to_date(create)
             if beside is None:
-                library._use_files(place_of_files(database, files, files_moved))
+                library._use_files(resolve_upload_folder(database, files, files_moved))
             library.files.mkdir(parents=True, exist_ok=True)
         except BaseException:
             library.close()
@@ -120,26 +121,26 @@ class Library(
 
     def limit_writers(self, limits: WriteLimits) -> None:
         """Set how many writers of this process may wait, and how long; readers never wait for writers."""
-        self._database.turns.limits = limits
+        self._database.write_queue.limits = limits
 
-    @once_more
+    @retry_once
     def born(self) -> float:
         """When the library was made, UTC in seconds since 1970: tells two libraries apart."""
         with self._database.read() as connection:
             return float(connection.scalar(select(func.min(schema.migrations.c.applied_at))))
 
-    @once_more
+    @retry_once
     def counts(self) -> dict[str, int]:
         """How many `tracks`, `users` and `plays` there are; large tables take a while."""
         with self._database.read() as connection:
             tables = (schema.tracks, schema.users, schema.plays)
             return {table.name: int(connection.scalar(_count(table)) or 0) for table in tables}
 
-    @once_more
+    @retry_once
     def status(self) -> dict[str, Any]:
         """Where the library is and how much is in it, ready for JSON."""
         with self._database.read() as connection:
-            number = migrations.applied(connection)
+            number = read_schema_version(connection).number
         current = {kind: self.current(kind) for kind in ("encoder", "model", "tuning")}
         return {
             "library": self.location,
@@ -147,19 +148,22 @@ class Library(
             **self.counts(),
             "waiting_listens": self.waiting_listens(),
             "embeddings": self.fingerprints(),
-            "ears": self.encoder(),
+            "fingerprint": self.encoder(),
             **{kind: artefact and artefact.version for kind, artefact in current.items()},
         }
 
     def _bring_up_to_date(self, create: bool) -> None:
         with self._database.read() as connection:
-            done = migrations.applied(connection)
-        if done == 0 and not create:
+            version = read_schema_version(connection)
+        if version.number == 0 and not create:
             raise _missing(self.location)
-        migrations.refuse_newer(done, migrations.MIGRATIONS)
-        if done < len(migrations.MIGRATIONS):
+        refuse_newer(version)
+        if version != NEWEST:
+            # Here, because most openings migrate nothing and need not wait for the import.
+            from hybridrec.storage.migrations.runner import migrate
+
             with self._database.write() as connection:
-                migrations.migrate(connection, migrations.MIGRATIONS)
+                migrate(connection)
 
 
 def _count(table: Table) -> Any:

@@ -12,14 +12,20 @@ from hybridrec.data.listens import Listen
 from hybridrec.storage import changes, schema
 from hybridrec.storage.database import (
     Database,
-    among,
-    among_keys,
     batches,
+    id_in,
     insert_new,
     insert_returning,
-    once_more,
+    key_in,
+    retry_once,
 )
-from hybridrec.storage.matching import Candidates, Known, first_of_each_key, known_tracks, match
+from hybridrec.storage.listen_matching import (
+    Candidates,
+    KnownTrack,
+    first_of_each_key,
+    known_tracks,
+    match,
+)
 from hybridrec.storage.plays import store_plays
 
 _FIELDS = ("user", "listened_at", "artist", "title", "album", "recording_mbid", "heard_seconds")
@@ -65,7 +71,7 @@ class ListenStore:
             listen.check()
         return self._add_listens(told)
 
-    @once_more
+    @retry_once
     def _add_listens(self, told: Sequence[Listen]) -> ListensAdded:
         for _ in range(_TRIES):
             with self._database.read() as connection:
@@ -76,7 +82,7 @@ class ListenStore:
         with self._database.write() as connection:
             return _store(connection, match(connection, told), len(told))
 
-    @once_more
+    @retry_once
     def waiting_listens(self) -> int:
         """How many listens wait for their track."""
         with self._database.read() as connection:
@@ -87,11 +93,11 @@ def join_listens(connection: Connection, ids: Collection[str]) -> None:
     """Turn the listens that wait for one of these tracks into its plays, within the transaction that writes them."""
     if not ids:
         return
-    tracks = list(known_tracks(connection, among(connection, schema.tracks.c.id, ids)).values())
+    tracks = list(known_tracks(connection, id_in(connection, schema.tracks.c.id, ids)).values())
     candidates = Candidates.of(tracks)
     for keys in batches(_waiting_for(connection, tracks), _AT_ONCE):
         rows = connection.execute(
-            select(schema.listens).where(among_keys(connection, schema.listens.c.key, keys))
+            select(schema.listens).where(key_in(connection, schema.listens.c.key, keys))
         )
         found = [
             (row.key, listen, track)
@@ -114,25 +120,27 @@ def put_listen_keys(connection: Connection) -> None:
         last = rows[-1].key
 
 
-def _waiting_for(connection: Connection, tracks: Sequence[Known]) -> Iterator[int]:
+def _waiting_for(connection: Connection, tracks: Sequence[KnownTrack]) -> Iterator[int]:
     """Keys of the listens that may be of one of these tracks."""
     table, listens = schema.listen_name_keys, schema.listens.c
     exact = {track.name.exact_key for track in tracks if track.name.title}
     alike = {key for track in tracks for key in track.name.keys}
-    same = select(table.c.listen_key).where(among_keys(connection, table.c.name_key, exact))
+    same = select(table.c.listen_key).where(key_in(connection, table.c.name_key, exact))
     found = set(connection.scalars(same))
     query = first_of_each_key(connection, table, table.c.listen_key, alike - exact, MAX_ALIKE)
     found.update(key for _, key in connection.execute(query))
     mbids = {mbid for track in tracks for mbid in (track.id, track.recording_mbid) if mbid}
     found.update(
         connection.scalars(
-            select(listens.key).where(among(connection, listens.recording_mbid, mbids))
+            select(listens.key).where(id_in(connection, listens.recording_mbid, mbids))
         )
     )
     return iter(sorted(found))
 
 
-def _store(connection: Connection, found: Mapping[Listen, Known | None], told: int) -> ListensAdded:
+def _store(
+    connection: Connection, found: Mapping[Listen, KnownTrack | None], told: int
+) -> ListensAdded:
     added = waiting = 0
     for batch in batches(found.items(), _AT_ONCE):
         known = [(listen, track) for listen, track in batch if track is not None]
@@ -160,9 +168,7 @@ def _put_keys(connection: Connection, rows: Sequence[Row[Any]]) -> None:
 
 
 def _delete(connection: Connection, keys: Iterable[int]) -> None:
-    connection.execute(
-        delete(schema.listens).where(among_keys(connection, schema.listens.c.key, keys))
-    )
+    connection.execute(delete(schema.listens).where(key_in(connection, schema.listens.c.key, keys)))
 
 
 def _listen(row: Row[Any]) -> Listen:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, select
 
 from hybridrec.storage import schema
-from hybridrec.storage.database import Database, among, among_keys, once_more
+from hybridrec.storage.database import Database, id_in, key_in, retry_once
 from hybridrec.storage.plays import EFFECTIVE_WEIGHT
 
 _SCATTER, _PRIME = 48_271, 2_147_483_647  # Lehmer's generator, as C++ has it in minstd_rand
@@ -24,7 +24,7 @@ class PlaySamples:
 
     _database: Database
 
-    @once_more
+    @retry_once
     def listeners_of(self, tracks: Collection[str], most: int) -> list[tuple[str, int, float]]:
         """Users of some tracks, skips included: `(track id, user key, summed signed weight)`.
 
@@ -34,14 +34,14 @@ class PlaySamples:
         """
         plays, rows = schema.plays.c, schema.tracks.c
         with self._database.read() as connection:
-            chosen = plays.track_key.in_(select(rows.key).where(among(connection, rows.id, tracks)))
+            chosen = plays.track_key.in_(select(rows.key).where(id_in(connection, rows.id, tracks)))
             pairs = _sample(chosen, plays.track_key, plays.user_key, most)
             query = select(rows.id, pairs.c.user_key, pairs.c.weight).join_from(
                 pairs, schema.tracks, rows.key == pairs.c.track_key
             )
             return [(id_, key, float(weight)) for id_, key, weight in connection.execute(query)]
 
-    @once_more
+    @retry_once
     def tracks_of(self, user_keys: Collection[int], most: int) -> list[tuple[int, str, float]]:
         """Tracks of some users, skips included: `(user key, track id, summed signed weight)`.
 
@@ -51,7 +51,7 @@ class PlaySamples:
         """
         plays, rows = schema.plays.c, schema.tracks.c
         with self._database.read() as connection:
-            chosen = among_keys(connection, plays.user_key, user_keys)
+            chosen = key_in(connection, plays.user_key, user_keys)
             pairs = _sample(chosen, plays.user_key, plays.track_key, most)
             query = select(pairs.c.user_key, rows.id, pairs.c.weight).join_from(
                 pairs, schema.tracks, rows.key == pairs.c.track_key

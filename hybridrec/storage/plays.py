@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Float, and_, delete, func, insert, or_, selec
 from hybridrec.data.plays import Play
 from hybridrec.errors import NotFound
 from hybridrec.storage import changes, schema
-from hybridrec.storage.database import Database, among, batches, insert_new, once_more, upsert
+from hybridrec.storage.database import Database, batches, id_in, insert_new, retry_once, upsert
 from hybridrec.storage.tokens import forget_holder
 from hybridrec.storage.track_rows import track_keys
 
@@ -56,13 +56,13 @@ class PlayStore:
         """
         return self._add_plays(list(batches(plays, 10_000)))
 
-    @once_more
+    @retry_once
     def _add_plays(self, waiting: Sequence[Sequence[Play]]) -> PlaysAdded:
         with self._database.write() as connection:
             added = sum(store_plays(connection, batch) for batch in waiting)
         return PlaysAdded(added=added, repeated=sum(map(len, waiting)) - added)
 
-    @once_more
+    @retry_once
     def user_plays(self, user: str, after: Play | None = None, limit: int = 100) -> list[Play]:
         """A user's plays, newest first, those without a time last; empty for an unknown user.
 
@@ -91,7 +91,7 @@ class PlayStore:
             for track, moment, fraction, weight in rows
         ]
 
-    @once_more
+    @retry_once
     def user_weights(self, user: str) -> dict[str, float]:
         """The summed signed weights of a user's plays by track id; empty for an unknown user."""
         query = select(schema.tracks.c.id, func.sum(EFFECTIVE_WEIGHT))
@@ -106,7 +106,7 @@ class PlayStore:
                 for id_, weight in connection.execute(query.group_by(schema.tracks.c.id))
             }
 
-    @once_more
+    @retry_once
     def find_users(
         self, query: str = "", after: str | None = None, limit: int = 50
     ) -> list[UserSummary]:
@@ -140,7 +140,7 @@ class PlayStore:
         self._forget_user(user)
         self._database.empty_log()
 
-    @once_more
+    @retry_once
     def _forget_user(self, user: str) -> None:
         with self._database.write() as connection:
             waiting = connection.execute(
@@ -194,7 +194,7 @@ def store_plays(connection: Connection, plays: Sequence[Play]) -> int:
 
 def _user_keys(connection: Connection, ids: Collection[str]) -> dict[str, int]:
     users = schema.users.c
-    known = select(users.id, users.key).where(among(connection, users.id, ids))
+    known = select(users.id, users.key).where(id_in(connection, users.id, ids))
     keys = {id_: key for id_, key in connection.execute(known).all()}
     if missing := [{"id": id_} for id_ in ids if id_ not in keys]:
         new = insert(schema.users).returning(users.id, users.key)

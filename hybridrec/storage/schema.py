@@ -16,6 +16,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    String,
     Table,
     Text,
     TypeDecorator,
@@ -94,6 +95,14 @@ migrations = Table(
     Column("name", Text, nullable=False),
     Column("applied_at", Double, nullable=False),
 )
+"""The log of migrations. Releases before Alembic read it to know a library's schema."""
+
+revisions = Table(
+    "hybridrec_revision",
+    metadata,
+    Column("version_num", String(32), primary_key=True),
+)
+"""Alembic's version table, of one row; named so that it is not taken for another program's."""
 
 tracks = Table(
     "tracks",

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 
 from hybridrec.storage import schema
-from hybridrec.storage.database import among, batches, upsert
+from hybridrec.storage.database import batches, id_in, upsert
 
 MAX_WORDS = 8
 MAX_WORD_CHARACTERS = 64
@@ -79,7 +79,7 @@ def has_words(connection: Connection, words: Collection[str]) -> list[ColumnElem
 def put_texts(connection: Connection, ids: Collection[str]) -> None:
     """Index the text of tracks that were just written; what was indexed of them must be forgotten before."""
     tracks = schema.tracks.c
-    texts = select(tracks.key, tracks.searchable).where(among(connection, tracks.id, ids))
+    texts = select(tracks.key, tracks.searchable).where(id_in(connection, tracks.id, ids))
     if connection.dialect.name != "postgresql":
         connection.execute(insert(_INDEX).from_select(["rowid", "searchable"], texts))
         return
@@ -95,7 +95,7 @@ def forget_texts(connection: Connection, ids: Collection[str]) -> None:
         return  # there each track has one row, which is replaced, and goes with the track
     tracks = schema.tracks.c
     texts = select(literal("delete"), tracks.key, tracks.searchable).where(
-        among(connection, tracks.id, ids)
+        id_in(connection, tracks.id, ids)
     )
     connection.execute(insert(_INDEX).from_select(["track_search", "rowid", "searchable"], texts))
 

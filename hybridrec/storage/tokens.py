@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 import time
@@ -13,8 +12,9 @@ from sqlalchemy import Connection, func, insert, or_, select, update
 
 from hybridrec.data.plays import MAX_ID_CHARACTERS
 from hybridrec.errors import Conflict, InvalidInput, NotFound
+from hybridrec.files import sha256_of
 from hybridrec.storage import schema
-from hybridrec.storage.database import Database, once_more
+from hybridrec.storage.database import Database, retry_once
 
 Role = Literal["read", "write", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -103,7 +103,7 @@ class TokenStore:
             connection.execute(insert(schema.tokens), row | {"created_at": time.time()})
         return token
 
-    @once_more
+    @retry_once
     def token(self, given: str) -> Token | None:
         """The token that was given, or None if there is none such or it was revoked."""
         digest = _digest(given[:_MAX_SECRET_CHARACTERS])
@@ -115,7 +115,7 @@ class TokenStore:
         )
         return _token(row) if row is not None and holds else None
 
-    @once_more
+    @retry_once
     def tokens(self) -> list[Token]:
         """All tokens, in the order they were made, the revoked among them."""
         with self._database.read() as connection:
@@ -124,7 +124,7 @@ class TokenStore:
                 for row in connection.execute(select(*_COLUMNS).order_by(schema.tokens.c.key))
             ]
 
-    @once_more
+    @retry_once
     def has_tokens(self) -> bool:
         """Whether any token holds."""
         query = (
@@ -135,7 +135,7 @@ class TokenStore:
         with self._database.read() as connection:
             return bool(connection.scalar(query))
 
-    @once_more
+    @retry_once
     def revoke_token(self, name: str) -> None:
         """Let a token hold no longer, from the next request on.
 
@@ -176,7 +176,7 @@ def forget_holder(connection: Connection, user: str) -> int:
 
 
 def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+    return sha256_of(token.encode("utf-8", "replace"))
 
 
 def _token(row: Any) -> Token:

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Row, delete, insert, select
 from hybridrec.data.names import Name
 from hybridrec.data.tracks import Track
 from hybridrec.storage import changes, schema
-from hybridrec.storage.database import among, among_keys, batches, insert_new, upsert
-from hybridrec.storage.paths import StoredPaths
+from hybridrec.storage.database import batches, id_in, insert_new, key_in, upsert
+from hybridrec.storage.stored_paths import StoredPaths
 from hybridrec.storage.text_index import forget_texts, put_texts, searchable, storable
 
 _TEXTS = ("title", "artist", "album", "genre", "recording_mbid")
@@ -47,7 +47,7 @@ def put_tracks(connection: Connection, tracks: Sequence[Track], paths: StoredPat
     new: dict[str, dict[str, Any]] = {}
     for track in tracks:
         new[track.id] = _merge(new.get(track.id, {}), _row(track, paths))
-    stored = select(*COLUMNS).where(among(connection, schema.tracks.c.id, new))
+    stored = select(*COLUMNS).where(id_in(connection, schema.tracks.c.id, new))
     known = {row.id: row._asdict() for row in connection.execute(stored).all()}
     merged = [_merge(known.get(id_, {}), row) for id_, row in new.items()]
     fresh = [row for row in merged if row != known.get(row["id"])]
@@ -68,14 +68,14 @@ def put_names(connection: Connection, ids: Collection[str]) -> None:
     """Write down what tracks are called in a comparable form, so that listens find them."""
     tracks, keys = schema.tracks.c, schema.track_name_keys
     query = select(tracks.key, tracks.artist, tracks.title).where(tracks.title != "")
-    query = query.where(among(connection, tracks.id, ids))
+    query = query.where(id_in(connection, tracks.id, ids))
     named = {key: Name.of(artist, title) for key, artist, title in connection.execute(query).all()}
     rows = [
         {"track_key": key, "artist": name.artist, "title": name.title}
         for key, name in named.items()
     ]
     upsert(connection, schema.track_names, rows, by=("track_key",))
-    connection.execute(delete(keys).where(among_keys(connection, keys.c.track_key, named)))
+    connection.execute(delete(keys).where(key_in(connection, keys.c.track_key, named)))
     pairs = [(name_key, key) for key, name in named.items() for name_key in name.keys]
     insert_new(
         connection, keys, [{"name_key": name_key, "track_key": key} for name_key, key in pairs]
@@ -92,7 +92,7 @@ def put_all_names(connection: Connection) -> None:
 def track_keys(connection: Connection, ids: Collection[str]) -> dict[str, int]:
     """Keys of tracks by id, within a transaction; unknown tracks are created bare."""
     columns = schema.tracks.c
-    known = select(columns.id, columns.key).where(among(connection, columns.id, ids))
+    known = select(columns.id, columns.key).where(id_in(connection, columns.id, ids))
     keys = {id_: key for id_, key in connection.execute(known).all()}
     missing = [id_ for id_ in ids if id_ not in keys]
     if missing:

@@ -21,7 +21,7 @@ from hybridrec.data.listens import Listen
 from hybridrec.data.tracks import Track
 from hybridrec.errors import HybridrecError
 from hybridrec.storage.library import Library
-from hybridrec.storage.turns import SERVING
+from hybridrec.storage.write_queue import SERVING
 from hybridrec.workflows.ingest.history_files import ingest_history
 
 LISTENS = 1000

@@ -23,7 +23,7 @@ from hybridrec.storage.backup import back_up, restore
 from hybridrec.storage.clean_up import clean_up
 from hybridrec.storage.embeddings import EmbeddedTrack
 from hybridrec.storage.library import Library
-from hybridrec.storage.scratch import scratch_folder
+from hybridrec.storage.staging import staging_folder
 
 
 @pytest.fixture
@@ -179,7 +179,24 @@ def altered(original: Library, tmp_path: Path, *statements: str) -> Path:
         ),
         (["DROP TABLE listen_name_keys"], "lacks something; got 'index listen_name_keys"),
         (["DROP TABLE hybridrec_migrations"], "no library"),
-        (["UPDATE hybridrec_migrations SET number = 99 WHERE number = 6"], "newer hybridrec"),
+        (["UPDATE hybridrec_revision SET version_num = '0099'"], "newer hybridrec"),
+        (["UPDATE hybridrec_revision SET version_num = 'x'"], "unknown revision; got 'x'"),
+        (["DELETE FROM hybridrec_migrations"], "log of migrations is wrong"),
+        (["UPDATE hybridrec_migrations SET number = 99 WHERE number = 6"], "log of migrations"),
+        (
+            [
+                "DROP TABLE hybridrec_revision",
+                "UPDATE hybridrec_migrations SET number = number + 92",
+            ],
+            "newer hybridrec",
+        ),
+        (
+            [
+                "DROP TABLE hybridrec_revision",
+                "CREATE VIRTUAL TABLE hybridrec_revision USING fts5(version_num)",
+            ],
+            "otherwise; got 'table hybridrec_revision",
+        ),
         (
             ["UPDATE tracks SET path = CAST('../library.sqlite3' AS BLOB) WHERE id = 't'"],
             "outside the library",
@@ -357,7 +374,7 @@ def test_what_a_killed_backup_has_left_goes_with_the_next_one_and_a_live_one_sta
 ) -> None:
     place = tmp_path / "backups"
     place.mkdir()
-    with scratch_folder(place) as live:
+    with staging_folder(place) as live:
         dead = place / ".hybridrec-unfinished-dead"
         dead.mkdir()
         (dead / "library.sqlite3").write_bytes(b"half")

@@ -21,7 +21,7 @@ from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
 from hybridrec.errors import Busy, InvalidInput, LibraryError
 from hybridrec.storage.library import Library
-from hybridrec.storage.turns import SERVING, WriteLimits
+from hybridrec.storage.write_queue import SERVING, WriteLimits
 
 
 def test_what_was_stored_is_there_after_opening_again(location: str, tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_status_counts_what_is_there(library: Library) -> None:
         "plays": 3,
     }
     assert status["embeddings"] == {"ears-1": 1}
-    assert (status["model"], status["encoder"], status["ears"]) == (1, None, None)
+    assert (status["model"], status["encoder"], status["fingerprint"]) == (1, None, None)
 
 
 def test_creating_a_library_twice_opens_it(location: str, tmp_path: Path) -> None:
@@ -175,6 +175,7 @@ def test_a_database_of_somebody_else_is_left_alone(location: str, tmp_path: Path
         library.engine.begin() as connection,
     ):
         connection.execute(text("DROP TABLE hybridrec_migrations"))
+        connection.execute(text("DROP TABLE hybridrec_revision"))
     with pytest.raises(LibraryError, match="other tables but no hybridrec library"):
         Library.open(location, create=True, files=tmp_path)
 
@@ -197,21 +198,25 @@ def test_a_server_that_is_away_is_said_without_the_password() -> None:
 def test_several_processes_may_create_the_same_library_at_once(
     location: str, tmp_path: Path
 ) -> None:
-    code = "import sys; from hybridrec.storage.library import Library; Library.open(sys.argv[1], create=True).close()"
-    environment = os.environ | {"HYBRIDREC_FILES": str(tmp_path)}
-    children = [
-        subprocess.Popen([sys.executable, "-c", code, location], env=environment) for _ in range(3)
-    ]
+    code = """
+import pathlib, sys
+from hybridrec.storage.library import Library
+Library.open(sys.argv[1], create=True, files=pathlib.Path(sys.argv[2])).close()
+"""
+    command = [sys.executable, "-c", code, location, str(tmp_path)]
+    children = [subprocess.Popen(command) for _ in range(3)]
     assert [child.wait() for child in children] == [0, 0, 0]
     Library.open(location, files=tmp_path).close()
 
 
-def test_opening_loads_neither_torch_nor_librosa(location: str, tmp_path: Path) -> None:
+def test_opening_a_library_of_the_present_schema_imports_nothing_slow(
+    location: str, tmp_path: Path
+) -> None:
     Library.open(location, create=True, files=tmp_path).close()
     code = """
 import sys
 from hybridrec.storage.library import Library
 Library.open(sys.argv[1]).close()
-assert not {"torch", "librosa", "implicit", "pandas"} & set(sys.modules)
+assert not {"alembic", "torch", "librosa", "implicit", "pandas"} & set(sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", code, location], cwd=tmp_path).returncode == 0

@@ -19,7 +19,7 @@ from hybridrec.data.tracks import Track
 from hybridrec.errors import InvalidInput
 from hybridrec.storage import listens
 from hybridrec.storage.library import Library
-from hybridrec.storage.matching import Known
+from hybridrec.storage.listen_matching import KnownTrack
 
 EMBEDDED = Listen("ann", 1_700_000_000.0, "Björk", "Jóga")
 
@@ -179,7 +179,7 @@ def test_listens_are_matched_while_others_write(
 
         def meanwhile(
             connection: Connection, told: Sequence[Listen]
-        ) -> Mapping[Listen, Known | None]:
+        ) -> Mapping[Listen, KnownTrack | None]:
             found = match(connection, told)
             if not added:
                 added.append(other.add_plays([Play("bob", "elsewhere", 1.0)]))
@@ -201,7 +201,7 @@ def test_a_track_that_is_deleted_meanwhile_takes_no_listen(
 
         def meanwhile(
             connection: Connection, told: Sequence[Listen]
-        ) -> Mapping[Listen, Known | None]:
+        ) -> Mapping[Listen, KnownTrack | None]:
             found = match(connection, told)
             if other.track_ids():
                 other.delete_track("t")

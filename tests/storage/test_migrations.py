@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,15 @@ from hybridrec.data.listens import Listen
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
 from hybridrec.errors import LibraryError
-from hybridrec.storage import migrations, schema
+from hybridrec.storage import library as library_module
+from hybridrec.storage import schema, schema_version
 from hybridrec.storage.library import Library
-from hybridrec.storage.migrations import MIGRATIONS, Migration, migrate
+from hybridrec.storage.migrations import runner
+from hybridrec.storage.schema_version import NEWEST, SchemaVersion, read_schema_version
+from hybridrec.storage.text_index import put_all_texts
 
 GOLDEN = Path(__file__).parent / "golden"
+MIGRATIONS = Path(runner.__file__).parent
 
 
 def test_the_tables_are_those_that_the_schema_describes(library: Library) -> None:
@@ -50,7 +56,7 @@ def test_a_library_of_an_earlier_release_opens_with_all_that_is_in_it(
     with sqlite3.connect(tmp_path / "library.sqlite3") as old:
         old.executescript(path.read_text(encoding="utf-8"))
     with Library.open(tmp_path) as library:
-        assert library.status()["schema"] == len(MIGRATIONS)
+        assert library.status()["schema"] == NEWEST.number
         assert library.track("t1").title == "Blåbær"
         assert library.user_plays("ann") == [
             Play("ann", "t1", 1_700_000_000.5, 0.75),
@@ -65,11 +71,18 @@ def test_a_library_of_an_earlier_release_opens_with_all_that_is_in_it(
         assert library.encoder() == "external:golden"
 
 
-def _empty_of_schema(number: int, location: str, files: Path, patch: pytest.MonkeyPatch) -> None:
-    """Make an empty library as it was at some schema."""
-    with patch.context() as earlier:
-        earlier.setattr(migrations, "MIGRATIONS", MIGRATIONS[:number])
-        Library.open(location, create=True, files=files).close()
+def _library_of_schema(number: int, location: str, files: Path) -> Library:
+    """An empty library as release 0.1 left it at some schema: with a log of migrations alone.
+
+    Its upload folder is known, and it is not brought up to date.
+    """
+    database, _ = library_module._database(location, create=True)
+    with database.write() as connection:
+        runner.create_tables(connection, number)
+        schema.revisions.drop(connection)
+        row = {"name": "files", "value": str(files)}
+        connection.execute(insert(schema.settings), row)
+    return Library(database, files)
 
 
 def _copy_golden(number: int, engine: Engine) -> None:
@@ -79,32 +92,32 @@ def _copy_golden(number: int, engine: Engine) -> None:
         tables = MetaData()
         tables.reflect(connection)
         for table in tables.sorted_tables:
-            if table.name != schema.migrations.name:
+            if not table.name.startswith((schema.migrations.name, "track_search", "track_grams")):
                 cursor = golden.execute(f'SELECT * FROM "{table.name}"')
                 names = [column[0] for column in cursor.description]
                 rows = [dict(zip(names, row, strict=True)) for row in cursor]
                 if rows:
                     connection.execute(insert(table), rows)
                 if "key" in table.c and engine.dialect.name == "postgresql":
-                    number = f"pg_get_serial_sequence('{table.name}', 'key')"
-                    connection.execute(text(f"SELECT setval({number}, 100)"))
+                    sequence = f"pg_get_serial_sequence('{table.name}', 'key')"
+                    connection.execute(text(f"SELECT setval({sequence}, 100)"))
+        if number >= 5:  # the first schema with an index of texts, which has no rows of its own
+            put_all_texts(connection)
 
 
 def test_names_texts_and_waiting_listens_of_schema_4_go_on_being_found(
-    location: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    location: str, tmp_path: Path
 ) -> None:
-    _empty_of_schema(4, location, tmp_path / "files", monkeypatch)
-    with monkeypatch.context() as earlier:
-        earlier.setattr(migrations, "MIGRATIONS", MIGRATIONS[:4])
-        with Library.open(location, files=tmp_path / "files") as library:
-            _copy_golden(4, library.engine)
-            with library.engine.begin() as connection:
-                waiting = (
-                    'INSERT INTO listens ("user", listened_at, artist, title, album, recording_mbid, plain_artist, '
-                    "plain_title, start) VALUES ('bob', 5.0, :artist, 'Song', '', '', :artist, 'song', 'abc/son')"
-                )
-                connection.execute(text(waiting), {"artist": "xyz " * 600})
-                connection.execute(text(waiting), {"artist": "Abc"})
+    with _library_of_schema(4, location, tmp_path / "files") as library:
+        _copy_golden(4, library.engine)
+        with library.engine.begin() as connection:
+            waiting = (
+                'INSERT INTO listens ("user", listened_at, artist, title, album, recording_mbid,'
+                " plain_artist, plain_title, start)"
+                " VALUES ('bob', 5.0, :artist, 'Song', '', '', :artist, 'song', 'abc/son')"
+            )
+            connection.execute(text(waiting), {"artist": "xyz " * 600})
+            connection.execute(text(waiting), {"artist": "Abc"})
     with Library.open(location, files=tmp_path / "files") as library:
         assert [track.id for track in library.find_tracks("blabær")] == ["t1"]
         known = library.track("t1")
@@ -117,79 +130,164 @@ def test_names_texts_and_waiting_listens_of_schema_4_go_on_being_found(
         assert library.user_weights("bob") == {"new": 1.0, "long": 1.0}
 
 
-def test_every_schema_has_its_golden_library() -> None:
-    assert len(list(GOLDEN.glob("schema_*.sql"))) == len(MIGRATIONS)
+def test_every_schema_has_its_golden_library_and_its_migration() -> None:
+    numbers = list(range(1, NEWEST.number + 1))
+    golden = sorted(path.name for path in GOLDEN.glob("schema_*.sql"))
+    assert golden == [f"schema_{number}.sql" for number in numbers]
+    versions = sorted(path.name[:5] for path in (MIGRATIONS / "versions").glob("v*.py"))
+    assert versions == [f"v{number:04}" for number in numbers]
+
+
+@pytest.mark.parametrize("number", range(1, NEWEST.number + 1))
+def test_a_library_of_each_schema_goes_over_to_alembic_without_loss(
+    number: int, location: str, tmp_path: Path
+) -> None:
+    with _library_of_schema(number, location, tmp_path / "files") as library:
+        _copy_golden(number, library.engine)
+        before = _rows(library.engine)
+        with library._database.read() as connection:
+            assert read_schema_version(connection) == SchemaVersion(number, has_revision=False)
+    with Library.open(location, files=tmp_path / "files") as library:
+        with library._database.read() as connection:
+            assert read_schema_version(connection) == NEWEST
+        after = _rows(library.engine)
+        assert {name: after[name] for name in before} == before
+        log = text("SELECT number FROM hybridrec_migrations ORDER BY number")
+        with library.engine.connect() as connection:
+            assert list(connection.scalars(log)) == list(range(1, NEWEST.number + 1))
+        assert library.track("t1").title == "Blåbær"
+        assert [track.id for track in library.find_tracks("blabær")] == ["t1"]
+
+
+def _rows(engine: Engine) -> dict[str, list[tuple[object, ...]]]:
+    """What the tables that are in all schemas hold, in the columns that are in all schemas."""
+    columns = {
+        "tracks": "key, id, title, artist, album, path, content_hash, searchable",
+        "file_stamps": "path, size_bytes, mtime_ns, content_hash, track_key",
+        "embeddings": "fingerprint_key, track_key, vector",
+        "users": "key, id",
+        "plays": "user_key, track_key, played_at, fraction, weight",
+        "artefacts": "kind, version, fingerprint, summary, sha256",
+        "artefact_parts": "kind, version, part, payload",
+        "current_artefacts": "kind, version",
+        "changes": "kind, subject, seq",
+    }
+    with engine.connect() as connection:
+        return {
+            table: sorted(map(tuple, connection.execute(text(f"SELECT {names} FROM {table}"))))
+            for table, names in columns.items()
+        }
+
+
+def test_threads_may_create_libraries_at_the_same_time(tmp_path: Path) -> None:
+    def create(number: int) -> object:
+        with Library.open(tmp_path / str(number), create=True) as library:
+            return library.status()["schema"]
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(create, range(16))) == [NEWEST.number] * 16
+
+
+def _add_migrations(tmp_path: Path, patch: pytest.MonkeyPatch, *statements: str) -> None:
+    """Let the program know further migrations, of one statement each."""
+    copy = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, copy)
+    for number, statement in enumerate(statements, start=NEWEST.number + 1):
+        (copy / "versions" / f"v{number:04}_more.py").write_text(
+            f'''"""Migration {number}."""
+from hybridrec.storage.migrations.dialects import execute
+revision = "{number:04}"
+down_revision = "{number - 1:04}"
+def upgrade():
+    execute("{statement}")
+'''
+        )
+    newest = SchemaVersion(NEWEST.number + len(statements), has_revision=True)
+    patch.setattr(runner, "LOCATION", str(copy))
+    for module in (runner, library_module, schema_version):
+        patch.setattr(module, "NEWEST", newest)
 
 
 def test_an_older_library_is_migrated_step_by_step(
     location: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Library.open(location, create=True, files=tmp_path) as library:
+    files = tmp_path / "files"
+    with Library.open(location, create=True, files=files) as library:
         library.add_plays([Play("u", "t")])
-    moods = Migration(
-        "moods",
-        ("CREATE TABLE moods (key {key}, mood {id})", "INSERT INTO moods (mood) VALUES ('blue')"),
+    _add_migrations(
+        tmp_path,
+        monkeypatch,
+        "CREATE TABLE moods (key {key}, mood {id})",
+        "ALTER TABLE moods ADD COLUMN depth {double}",
     )
-    more = Migration("more moods", ("ALTER TABLE moods ADD COLUMN depth {double}",))
-    monkeypatch.setattr(migrations, "MIGRATIONS", (*MIGRATIONS, moods, more))
-    with Library.open(location, files=tmp_path) as library:
+    with Library.open(location, files=files) as library:
         with library.engine.connect() as connection:
-            assert connection.execute(text("SELECT key, mood, depth FROM moods")).all() == [
-                (1, "blue", None)
-            ]
-            names = (
-                connection.execute(text("SELECT name FROM hybridrec_migrations ORDER BY number"))
-                .scalars()
-                .all()
-            )
-        assert names[-2:] == ["moods", "more moods"]
+            assert connection.execute(text("SELECT key, mood, depth FROM moods")).all() == []
+            log = text("SELECT name FROM hybridrec_migrations ORDER BY number")
+            names = list(connection.scalars(log))
+        assert names[-2:] == ["Migration 8.", "Migration 9."]
+        assert library.status()["schema"] == NEWEST.number + 2
         assert library.user_weights("u") == {"t": 1.0}
 
 
-def test_a_migration_that_fails_leaves_the_library_as_it_was(location: str, tmp_path: Path) -> None:
-    broken = Migration(
-        "broken", ("CREATE TABLE moods (key {key})", "CREATE TABLE tracks (key {key})")
-    )
-    with Library.open(location, create=True, files=tmp_path) as library:
-        with (
-            pytest.raises(Exception, match="already exists"),
-            library._database.write() as connection,
-        ):
-            migrate(connection, (*MIGRATIONS, broken))
+def test_a_migration_that_fails_leaves_the_library_as_it_was(
+    location: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = tmp_path / "files"
+    Library.open(location, create=True, files=files).close()
+    with monkeypatch.context() as broken:
+        statements = "CREATE TABLE moods (key {key})", "CREATE TABLE tracks (key {key})"
+        _add_migrations(tmp_path, broken, *statements)
+        with pytest.raises(Exception, match="already exists"):
+            Library.open(location, files=files)
+    with Library.open(location, files=files) as library:
         assert not inspect(library.engine).has_table("moods")
-        assert library.status()["schema"] == len(MIGRATIONS)
+        assert library.status()["schema"] == NEWEST.number
 
 
-def test_a_library_of_a_newer_release_is_refused_untouched(location: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("releases_before_alembic", [False, True])
+def test_a_library_of_a_newer_release_is_refused_untouched(
+    location: str, tmp_path: Path, releases_before_alembic: bool
+) -> None:
     with (
         Library.open(location, create=True, files=tmp_path) as library,
         library.engine.begin() as connection,
     ):
-        connection.execute(
-            text("INSERT INTO hybridrec_migrations VALUES (999, 'from the future', 0)")
-        )
+        if releases_before_alembic:
+            schema.revisions.drop(connection)
+            row = "INSERT INTO hybridrec_migrations VALUES (999, 'from the future', 0)"
+            connection.execute(text(row))
+        else:
+            connection.execute(text("UPDATE hybridrec_revision SET version_num = '0999'"))
     with pytest.raises(
         LibraryError, match=r"written by a newer hybridrec; got 'schema 999.*update hybridrec"
     ):
         Library.open(location, create=True, files=tmp_path)
 
 
+def test_a_library_of_an_unknown_revision_is_refused(tmp_path: Path) -> None:
+    with (
+        Library.open(tmp_path, create=True) as library,
+        library.engine.begin() as connection,
+    ):
+        connection.execute(text("UPDATE hybridrec_revision SET version_num = 'abc'"))
+    with pytest.raises(LibraryError, match=r"unknown revision; got 'abc'; update hybridrec"):
+        Library.open(tmp_path)
+
+
 def test_tokens_of_schema_5_that_were_made_for_a_user_serve_that_user_alone(
-    location: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    location: str, tmp_path: Path
 ) -> None:
-    _empty_of_schema(5, location, tmp_path / "files", monkeypatch)
-    with monkeypatch.context() as earlier:
-        earlier.setattr(migrations, "MIGRATIONS", MIGRATIONS[:5])
-        with (
-            Library.open(location, files=tmp_path / "files") as library,
-            library.engine.begin() as connection,
-        ):
-            for name, listener in (("phone", "ann"), ("ben", "ben")):
-                row = {"name": name, "listener": listener, "digest": name}
-                columns = "INSERT INTO tokens (name, role, listener, digest, created_at)"
-                connection.execute(
-                    text(f"{columns} VALUES (:name, 'write', :listener, :digest, 1)"), row
-                )
+    with (
+        _library_of_schema(5, location, tmp_path / "files") as library,
+        library.engine.begin() as connection,
+    ):
+        for name, listener in (("phone", "ann"), ("ben", "ben")):
+            row = {"name": name, "listener": listener, "digest": name}
+            columns = "INSERT INTO tokens (name, role, listener, digest, created_at)"
+            connection.execute(
+                text(f"{columns} VALUES (:name, 'write', :listener, :digest, 1)"), row
+            )
     with Library.open(location, files=tmp_path / "files") as library:
         assert [(token.listener, token.person) for token in library.tokens()] == [
             ("ann", "ann"),

@@ -82,8 +82,10 @@ def test_the_place_of_uploads_is_said_once_and_remembered(
     ):
         Library.open(postgresql_url, files=tmp_path / "moved")
     monkeypatch.setenv("HYBRIDREC_FILES", str(tmp_path / "moved"))
-    with pytest.raises(InvalidInput, match="keeps its uploads elsewhere"):
-        Library.open(postgresql_url)
+    with Library.open(postgresql_url) as library:  # commands alone read the environment
+        assert library.files == tmp_path / "files"
+    answer = CliRunner().invoke(main, ["status", "--library", postgresql_url])
+    assert (answer.exit_code, "keeps its uploads elsewhere" in answer.stderr) == (2, True)
     with Library.open(postgresql_url, files=tmp_path / "moved", files_moved=True) as library:
         assert library.track("t").path == str(tmp_path / "moved" / "a.mp3")
     with Library.open(postgresql_url) as library:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import shutil
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 
 from hybridrec.data.tracks import Track
 from hybridrec.errors import Conflict, HybridrecError, StorageFull
-from hybridrec.storage import kept_files, schema
+from hybridrec.storage import schema
 from hybridrec.storage.clean_up import clean_up
 from hybridrec.storage.embeddings import EmbeddedTrack
 from hybridrec.storage.library import Library
@@ -143,12 +144,12 @@ def test_the_database_itself_refuses_a_second_owner_of_an_audio(
 def test_a_full_disk_is_said_and_nothing_is_half_stored(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(source: Any, target: Any) -> None:
-        target.write(b"half")
+    def full(_source: Path, target: Path) -> None:
+        target.write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as small:
-        small.setattr(kept_files.shutil, "copyfileobj", full)
+        small.setattr(shutil, "copyfile", full)
         with pytest.raises(StorageFull, match=r"no room .*nothing of it was stored.*make room"):
             upload(library, tmp_path, "a", b"sound")
     assert (library.track_ids(), [path for path in library.files.rglob("*") if path.is_file()]) == (
@@ -178,8 +179,8 @@ def test_clean_up_leaves_what_a_live_process_holds_and_takes_it_when_that_has_en
 ) -> None:
     folder = library.files / "training"
     holding = (
-        "import sys, pathlib; from hybridrec.storage.in_use import in_use\n"
-        "with in_use(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+        "import sys, pathlib; from hybridrec.storage.folder_locks import lock_folder\n"
+        "with lock_folder(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", holding, str(folder)]
     with subprocess.Popen(

@@ -20,7 +20,7 @@ from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.errors import NotFound
 from hybridrec.storage.embeddings import EmbeddedTrack, FileStamp
 from hybridrec.storage.library import Library
-from hybridrec.storage.paths import why_not_stored
+from hybridrec.storage.stored_paths import reason_not_storable
 
 BATCH_TRACKS = 16
 """Tracks stored in one transaction, and the most that are heard again after an interruption."""
@@ -165,7 +165,7 @@ class _Ingest:
 
     def take(self, file: EmbeddedFile) -> None:
         """Count what became of a file, and store it with the next batch."""
-        why = file.why or why_not_stored(str(file.path))
+        why = file.why or reason_not_storable(str(file.path))
         if why:
             self.report.failed.append(Unreadable(str(file.path), why))
             return

@@ -161,7 +161,7 @@ class PlayFile:
                     }
                     for line, values in enumerate(
                         zip(*columns.values(), strict=True), start=line + 1
-                    ):  # noqa: B020
+                    ):
                         yield Row(line, dict(zip(columns, values, strict=True)))
         except pyarrow.ArrowException as error:
             reason = str(error).partition("\n")[0]

@@ -20,7 +20,7 @@ from hybridrec.encoder.model import ChunkEncoder, new_encoder
 from hybridrec.encoder.spectrograms import SpectrogramPairs
 from hybridrec.encoder.texture_head import fit_texture_head
 from hybridrec.encoder.training import EpochReport, train
-from hybridrec.storage.in_use import in_use
+from hybridrec.storage.folder_locks import lock_folder
 from hybridrec.workflows.train.music import Music, read_music, short_hash
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def train_library_encoder(
     training = TrainingConfig() if epochs is None else TrainingConfig(epochs=epochs)
     work_directory = library.files / "training"
     bar = tqdm(total=training.epochs, desc="training", unit="epoch", disable=not progress)
-    with in_use(work_directory), bar:
+    with lock_folder(work_directory), bar:
 
         def show(report: EpochReport) -> None:
             bar.set_postfix(

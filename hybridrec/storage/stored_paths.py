@@ -52,7 +52,7 @@ class StoredPaths:
         return path if self.is_kept(stored) and is_plain_file(path, below=self._files) else None
 
 
-def why_not_stored(path: str) -> str:
+def reason_not_storable(path: str) -> str:
     """Why a path cannot be stored, or nothing."""
     length = len(os.fsencode(path))
     return (

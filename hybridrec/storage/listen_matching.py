@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, or_, select
 from hybridrec.data.listens import Listen
 from hybridrec.data.names import Name
 from hybridrec.storage import schema
-from hybridrec.storage.database import among, among_keys, batches
+from hybridrec.storage.database import batches, id_in, key_in
 
 MAX_CANDIDATES = 50
 """How many tracks a listen is compared with for each key of its name."""
@@ -21,7 +21,7 @@ _LISTENS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownTrack:
     """A track that a listen may be of."""
 
     id: str
@@ -39,23 +39,23 @@ class Candidates:
         by_key: found by a key of their name.
     """
 
-    def __init__(self, tracks: Iterable[Known], by_key: dict[int, list[Known]]) -> None:
-        self._by_mbid: dict[str, Known] = {}
+    def __init__(self, tracks: Iterable[KnownTrack], by_key: dict[int, list[KnownTrack]]) -> None:
+        self._by_mbid: dict[str, KnownTrack] = {}
         self._by_key = by_key
         for track in tracks:
             for mbid in filter(None, (track.id, track.recording_mbid)):
                 self._by_mbid.setdefault(mbid, track)
 
     @classmethod
-    def of(cls, tracks: Collection[Known]) -> Candidates:
+    def of(cls, tracks: Collection[KnownTrack]) -> Candidates:
         """These tracks, by all that they may be found by."""
-        by_key: dict[int, list[Known]] = defaultdict(list)
+        by_key: dict[int, list[KnownTrack]] = defaultdict(list)
         for track in tracks:
             for key in track.name.keys:
                 by_key[key].append(track)
         return cls(tracks, by_key)
 
-    def best(self, listen: Listen) -> Known | None:
+    def best(self, listen: Listen) -> KnownTrack | None:
         """The track a listen is of, or None; of several the likeliest, then the one of its album, then the first."""
         if (
             listen.recording_mbid
@@ -70,15 +70,15 @@ class Candidates:
         return ranking[0] if ranking else None
 
 
-def match(connection: Connection, listens: Sequence[Listen]) -> dict[Listen, Known | None]:
+def match(connection: Connection, listens: Sequence[Listen]) -> dict[Listen, KnownTrack | None]:
     """The track that each listen is of, or None; each listen once.
 
     A listen costs a bounded number of comparisons, however many tracks its artist has.
     """
-    found: dict[Listen, Known | None] = {}
+    found: dict[Listen, KnownTrack | None] = {}
     for batch in batches(dict.fromkeys(listens), _LISTENS_AT_ONCE):
         candidates = _candidates(connection, batch)
-        known: dict[tuple[Name, str, str], Known | None] = {}
+        known: dict[tuple[Name, str, str], KnownTrack | None] = {}
         for listen in batch:
             told = (listen.name, listen.album, listen.recording_mbid)
             if told not in known:
@@ -87,14 +87,14 @@ def match(connection: Connection, listens: Sequence[Listen]) -> dict[Listen, Kno
     return found
 
 
-def known_tracks(connection: Connection, condition: Any) -> dict[int, Known]:
+def known_tracks(connection: Connection, condition: Any) -> dict[int, KnownTrack]:
     """Tracks of a condition by their keys."""
     tracks, named = schema.tracks.c, schema.track_names.c
     columns = (tracks.key, tracks.id, tracks.album, tracks.duration_seconds, tracks.recording_mbid)
     query = select(*columns, named.artist, named.title)
     query = query.join_from(schema.tracks, schema.track_names, isouter=True).where(condition)
     return {
-        key: Known(id_, Name(artist or "", title or ""), album, duration, mbid)
+        key: KnownTrack(id_, Name(artist or "", title or ""), album, duration, mbid)
         for key, id_, album, duration, mbid, artist, title in connection.execute(query)
     }
 
@@ -106,7 +106,7 @@ def first_of_each_key(
     rank = func.row_number().over(partition_by=table.c.name_key, order_by=column).label("rank")
     ranked = (
         select(table.c.name_key, column, rank)
-        .where(among_keys(connection, table.c.name_key, keys))
+        .where(key_in(connection, table.c.name_key, keys))
         .subquery()
     )
     return select(ranked.c.name_key, ranked.c[column.name]).where(ranked.c.rank <= most)
@@ -117,12 +117,12 @@ def _candidates(connection: Connection, listens: Sequence[Listen]) -> Candidates
     keys = {key for listen in listens for key in listen.name.keys}
     query = first_of_each_key(connection, table, table.c.track_key, keys, MAX_CANDIDATES)
     pairs = connection.execute(query).all()
-    known = known_tracks(connection, among_keys(connection, tracks.key, {key for _, key in pairs}))
-    by_key: dict[int, list[Known]] = defaultdict(list)
+    known = known_tracks(connection, key_in(connection, tracks.key, {key for _, key in pairs}))
+    by_key: dict[int, list[KnownTrack]] = defaultdict(list)
     for name_key, track_key in pairs:
         by_key[name_key].append(known[track_key])
     mbids = {listen.recording_mbid for listen in listens if listen.recording_mbid}
     named = or_(
-        *(among(connection, column, mbids) for column in (tracks.id, tracks.recording_mbid))
+        *(id_in(connection, column, mbids) for column in (tracks.id, tracks.recording_mbid))
     )
     return Candidates(known_tracks(connection, named).values() if mbids else (), by_key)

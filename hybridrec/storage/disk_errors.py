@@ -1,26 +1,25 @@
-"""What a disk does to us: it is full, or loses what was not synced."""
+"""What a full disk looks like to the file system, SQLite and PostgreSQL, as one error."""
 
 from __future__ import annotations
 
 import errno
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from hybridrec.errors import StorageFull
 
+# No space, quota reached, or a limit on the size of a file: for the caller all are one.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _POSTGRESQL_DISK_FULL = "53100"
 
 
 @contextmanager
-def full_disk_is_said() -> Iterator[None]:
-    """Turn the system's word for a full disk into ours.
+def full_disk_as_storage_full() -> Iterator[None]:
+    """Raise `StorageFull` where the block meets a full disk.
 
     Raises:
-        StorageFull: where it was said.
+        StorageFull: in place of the system's OSError; other errors pass.
     """
     try:
         yield
@@ -30,8 +29,8 @@ def full_disk_is_said() -> Iterator[None]:
         raise storage_full(str(error.strerror)) from error
 
 
-def is_full(error: BaseException | None) -> bool:
-    """Whether a database says that its disk is full: SQLite by its code, PostgreSQL by its state."""
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether a database driver reports a full disk: SQLite by its code, PostgreSQL by its state."""
     return (
         getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
         or getattr(error, "sqlstate", None) == _POSTGRESQL_DISK_FULL
@@ -39,18 +38,9 @@ def is_full(error: BaseException | None) -> bool:
 
 
 def storage_full(reason: str) -> StorageFull:
-    """The error of a disk that has no room."""
+    """The error of a full disk, to be raised by the caller."""
     return StorageFull(
         "there is no room to store this; nothing of it was stored",
         got=reason,
         fix="make room on the library's disk, then send it again",
     )
-
-
-def sync_directory(directory: Path) -> None:
-    """See that the names in a directory are on the disk."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

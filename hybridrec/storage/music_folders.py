@@ -10,17 +10,17 @@ from sqlalchemy import Connection, select
 
 from hybridrec.errors import InvalidInput, NotFound
 from hybridrec.storage import schema
-from hybridrec.storage.database import Database, insert_new, once_more
-from hybridrec.storage.paths import MAX_PATH_BYTES, StoredPaths, is_plain_name
+from hybridrec.storage.database import Database, insert_new, retry_once
+from hybridrec.storage.stored_paths import MAX_PATH_BYTES, StoredPaths, is_plain_name
 
 
-class PlaceStore:
+class MusicFolderStore:
     """The part of a library that knows where audio may lie."""
 
     _database: Database
     _paths: StoredPaths
 
-    @once_more
+    @retry_once
     def add_music_folder(self, folder: Path) -> None:
         """Let the audio of tracks below a folder be read: the operator ingests it, or names it.
 
@@ -30,14 +30,14 @@ class PlaceStore:
         with self._database.write() as connection:
             put_music_folders(connection, [folder])
 
-    @once_more
+    @retry_once
     def music_folders(self) -> list[Path]:
         """The folders of music, in order of their names."""
         with self._database.read() as connection:
             paths = connection.scalars(select(schema.music_folders.c.path))
             return sorted(Path(os.fsdecode(path)) for path in paths)
 
-    @once_more
+    @retry_once
     def audio_file(self, id_: str) -> Path:
         """The audio of a track: a kept file, or one below a folder of music.
 
@@ -82,7 +82,7 @@ def put_music_folders(connection: Connection, folders: Iterable[Path]) -> None:
     insert_new(connection, schema.music_folders, [{"path": path} for path in dict.fromkeys(paths)])
 
 
-def name_all_files(connection: Connection) -> None:
+def record_existing_files(connection: Connection) -> None:
     """Name the folders of the files that were ingested, and the track of each kept file."""
     stamped = connection.scalars(select(schema.file_stamps.c.path))
     parents = {

@@ -1,4 +1,4 @@
-"""Writers take turns, and only so many wait for one: what waits holds a thread and delays others."""
+"""Writers of a process queue for the database, and the queue is short: each waiter holds a thread."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class WriteLimits:
     """How long writers of a process may wait.
 
     Attributes:
-        max_waiting: how many, beside the one whose turn it is; the next is refused at once.
-        wait_seconds: for how long, also for another process that writes.
+        max_waiting: how many may wait, beside the one that writes; the next is refused at once.
+        wait_seconds: for how long, including the wait for other processes that write.
     """
 
     max_waiting: int = 64
@@ -25,28 +25,31 @@ class WriteLimits:
 
 
 SERVING = WriteLimits(max_waiting=5, wait_seconds=10.0)
-"""Of a server with eight threads: six of them may be busy with writing, the others answer."""
+"""For a server of eight threads: six may be busy with writing, the other two answer."""
 
 
-class Turns:
-    """The queue of a process's writers."""
+class WriteQueue:
+    """Lets one writer of this process at a time start its transaction."""
 
     def __init__(self, limits: WriteLimits) -> None:
         self.limits = limits
-        self._turn = threading.Lock()
+        self._writing = threading.Lock()
         self._counting = threading.Lock()
         self._waiting = 0
 
     @contextmanager
-    def take(self) -> Iterator[float]:
-        """A turn to write; gives the seconds that may still be waited for other processes.
+    def turn(self) -> Iterator[float]:
+        """Wait for the turn to write, and hold it for the block.
+
+        Yields:
+            The seconds that are left to wait for writers of other processes.
 
         Raises:
             Busy: if too many wait already, or the turn does not come in time.
         """
         started = time.monotonic()
-        with self._in_queue():
-            if not self._turn.acquire(timeout=self.limits.wait_seconds):
+        with self._counted():
+            if not self._writing.acquire(timeout=self.limits.wait_seconds):
                 waited = f"{self.limits.wait_seconds:g} s waited"
                 raise Busy(
                     "another writer is not done yet; nothing was stored",
@@ -56,10 +59,11 @@ class Turns:
         try:
             yield max(0.0, started + self.limits.wait_seconds - time.monotonic())
         finally:
-            self._turn.release()
+            self._writing.release()
 
     @contextmanager
-    def _in_queue(self) -> Iterator[None]:
+    def _counted(self) -> Iterator[None]:
+        """Count this writer among those that wait, if there is room."""
         with self._counting:
             if self._waiting >= self.limits.max_waiting:
                 got = f"{self._waiting} waiting"

@@ -1,4 +1,4 @@
-"""Folders that something is made in before it is renamed, and what dead runs have left of them."""
+"""Folders in which something is made before it is renamed, and those that killed runs have left."""
 
 from __future__ import annotations
 
@@ -15,37 +15,38 @@ _LOCK = "in-use"
 
 
 @contextmanager
-def scratch_folder(parent: Path) -> Iterator[Path]:
-    """A new folder beside what is being made; it is gone at the end, or when the next one is made after a kill.
+def staging_folder(parent: Path) -> Iterator[Path]:
+    """A new folder below `parent`, on the same disk as what is made there; removed at the end.
 
-    A live run holds a lock in its folder, which the system takes back when the run dies.
+    Its owner locks it with `flock`, which the system releases when the process dies. What a killed
+    run has left is therefore known by its lock being free, and removed when the next run starts.
     """
-    remove_unfinished(parent)
+    remove_abandoned(parent)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
     try:
-        with _locked(folder / _LOCK) as held:
-            assert held
+        with _try_lock(folder / _LOCK) as locked:
+            assert locked
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def remove_unfinished(parent: Path) -> int:
-    """Delete the scratch folders of runs that were killed, and return how many these were."""
+def remove_abandoned(parent: Path) -> int:
+    """Delete the staging folders of killed runs, and return how many there were."""
     removed = 0
     for folder in parent.glob(f"{_PREFIX}*"):
         if folder.is_symlink() or not folder.is_dir():
             continue
-        with _locked(folder / _LOCK) as held:
-            if held:
+        with _try_lock(folder / _LOCK) as locked:
+            if locked:
                 shutil.rmtree(folder, ignore_errors=True)
                 removed += 1
     return removed
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[bool]:
-    """Whether nobody else holds the lock of a folder; held until the end."""
+def _try_lock(path: Path) -> Iterator[bool]:
+    """Lock a file for the block, and yield whether that succeeded."""
     try:
         handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
     except OSError:  # the folder is just being made or deleted
