@@ -11,9 +11,6 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-FILES_VARIABLE = "HYBRIDREC_FILES"
-"""The environment variable that says where a library in a database keeps its uploads."""
-
 MAX_PATH_BYTES = 2000
 """The longest path that is stored: an index of PostgreSQL takes no row above 2.7 KB."""
 
