@@ -20,7 +20,7 @@ from .rate_limit import RateLimit
 
 HEALTH = frozenset({"health.healthz", "health.readyz"})
 PUBLIC = HEALTH | {
-    *("page.index", "page.static", "docs.explained", "docs.contract", "docs.static"),
+    *("page.index", "page.static", "docs.swagger", "docs.openapi", "docs.static"),
     "listenbrainz.validate_token",
 }
 """What needs no token: health, what a browser must load before it can ask for one, and the question whether a token

@@ -1,4 +1,4 @@
-"""Who wrote what, in a file of its own: what could not be logged is refused before it is done."""
+"""The audit log: who wrote what. A write that could not be logged is refused before it is done."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from flask import Flask, Response, current_app, request
 
+from .log_format import structured
 from .problems import FREE_SPACE, FULL_DISK, problem
 
 AUDIT = logging.getLogger("hybridrec.audit")
@@ -22,14 +23,14 @@ _FORGETTING = "users.forget_user"
 
 
 class AuditFile(WatchedFileHandler):
-    """A file that its owner alone may read, opened anew when something has moved it away.
+    """A log file that only its owner may read; opened again after it was moved away.
 
-    A line that cannot be written any more, though the file was fit for it a moment before, goes to the
-    server's log as an error: what it tells of is done.
+    If a line cannot be written although `ensure_writable` passed before the write, its fields go
+    to the server's log as an error, because the write itself is done.
     """
 
     def ensure_writable(self) -> None:
-        """Open the file.
+        """Open the file, so that a line can be written later.
 
         Raises:
             OSError: if it cannot be opened; ENOSPC, if there is no room for a line.
@@ -52,12 +53,10 @@ class AuditFile(WatchedFileHandler):
             logging.FileHandler.emit(self, record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
-        """Log elsewhere what this file did not take."""
-        ALARM.error(
-            "the audit log cannot be written",
-            extra={"fields": getattr(record, "fields", {})},
-            exc_info=True,
-        )
+        """Send the fields of a line that this file did not take to the server's log."""
+        fields = record.msg if isinstance(record.msg, dict) else {"event": record.getMessage()}
+        fields = {name: value for name, value in fields.items() if name != "event"}
+        structured(ALARM).error("the audit log cannot be written", exc_info=True, **fields)
 
     def _open(self) -> TextIOWrapper:
         return open(
@@ -66,7 +65,7 @@ class AuditFile(WatchedFileHandler):
 
 
 def refuse_unlogged(app: Flask) -> None:
-    """Do nothing that could not be logged afterwards."""
+    """Refuse writes while the audit log cannot be written."""
 
     @app.before_request
     def refuse() -> Response | None:
@@ -75,26 +74,28 @@ def refuse_unlogged(app: Flask) -> None:
                 if isinstance(handler, AuditFile) and is_write():
                     handler.ensure_writable()
         except OSError as error:
-            current_app.logger.error("nothing is written, for the audit log cannot be: %s", error)
-            detail = "nothing is written while the audit log cannot be"
+            current_app.logger.error(
+                "writes are refused, the audit log cannot be written: %s", error
+            )
+            detail = "writes are refused while the audit log cannot be written"
             if error.errno in FULL_DISK:
                 return problem("storage-full", 507, detail, fix=FREE_SPACE)
             return problem(
                 "unavailable",
                 503,
                 detail,
-                fix="nothing was stored; ask the operator to look into the log",
+                fix="nothing was stored; ask the operator to look into the server's log",
             )
         return None
 
 
 def is_write() -> bool:
-    """Whether this request changes what the library holds, if it is let."""
+    """Whether this request changes the library, if it is admitted."""
     return request.method not in _READING and request.endpoint not in _WRITES_NOTHING
 
 
 def subject() -> dict[str, Any]:
-    """What this request is about; a person who is forgotten is not named, but can be found by who knows the name."""
+    """The ids in the address; of a user who is forgotten only the hash of the id."""
     named = dict(request.view_args or {})
     if request.endpoint == _FORGETTING:
         return {"user_sha256": name_hash(named["user"])}
@@ -102,18 +103,18 @@ def subject() -> dict[str, Any]:
 
 
 def path() -> str:
-    """The address of this request, without the name of a person who is forgotten."""
+    """The path of this request, without the id of a user who is forgotten."""
     return str(request.url_rule) if request.endpoint == _FORGETTING else request.path
 
 
 def caller_name(name: str) -> str:
-    """Who sent this request, unless it is she who is forgotten."""
+    """The caller's name; its hash if the caller is the user who is forgotten."""
     forgotten = (request.view_args or {}).get("user") if request.endpoint == _FORGETTING else None
     return f"sha256:{name_hash(name)}" if name == forgotten else name
 
 
 def name_hash(user: str) -> str:
-    """Stands for a user in the audit log: hex SHA-256 of the id as UTF-8."""
+    """Hex SHA-256 of a user id in UTF-8: stands for the id in the audit log."""
     return hashlib.sha256(user.encode("utf-8", "replace")).hexdigest()
 
 

@@ -1,55 +1,37 @@
-"""What the server writes down: every request with its id, and who wrote what, as lines of JSON."""
+"""The server's logs: every request with its id, and the audit log of writes, as lines of JSON."""
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import time
 import uuid
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, g, has_request_context, request
+from flask import Flask, Response, g, request
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from .audit import AUDIT, AuditFile, caller_name, is_write, path, subject
+from .log_format import json_lines, structured
 
 REQUESTS = logging.getLogger("hybridrec.requests")
-_SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-
-
-class JsonLines(logging.Formatter):
-    """A record as one line of JSON; control characters of whoever was logged cannot forge a second."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line."""
-        entry: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-            **getattr(record, "fields", {}),
-        }
-        if has_request_context():
-            entry["request_id"] = g.get("request_id")
-        if record.exc_info:
-            entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry, default=str)
+_SAFE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_requests, _audit = structured(REQUESTS), structured(AUDIT)
 
 
 def logging_settings(audit_log: Path, log_requests: bool) -> dict[str, Any]:
-    """What `logging.config.dictConfig` takes: all as lines of JSON, on standard error but for the audit log.
+    """Settings for `logging.config.dictConfig`: JSON on standard error, and the audit log.
 
     Args:
-        audit_log: a file that is added to, and opened anew when something has moved it away.
-        log_requests: a line for every request, beside what goes wrong.
+        audit_log: file to append to; opened again after it was moved away.
+        log_requests: whether each request is logged, not only errors.
     """
-    everything = {"level": "WARNING", "handlers": [], "propagate": True}
+    errors_only = {"level": "WARNING", "handlers": [], "propagate": True}
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"json": {"()": JsonLines}},
+        "formatters": {"json": {"()": json_lines}},
         "handlers": {
             "stderr": {
                 "class": "logging.StreamHandler",
@@ -65,50 +47,57 @@ def logging_settings(audit_log: Path, log_requests: bool) -> dict[str, Any]:
         },
         "root": {"level": "WARNING", "handlers": ["stderr"]},
         "loggers": {
-            "gunicorn.error": everything,
-            "gunicorn.access": everything,
-            REQUESTS.name: everything | {"level": "INFO" if log_requests else "WARNING"},
+            "gunicorn.error": errors_only,
+            "gunicorn.access": errors_only,
+            REQUESTS.name: errors_only | {"level": "INFO" if log_requests else "WARNING"},
             AUDIT.name: {"level": "INFO", "handlers": ["audit"], "propagate": False},
         },
     }
 
 
 def log_requests(app: Flask) -> None:
-    """Give every request an id, its own if that is sane, and log it when it is answered."""
+    """Give every request an id (the client's, if it is safe to log), and log its response."""
     app.before_request(_begin)
-    app.after_request(_end)
+    app.after_request(_log)
+    app.teardown_request(_forget_id)
 
 
 def seconds_taken() -> float:
-    """How long this request has been under way."""
+    """Seconds since this request began."""
     return time.perf_counter() - float(g.began)
 
 
 def note(**facts: object) -> None:
-    """Add to what the audit log will say of this request."""
+    """Add fields to the line of this request in the audit log."""
     g.facts.update(facts)
 
 
 def _begin() -> None:
     given = request.headers.get("X-Request-ID", "")
-    g.request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
+    g.request_id = given if _SAFE_ID.fullmatch(given) else uuid.uuid4().hex
     g.began = time.perf_counter()
     g.facts = {}
+    bind_contextvars(request_id=g.request_id)
 
 
-def _end(answer: Response) -> Response:
-    answer.headers["X-Request-ID"] = g.request_id
-    who = g.get("caller")
+def _log(response: Response) -> Response:
+    response.headers["X-Request-ID"] = g.request_id
+    caller = g.get("caller")
     fields = {
         "method": request.method,
         "path": path(),
         "route": request.url_rule.rule if request.url_rule else None,
-        "status": answer.status_code,
+        "status": response.status_code,
         "milliseconds": round(1000 * seconds_taken(), 2),
-        "caller": who and caller_name(who.name),
+        "caller": caller and caller_name(caller.name),
         "address": request.remote_addr,
     }
-    REQUESTS.info("request", extra={"fields": fields})
-    if is_write() and answer.status_code < 400:
-        AUDIT.info("write", extra={"fields": fields | {"subject": subject()} | g.facts})
-    return answer
+    _requests.info("request", **fields)
+    if is_write() and response.status_code < 400:
+        _audit.info("write", **(fields | {"subject": subject()} | g.facts))
+    return response
+
+
+def _forget_id(_error: BaseException | None) -> None:
+    """The thread serves other requests later, and logs between them."""
+    unbind_contextvars("request_id")

@@ -1,11 +1,12 @@
-"""What Prometheus reads: how long calls take, how much is indexed, and how much of the answers was sound.
+"""Metrics for Prometheus: duration of requests, size of the index, weights of results.
 
-Counts of several worker processes are added up through files, as prometheus_client does it where the environment
-names a directory in PROMETHEUS_MULTIPROC_DIR; `server.py` sees to that.
+Counts of several worker processes are added up through files: prometheus_client does so if the
+environment variable PROMETHEUS_MULTIPROC_DIR names a directory, which `worker_files.py` makes.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 
@@ -18,6 +19,7 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
@@ -31,62 +33,86 @@ _KEY = "hybridrec.metrics"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _SHARES = tuple(n / 10 for n in range(11))
 _LABELS = ("method", "route", "status")
+FORMER_NAMES = {"hybridrec_effective_audio_weight": "hybridrec_audio_weight"}
+"""Former names of metrics, by present names: dashboards find them for one more release."""
 
 
 class Metrics:
-    """The figures of one application.
+    """The metrics of one application.
 
     Args:
-        service: asked for the state of the index whenever Prometheus asks.
+        service: its library and model are looked up at each scrape.
     """
 
     def __init__(self, service: RecommendationService) -> None:
         self._own = CollectorRegistry()
-        self._state = _State(service)
+        self._state = _ServiceState(service)
         self.seconds = Histogram(
             "hybridrec_request_seconds",
-            "Time to answer",
+            "Time to answer a request",
             _LABELS,
             buckets=_SECONDS,
             registry=self._own,
         )
         self.under_way = Gauge(
             "hybridrec_requests_under_way",
-            "Requests that are being answered",
+            "Requests in progress",
             multiprocess_mode="livesum",
             registry=self._own,
         )
         self.weights = Histogram(
-            "hybridrec_audio_weight",
-            "Audio weight of each result",
+            "hybridrec_effective_audio_weight",
+            "Effective audio weight of each result",
             buckets=_SHARES,
             registry=self._own,
         )
 
     def text(self) -> bytes:
-        """All figures in Prometheus' text format, those of all processes added up."""
-        registry = CollectorRegistry()
-        registry.register(self._state)
+        """All metrics in Prometheus' text format, summed over the worker processes."""
+        sources: list[Collector] = [self._state, self._own]
         if MULTIPROCESS_DIRECTORY in os.environ:
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-            return generate_latest(registry)
-        return generate_latest(registry) + generate_latest(self._own)
+            sources[1] = MultiProcessCollector(None)  # type: ignore[no-untyped-call]
+        registry = CollectorRegistry()
+        registry.register(_WithFormerNames(sources))
+        return generate_latest(registry)
 
 
-class _State(Collector):
-    """What the library and the model in use hold, looked up when it is asked for."""
+class _WithFormerNames(Collector):
+    """The metrics of several collectors, the renamed ones under both names."""
+
+    def __init__(self, sources: list[Collector]) -> None:
+        self._sources = sources
+
+    def collect(self) -> Iterator[Metric]:
+        """Each metric, and after it a copy under its former name, if it had one."""
+        for metric in itertools.chain.from_iterable(each.collect() for each in self._sources):
+            yield metric
+            if metric.name in FORMER_NAMES:
+                yield _renamed(metric, FORMER_NAMES[metric.name])
+
+
+def _renamed(metric: Metric, name: str) -> Metric:
+    copy = Metric(name, f"Deprecated: the former name of {metric.name}", metric.type)
+    copy.samples = [
+        sample._replace(name=sample.name.replace(metric.name, name, 1)) for sample in metric.samples
+    ]
+    return copy
+
+
+class _ServiceState(Collector):
+    """Sizes of the library and of the model in use, looked up at each scrape."""
 
     def __init__(self, service: RecommendationService) -> None:
         self._service = service
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """A gauge for each figure."""
+        """One gauge per figure."""
         for name, (value, meaning) in self._service.figures().items():
             yield GaugeMetricFamily(f"hybridrec_{name}", meaning, value)
 
 
 def measure(app: Flask, service: RecommendationService) -> None:
-    """Time every request of an application."""
+    """Measure every request of an application."""
     app.extensions[_KEY] = Metrics(service)
     app.before_request(_begin)
     app.after_request(_count)
@@ -94,12 +120,12 @@ def measure(app: Flask, service: RecommendationService) -> None:
 
 
 def answer_metrics() -> Response:
-    """The figures as a response."""
+    """The metrics as a response."""
     return Response(_metrics().text(), content_type=CONTENT_TYPE_LATEST)
 
 
 def counted(answer: Answer) -> Answer:
-    """The answer, after its audio weights were counted."""
+    """Observe the effective audio weights of an answer, and return it."""
     for hit in answer.hits:
         _metrics().weights.observe(hit.effective_audio_weight)
     return answer

@@ -1,4 +1,4 @@
-"""The contract, what the service answers. The OpenAPI document is made from these."""
+"""Schemas of responses. The OpenAPI document is generated from them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from hybridrec.storage.plays import UserSummary
 
 from .result_explanations import explain
 
+NEXT_PAGE = "pass it as `after` to get the next page; null on the last page"
+
 
 class PlaysAddedOut(BaseModel):
-    """What became of the plays that were sent."""
+    """How many of the plays sent were new."""
 
-    added: int = Field(description="plays that were new", examples=[2])
+    added: int = Field(description="plays that were stored", examples=[2])
     repeated: int = Field(
-        description="plays that were known already and are not counted again", examples=[0]
+        description="plays that were stored before and are not counted again", examples=[0]
     )
 
 
@@ -27,16 +29,16 @@ class TrackOut(BaseModel):
     """A track of the catalogue."""
 
     id: str = Field(examples=["song-17"])
-    title: str = Field(description="empty where unknown", examples=["Clair de lune"])
-    artist: str = Field(description="empty where unknown", examples=["Claude Debussy"])
-    album: str = Field(description="empty where unknown", examples=["Suite bergamasque"])
-    genre: str = Field(description="empty where unknown", examples=["piano"])
+    title: str = Field(description="empty if unknown", examples=["Clair de lune"])
+    artist: str = Field(description="empty if unknown", examples=["Claude Debussy"])
+    album: str = Field(description="empty if unknown", examples=["Suite bergamasque"])
+    genre: str = Field(description="empty if unknown", examples=["piano"])
     duration_seconds: float | None = Field(examples=[302.5])
-    has_audio: bool = Field(description="whether GET /v1/tracks/{track}/audio plays it")
+    has_audio: bool = Field(description="whether GET /v1/tracks/{track}/audio returns a file")
 
     @classmethod
     def of(cls, track: Track) -> Self:
-        """What clients may know of a track; its place on this machine is not among it."""
+        """The public fields of a track; the path of its file is not one of them."""
         return cls(
             id=track.id,
             title=track.title,
@@ -49,17 +51,18 @@ class TrackOut(BaseModel):
 
 
 class KnownTrackOut(TrackOut):
-    """A track and how many have heard it."""
+    """A track and its support."""
 
     support: int = Field(
-        description="how many distinct users have played it; 0 cold, 1 to 4 sparse, 5 or more warm"
+        description="number of distinct users who have played it: 0 cold, 1 to 4 sparse, 5 or more "
+        "warm"
     )
 
 
 class AddedTrackOut(BaseModel):
-    """A track after an upload."""
+    """The result of an upload."""
 
-    created: bool = Field(description="false where the library had this very audio already")
+    created: bool = Field(description="false if the library had this audio already")
     track: TrackOut
 
 
@@ -67,34 +70,45 @@ class TracksOut(BaseModel):
     """A page of the catalogue."""
 
     tracks: list[TrackOut]
-    next: str | None = Field(
-        description="send it as `after` for the next page; null on the last one"
-    )
+    next: str | None = Field(description=NEXT_PAGE)
 
 
 class HitOut(BaseModel):
-    """One result; `score` is the sum of its two parts."""
+    """One result; `score` is the sum of `audio_part` and `behaviour_part`."""
 
     track: TrackOut
     score: float = Field(examples=[1.31])
-    audio_weight: float = Field(
-        description="the share of sound in this result, 0 to 1", examples=[0.62]
+    effective_audio_weight: float = Field(
+        description="share of audio in the score of this result, 0 to 1; 1 if nobody has played "
+        "the track",
+        examples=[0.62],
     )
-    audio_part: float = Field(description="what sound adds to the score", examples=[0.9])
-    behaviour_part: float = Field(description="what plays add to the score", examples=[0.41])
-    support: int = Field(description="how many distinct users have played the track", examples=[3])
+    audio_weight: float = Field(
+        description="former name of `effective_audio_weight`; absent from the next release on",
+        examples=[0.62],
+        deprecated=True,
+    )
+    audio_part: float = Field(description="contribution of audio to the score", examples=[0.9])
+    behaviour_part: float = Field(description="contribution of plays to the score", examples=[0.41])
+    support: int = Field(
+        description="number of distinct users who have played the track", examples=[3]
+    )
     same_recording: list[str] = Field(
-        description="ids of other tracks that are this recording in another file, and so no results of their own",
+        description="ids of other tracks that are the same recording in another file; they are "
+        "listed here only",
         examples=[["song-17-remaster"]],
     )
-    explanation: str | None = Field(None, description="where the score comes from, in a sentence")
+    explanation: str | None = Field(
+        None, description="a sentence about the score; null unless `explain` was asked for"
+    )
 
     @classmethod
     def of(cls, hit: Hit, explanation: str | None) -> Self:
-        """A result of the service as clients see it."""
+        """The response for one result of the service."""
         return cls(
             track=TrackOut.of(hit.track),
             score=hit.score,
+            effective_audio_weight=hit.effective_audio_weight,
             audio_weight=hit.effective_audio_weight,
             audio_part=hit.audio_part,
             behaviour_part=hit.behaviour_part,
@@ -106,44 +120,47 @@ class HitOut(BaseModel):
 
 class _AnswerOut(BaseModel):
     basis: Basis = Field(
-        description="what the answer went by: `behaviour`, plays seen through the model; `audio`, the sound of what "
-        "was played; `popularity`, nothing is known of the user; `track`, a seed song"
+        description="what the ranking is based on. `behaviour`: factors of the user's plays; "
+        "`audio`: embeddings of the tracks played, until a model is fitted; `popularity`: the user "
+        "is unknown; `track`: a seed song"
     )
     audio_weight: float = Field(
-        description="the share of sound in a track that many play: the one asked for, or the tuned one",
+        description="audio weight of the query: the one asked for, or the tuned one. It is the "
+        "share of audio in the scores of tracks with very many listeners; each result has its "
+        "`effective_audio_weight`",
         examples=[0.1],
     )
     model_version: int | None = Field(
-        description="the model that answered; null before the first fit", examples=[3]
+        description="version of the model that ranked; null before the first fit", examples=[3]
     )
     fingerprint: str | None = Field(
-        description="the ears that were gone by; null where nothing was heard"
+        description="fingerprint of the encoder whose embeddings were used; null without audio"
     )
 
 
 class RecommendationsOut(_AnswerOut):
-    """What a user should hear next, best first."""
+    """Recommended tracks, best first."""
 
     user: str = Field(examples=["ada"])
     recommendations: list[HitOut]
 
     @classmethod
     def of(cls, user: str, answer: Answer, explained: bool) -> Self:
-        """An answer of the service as clients see it."""
+        """The response for an answer of the service."""
         return cls(user=user, recommendations=_hits(answer, explained), **_about(answer))
 
 
 class SimilarOut(_AnswerOut):
-    """Tracks that sound and are heard like another, best first."""
+    """Similar tracks, by audio and by who plays them, best first."""
 
     track: str | None = Field(
-        description="the seed; null for a file that is not kept", examples=["song-17"]
+        description="id of the seed track; null for an uploaded file", examples=["song-17"]
     )
     similar: list[HitOut]
 
     @classmethod
     def of(cls, track: str | None, answer: Answer, explained: bool) -> Self:
-        """An answer of the service as clients see it."""
+        """The response for an answer of the service."""
         return cls(track=track, similar=_hits(answer, explained), **_about(answer))
 
 
@@ -156,14 +173,14 @@ def _about(answer: Answer) -> dict[str, Any]:
 
 
 class UserOut(BaseModel):
-    """A user and how much is known of her."""
+    """A user and the number of plays."""
 
     id: str = Field(examples=["ada"])
     plays: int = Field(examples=[42])
 
     @classmethod
     def of(cls, user: UserSummary) -> Self:
-        """A user of the library as clients see her."""
+        """The response for a user of the library."""
         return cls(id=user.id, plays=user.plays)
 
 
@@ -171,9 +188,7 @@ class UsersOut(BaseModel):
     """A page of users."""
 
     users: list[UserOut]
-    next: str | None = Field(
-        description="send it as `after` for the next page; null on the last one"
-    )
+    next: str | None = Field(description=NEXT_PAGE)
 
 
 class PlayOut(BaseModel):
@@ -182,11 +197,13 @@ class PlayOut(BaseModel):
     track: TrackOut
     played_at: float | None = Field(description="seconds since 1970, UTC", examples=[1767225600])
     fraction: float | None
-    weight: float = Field(description="how much it counts", examples=[1.0])
+    weight: float = Field(
+        description="weight in the interactions; negative for a skip", examples=[1.0]
+    )
 
     @classmethod
     def of(cls, play: Play, track: Track) -> Self:
-        """A play with what is known of its track."""
+        """The response for a play and its track."""
         return cls(
             track=TrackOut.of(track),
             played_at=play.played_at,
@@ -196,30 +213,30 @@ class PlayOut(BaseModel):
 
 
 class UserPlaysOut(BaseModel):
-    """What is known of a user, newest first."""
+    """The plays of a user, newest first."""
 
     user: str
     plays: list[PlayOut]
 
 
 class HealthOut(BaseModel):
-    """The process answers."""
+    """The process is alive."""
 
     status: str = Field(examples=["ok"])
 
 
 class ReadyOut(BaseModel):
-    """Whether recommendations can be served and, for those who may know, what from."""
+    """Whether recommendations can be served; counts only for callers who may read the library."""
 
     ready: bool
-    why: str = Field(description="what is missing, where something is")
+    why: str = Field(description="what is missing; empty if nothing is")
     tracks: int = Field(0, examples=[275])
-    embedded: int = Field(0, description="tracks that have been heard", examples=[275])
+    embedded: int = Field(0, description="tracks with an embedding", examples=[275])
     users: int = Field(0, examples=[300])
     plays: int = Field(0, examples=[12000])
     model_version: int | None = Field(
-        None, description="the model in use; null before the first fit", examples=[3]
+        None, description="version of the model in use; null before the first fit", examples=[3]
     )
     fingerprint: str | None = Field(
-        None, description="the ears in use; null before any track is heard"
+        None, description="fingerprint of the encoder in use; null before the first embedding"
     )

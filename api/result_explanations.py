@@ -1,20 +1,20 @@
-"""Why a result is where it is, in a sentence that a listener understands."""
+"""A sentence for listeners on where the score of a result comes from."""
 
 from __future__ import annotations
 
 from hybridrec.serving.answers import Hit
 
 _SHARES = (
-    (0.995, "All by sound"),
-    (0.6, "Mostly by sound"),
-    (0.4, "By sound and behaviour alike"),
-    (0.005, "Mostly by behaviour"),
-    (0.0, "All by behaviour"),
+    (0.995, "Audio alone"),
+    (0.6, "Mostly audio"),
+    (0.4, "Audio and behaviour in equal parts"),
+    (0.005, "Mostly behaviour"),
+    (0.0, "Behaviour alone"),
 )
 
 
 def explain(hit: Hit) -> str:
-    """Say where the score of a result comes from and how many have played it."""
+    """Describe a result by its effective audio weight and its support."""
     share = next(words for least, words in _SHARES if hit.effective_audio_weight >= least)
     return f"{share}: {_played_by(hit.support)}"
 

@@ -1,4 +1,4 @@
-"""The contract for programs at /openapi.json, and for people at /docs."""
+"""The OpenAPI document at /openapi.json, and Swagger UI for it at /docs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _POLICY = (
 
 
 def docs_of(app: OpenAPI) -> Blueprint:
-    """The two addresses that show the contract of an application.
+    """The endpoints that serve the OpenAPI document of an application.
 
     The page is Swagger UI, whose files come with flask-openapi3; it sets styles inline, so its
     content policy allows those.
@@ -24,11 +24,11 @@ def docs_of(app: OpenAPI) -> Blueprint:
     docs = Blueprint("docs", __name__, static_folder=str(_ASSETS), static_url_path="/docs/assets")
 
     @docs.get("/openapi.json")
-    def contract() -> Response:
+    def openapi() -> Response:
         return jsonify(app.api_doc)
 
     @docs.get("/docs")
-    def explained() -> Response:
+    def swagger() -> Response:
         answer = make_response(render_template("docs.html"))
         answer.headers["Content-Security-Policy"] = _POLICY
         return answer

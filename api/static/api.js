@@ -1,4 +1,4 @@
-// The HTTP interface, as the page uses it. Every error is a Problem with words for people.
+// The HTTP calls of the page. Every error is a Problem, whose message can be shown.
 
 import { withToken } from "./token.js";
 
@@ -41,7 +41,7 @@ export const audioAddress = (track) => `${root}v1/tracks/${id(track)}/audio`;
 
 export const findTracks = (q, limit, signal) => call(`/tracks${query({ q, limit })}`, { signal });
 
-// Who may not list the listeners may still name one.
+// A caller who may not list the users may still enter the id of one.
 export const findUsers = (q, limit, signal) =>
   call(`/users${query({ q, limit })}`, { signal }).catch((problem) => {
     if (problem.status !== 403) throw problem;

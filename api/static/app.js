@@ -1,4 +1,4 @@
-// The page: one state, one request for it at a time, and the newest answer wins.
+// The page: one state, at most one request for it at a time; a newer request cancels the older.
 
 import { addPlay, addTrack, findTracks, findUsers, getTrack, recommendTo, similarTo, similarToFile } from "./api.js";
 import { startBlend, showBlend } from "./blend.js";
@@ -22,7 +22,7 @@ let count = FIRST_RESULTS;
 let request = null;
 let shifts = new Map();
 
-// --- what is shown ---------------------------------------------------------------------------
+// --- rendering --------------------------------------------------------------------------------
 
 async function show({ sameSeed = false } = {}) {
   request?.abort();
@@ -56,7 +56,7 @@ async function showSeed(signal) {
   return showStart();
 }
 
-// The results and the audio weight they were made with, or null where there is nothing to ask for.
+// The answer for the state: results and the audio weight of the query. Null without a seed or user.
 async function ask(signal) {
   const options = { n: count, weight: state.weight, excludePlayed: get("exclude-played").checked, signal };
   if (state.file) return similarToFile(state.file, options);
@@ -69,8 +69,8 @@ async function ask(signal) {
 
 const BASES = {
   behaviour: "From what they have played, and what those tracks sound like.",
-  audio: "From the sound of what they have played; the model has not met them yet.",
-  popularity: "Nothing is known of this listener yet, so this is what many play.",
+  audio: "From the sound of what they have played; no model has been fitted with their plays yet.",
+  popularity: "No plays of this listener are known yet, so these are popular tracks.",
 };
 
 function draw(answer) {
@@ -83,7 +83,7 @@ function draw(answer) {
   const hits = answer.similar ?? answer.recommendations;
   showResults(hits, { user: state.user, shifts, onOpen: openTrack, onPlayed: played });
   get("more").hidden = hits.length < count || count >= MOST_RESULTS;
-  if (!hits.length) say("Nothing fits yet. Bring in more tracks with “hybridrec ingest audio”.");
+  if (!hits.length) say("No results. Add more tracks with “hybridrec ingest audio”.");
 }
 
 function say(words) {
@@ -105,7 +105,7 @@ function fail({ message, got, fix, status }) {
   get("problem").hidden = false;
 }
 
-// --- what the listener does ------------------------------------------------------------------
+// --- actions of the listener ------------------------------------------------------------------
 
 function go(changes, { replace = false, sameSeed = false } = {}) {
   state = { ...state, ...changes };
@@ -125,7 +125,7 @@ async function played(hit) {
   const { user } = state;
   try {
     await addPlay(user, hit.track.id);
-    shifts.set(hit.track.id, { audio_weight: hit.audio_weight, support: hit.support });
+    shifts.set(hit.track.id, { effective_audio_weight: hit.effective_audio_weight, support: hit.support });
     await show({ sameSeed: true });
     showListener(user, { onOpen: openTrack });
     const after = [...get("results").children].find((row) => row.dataset.track === hit.track.id)?.hit ?? (await findAgain(hit));
@@ -136,7 +136,7 @@ async function played(hit) {
   }
 }
 
-// A track that was just played may leave the results; ask for more of them to see its new weight.
+// A track that was just played may leave the results: ask for more of them to find its new weight.
 async function findAgain(hit) {
   if (state.file) return undefined;
   const options = { n: MOST_RESULTS, weight: state.weight, excludePlayed: false };
@@ -144,14 +144,14 @@ async function findAgain(hit) {
   return (similar ?? recommendations).find(({ track }) => track.id === hit.track.id);
 }
 
-async function keep(event) {
+async function addToCatalogue(event) {
   event.preventDefault();
   const button = event.submitter;
   button.disabled = true;
   try {
     const { track, created } = await addTrack(state.file, Object.fromEntries(new FormData(event.target)));
     await openTrack(track.id);
-    say(created ? `“${nameOf(track)}” is in the catalogue and can be recommended now.` : `The catalogue had this very audio already, as “${nameOf(track)}”.`);
+    say(created ? `“${nameOf(track)}” is in the catalogue and can be recommended now.` : `The catalogue has this audio already, as “${nameOf(track)}”.`);
   } catch (error) {
     fail(error);
   } finally {
@@ -159,7 +159,7 @@ async function keep(event) {
   }
 }
 
-// --- beginning -------------------------------------------------------------------------------
+// --- start -----------------------------------------------------------------------------------
 
 const describeTrack = (track) => ({ name: nameOf(track), more: byOf(track) });
 const describeUser = (user) => ({ name: user.id, more: user.plays === undefined ? "" : plays(user.plays) });
@@ -184,7 +184,7 @@ startUpload({
   onFile: (file) => go({ file, track: null }),
   onProblem: fail,
 });
-get("add").addEventListener("submit", keep);
+get("add").addEventListener("submit", addToCatalogue);
 get("exclude-played").addEventListener("change", () => show({ sameSeed: true }));
 get("listener-clear").addEventListener("click", () => go({ user: null }));
 get("listener-name").addEventListener("click", () => openUser(state.user));

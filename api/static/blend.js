@@ -1,4 +1,4 @@
-// The audio weight of a question: the tuned one, or the one that the listener slides to.
+// The audio weight of the query: the tuned one, or the slider's.
 
 import { percent } from "./formatting.js";
 
@@ -21,7 +21,7 @@ export function startBlend(onWeight) {
   });
 }
 
-// Show the weight that an answer was made with.
+// Show the audio weight of an answer.
 export function showBlend(state, answer) {
   get("blend").hidden = answer === null || Boolean(state.file);
   get("exclude").hidden = Boolean(state.track || state.file) || !state.user;
@@ -37,6 +37,6 @@ function draw(weight, isTuned) {
   get("weight-value").textContent = percent(weight);
   get("blend-hint").textContent =
     weight === 1
-      ? "All by sound, whoever plays it."
-      : `${percent(weight)} for a track that many play, more for one that few have, 100 % for one that nobody has.`;
+      ? "By audio alone, whoever plays it."
+      : `${percent(weight)} for a track that many have played, more for one that few have, 100 % for one that nobody has.`;
 }

@@ -1,8 +1,8 @@
-// Shows the OpenAPI document with Swagger UI, which is bundled: no other host is asked.
+// Show the OpenAPI document in Swagger UI, which is bundled: no request goes to another host.
 const place = document.getElementById("swagger-ui");
 
 window.SwaggerUIBundle({
-  url: place.dataset.contract,
+  url: place.dataset.openapi,
   domNode: place,
   deepLinking: true,
   validatorUrl: null,

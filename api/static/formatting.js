@@ -1,4 +1,4 @@
-// How numbers and tracks are put into words, and two helpers for building elements.
+// Formatting of tracks, numbers and dates, and two helpers that build elements.
 
 export const nameOf = (track) => track.title || track.id;
 

@@ -1,4 +1,4 @@
-// The listener one listens as: her name, and what she has played.
+// The chosen user: the id, and the tracks last played.
 
 import { playsOf } from "./api.js";
 import { bindPlay } from "./player.js";
@@ -13,7 +13,7 @@ const playButton = document.querySelector("#result-template").content.querySelec
 export async function showListener(user, { signal, onOpen }) {
   const name = document.getElementById("listener-name");
   chosen.hidden = !user;
-  if (user !== name.textContent) history.hidden = true; // until it is known what it holds
+  if (user !== name.textContent) history.hidden = true; // until the plays of the new user have arrived
   name.textContent = user ?? "";
   if (!user) return;
   const { plays } = await playsOf(user, SHOWN, signal);

@@ -1,4 +1,4 @@
-// One player for the whole page. Every play button shows whether its own track sounds.
+// One player for the whole page. Every play button shows whether its own track is playing.
 
 import { audioAddress, audioOf } from "./api.js";
 import { token } from "./token.js";
@@ -30,7 +30,7 @@ export function play(track, address = audioAddress(track.id)) {
     return audio.paused ? start() : audio.pause();
   }
   current = track;
-  give(track, address).catch((error) => report(error.message));
+  load(track, address).catch((error) => report(error.message));
   get("").hidden = false;
   document.body.classList.add("playing");
   get("-title").textContent = nameOf(track);
@@ -38,7 +38,7 @@ export function play(track, address = audioAddress(track.id)) {
 }
 
 // An audio element sends no token, so where there is one the audio is fetched whole.
-async function give(track, address) {
+async function load(track, address) {
   const source = token() && !address.startsWith("blob:") ? await audioOf(address) : address;
   if (current === track) {
     if (fetched) URL.revokeObjectURL(fetched);
@@ -48,7 +48,7 @@ async function give(track, address) {
   }
 }
 
-// Make a button play a track, and keep its looks in step with the player.
+// Make a button play a track, and show the state of the player on it.
 export function bindPlay(button, track, address) {
   button.dataset.plays = track.id;
   button.dataset.name = nameOf(track);
@@ -58,7 +58,7 @@ export function bindPlay(button, track, address) {
 
 function start() {
   return audio.play().catch((error) => {
-    if (error.name === "NotAllowedError") report("The browser wants a click on Play first");
+    if (error.name === "NotAllowedError") report("Click Play once more: the browser allows sound only after a click");
   });
 }
 
@@ -87,8 +87,8 @@ function showState() {
 }
 
 function showButton(button) {
-  const sounds = current?.id === button.dataset.plays && !audio.paused;
-  setIcon(button, sounds ? "pause" : "play");
-  button.classList.toggle("sounds", sounds);
-  button.setAttribute("aria-label", `${sounds ? "Pause" : "Play"} ${button.dataset.name}`);
+  const isPlaying = current?.id === button.dataset.plays && !audio.paused;
+  setIcon(button, isPlaying ? "pause" : "play");
+  button.classList.toggle("playing", isPlaying);
+  button.setAttribute("aria-label", `${isPlaying ? "Pause" : "Play"} ${button.dataset.name}`);
 }

@@ -6,7 +6,7 @@ import { byOf, listeners, nameOf, percent, plain, signed, supportOf } from "./fo
 const list = document.getElementById("results");
 const template = document.getElementById("result-template");
 
-// Draw results, keeping the rows of tracks that stay, so that their bars move instead of jumping.
+// Draw results, keeping the rows of tracks that stay, so that their bars are animated.
 export function showResults(hits, { user, shifts, onOpen, onPlayed }) {
   const known = new Map([...list.children].map((row) => [row.dataset.track, row]));
   const rows = hits.map((hit) => {
@@ -50,12 +50,12 @@ function newRow(track, onOpen, onPlayed) {
 
 function fill(row, hit, user, shift) {
   const slot = slots(row);
-  const behaviour = 1 - hit.audio_weight;
+  const behaviour = 1 - hit.effective_audio_weight;
   row.hit = hit;
-  row.style.setProperty("--audio-share", hit.audio_weight);
-  row.classList.toggle("whole", hit.audio_weight === 0 || hit.audio_weight === 1);
-  slot.share.setAttribute("aria-label", `Score ${plain(hit.score)}: audio weight ${percent(hit.audio_weight)}, behaviour ${percent(behaviour)}`);
-  slot["audio-share"].textContent = `Audio ${percent(hit.audio_weight)}`;
+  row.style.setProperty("--audio-share", hit.effective_audio_weight);
+  row.classList.toggle("whole", hit.effective_audio_weight === 0 || hit.effective_audio_weight === 1);
+  slot.share.setAttribute("aria-label", `Score ${plain(hit.score)}: effective audio weight ${percent(hit.effective_audio_weight)}, behaviour ${percent(behaviour)}`);
+  slot["audio-share"].textContent = `Audio ${percent(hit.effective_audio_weight)}`;
   slot["behaviour-share"].textContent = `${percent(behaviour)} Behaviour`;
   slot.score.textContent = plain(hit.score);
   slot["audio-part"].textContent = plain(hit.audio_part);
@@ -71,7 +71,7 @@ function fill(row, hit, user, shift) {
   slot.shift.textContent = shift ? shiftWords(shift, hit) : "";
 }
 
-// What one more play did to a track, in words.
+// How one more play changed a result, as text.
 export function shiftWords(before, after) {
-  return `Audio weight ${percent(before.audio_weight)} → ${percent(after.audio_weight)}, support ${before.support} → ${after.support}`;
+  return `Effective audio weight ${percent(before.effective_audio_weight)} → ${percent(after.effective_audio_weight)}, support ${before.support} → ${after.support}`;
 }

@@ -1,4 +1,4 @@
-// The head of the answer: what the results start from.
+// The head of the results: the seed song, the user or the file they are for.
 
 import { bindPlay } from "./player.js";
 import { byOf, element, listeners, nameOf } from "./formatting.js";
@@ -38,6 +38,6 @@ export function showFileSeed(file) {
   const name = file.name.replace(/\.[^.]+$/, "");
   get("add").elements.title.value = name;
   get("add").elements.artist.value = "";
-  const note = element("span", {}, "Your file, compared by its sound alone: nobody has played it yet.");
+  const note = element("span", {}, "Your file, compared by audio alone: nobody has played it yet.");
   head("Similar to", name, [note], bigPlay({ id: `file:${file.name}`, title: name, artist: "Your file" }, URL.createObjectURL(file)));
 }

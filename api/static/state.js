@@ -1,4 +1,4 @@
-// What the page shows, as its address says it, so that a link shows the same to someone else.
+// The state of the page is kept in its address, so that a link shows the same to someone else.
 
 export function readState() {
   const given = new URLSearchParams(location.search);

@@ -1,4 +1,4 @@
-// Where to begin: some tracks and listeners of this library.
+// The start page: some tracks and listeners of this library to start from.
 
 import { findTracks, findUsers } from "./api.js";
 import { element, nameOf, plays } from "./formatting.js";

@@ -1,4 +1,4 @@
-// The access token, where the server asks for one: kept until this tab is closed, and sent with every call.
+// The access token, if the server asks for one: kept until this tab is closed, sent with every request.
 
 const KEY = "hybridrec-token";
 const form = document.getElementById("sign-in");

@@ -1,4 +1,4 @@
-// Taking a file in: by drop, by button, by keyboard.
+// Choosing a file: by drop, by button, by keyboard.
 
 export function startUpload({ limitBytes, onFile, onProblem }) {
   const drop = document.getElementById("drop");

@@ -39,7 +39,7 @@ def test_a_user_gets_recommendations_with_their_parts(client: FlaskClient) -> No
     assert len(answer["recommendations"]) == 5
     for hit in answer["recommendations"]:
         assert hit["score"] == pytest.approx(hit["audio_part"] + hit["behaviour_part"])
-        assert 0 <= hit["audio_weight"] <= 1
+        assert 0 <= hit["effective_audio_weight"] <= 1
         assert hit["track"]["id"].startswith("calm")
 
 
@@ -67,7 +67,7 @@ def test_the_audio_weight_of_a_request_moves_every_result(client: FlaskClient) -
     def weights(asked: str) -> dict[str, float]:
         answer = client.get(f"/v1/tracks/calm-00/similar?n=39&audio_weight={asked}").json
         assert answer["audio_weight"] == float(asked)
-        return {hit["track"]["id"]: hit["audio_weight"] for hit in answer["similar"]}
+        return {hit["track"]["id"]: hit["effective_audio_weight"] for hit in answer["similar"]}
 
     less, more = weights("0"), weights("0.9")
     assert less["calm-18"] == more["calm-18"] == 1.0
@@ -75,12 +75,25 @@ def test_the_audio_weight_of_a_request_moves_every_result(client: FlaskClient) -
     assert any(more[track] > less[track] for track in less)
 
 
+def test_the_former_name_of_the_effective_audio_weight_is_kept_and_deprecated(
+    client: FlaskClient,
+) -> None:
+    hits = client.get("/v1/tracks/calm-00/similar?n=39").json["similar"]
+    weights = {hit["effective_audio_weight"] for hit in hits}
+    assert len(weights) > 1
+    assert [hit["audio_weight"] for hit in hits] == [hit["effective_audio_weight"] for hit in hits]
+    schemas = client.get("/openapi.json").json["components"]["schemas"]
+    assert schemas["HitOut"]["properties"]["audio_weight"]["deprecated"] is True
+    assert "deprecated" not in schemas["HitOut"]["properties"]["effective_audio_weight"]
+    assert "deprecated" not in schemas["SimilarOut"]["properties"]["audio_weight"]
+
+
 def test_an_explanation_comes_when_asked_for(client: FlaskClient) -> None:
     silent = client.get("/v1/tracks/calm-00/similar?n=39").json["similar"]
     explained = client.get("/v1/tracks/calm-00/similar?n=39&explain=true").json["similar"]
     assert {hit["explanation"] for hit in silent} == {None}
     cold = next(hit for hit in explained if hit["track"]["id"] == "calm-18")
-    assert cold["explanation"] == "All by sound: nobody has played it yet"
+    assert cold["explanation"] == "Audio alone: nobody has played it yet"
 
 
 def test_similar_tracks_sound_alike(client: FlaskClient) -> None:
@@ -109,9 +122,9 @@ def test_the_next_recommendation_knows_a_play_and_soon_its_track_has_support(
     assert "loud-18" not in [hit["track"]["id"] for hit in recommended]
     assert service.settle()
     after = seen()
-    assert (before["support"], before["audio_weight"]) == (0, 1.0)
+    assert (before["support"], before["effective_audio_weight"]) == (0, 1.0)
     assert after["support"] == 1
-    assert after["audio_weight"] < 1
+    assert after["effective_audio_weight"] < 1
 
 
 @pytest.mark.parametrize(

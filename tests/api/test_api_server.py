@@ -135,7 +135,8 @@ def test_figures_of_all_workers_are_added_up(
     with running(tmp_path / "library", workers=3) as (_, address):
         for _ in range(20):
             ask(f"{address}v1/users/user-00/recommendations?n=5")
-        assert figure(address, "hybridrec_audio_weight_count") == 100
+        assert figure(address, "hybridrec_effective_audio_weight_count") == 100
+        assert figure(address, "hybridrec_audio_weight_count") == 100  # the former name
         assert figure(address, "hybridrec_request_seconds_count") >= 20
         assert figure(address, "hybridrec_index_tracks") == 40
         assert figure(address, "hybridrec_cold_share") == pytest.approx(0.1)

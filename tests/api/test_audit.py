@@ -1,4 +1,4 @@
-"""Who wrote what is kept: readable by its owner, without the names of the forgotten, and before it is too late."""
+"""The audit log: private to its owner, without ids of forgotten users, checked before a write."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from hybridrec.api.audit import ALARM, AUDIT, AuditFile
-from hybridrec.api.logs import JsonLines
+from hybridrec.api.log_format import json_lines
 from hybridrec.api.settings import ApiSettings
 from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.library import Library
@@ -28,7 +28,7 @@ def audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     path = tmp_path / "audit" / "audit.jsonl"
     path.parent.mkdir()
     handler = AuditFile(str(path), delay=True)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(json_lines())
     monkeypatch.setattr(AUDIT, "level", logging.INFO)
     AUDIT.addHandler(handler)
     yield path
@@ -99,7 +99,7 @@ def test_what_is_done_and_cannot_be_logged_any_more_raises_an_alarm(
     monkeypatch.setattr(AuditFile, "reopenIfNeeded", lambda _: os.stat(audit.parent))
     assert client.post("/v1/plays", json=PLAYS).status_code == 200
     (alarm,) = [record for record in caplog.records if record.name == ALARM.name]
-    assert (alarm.levelname, alarm.fields["added"]) == ("ERROR", 1)
+    assert (alarm.levelname, alarm.msg["added"]) == ("ERROR", 1)
     assert service.user_plays("ada")
 
 

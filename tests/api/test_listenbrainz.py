@@ -46,7 +46,9 @@ def body(*listens: dict[str, Any], kind: str = "single") -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def _server_s_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hybridrec.api.endpoints.listenbrainz.time", SimpleNamespace(time=lambda: float(NOW)))
+    monkeypatch.setattr(
+        "hybridrec.api.endpoints.listenbrainz.time", SimpleNamespace(time=lambda: float(NOW))
+    )
 
 
 @pytest.fixture

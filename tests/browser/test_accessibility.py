@@ -1,4 +1,4 @@
-"""The page for whoever hears it read out, sees little contrast, or has only a keyboard."""
+"""Accessibility of the page: screen readers, contrast, and use by keyboard alone."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_axe_finds_nothing_wrong_with_an_empty_library_and_with_asking_for_a_tok
             page.goto("/?user=ada" if settings.require_tokens else "/")
             asked = page.get_by_role("form", name="This service asks for an access token")
             expect(
-                asked if settings.require_tokens else page.get_by_text("Nothing to hear yet")
+                asked if settings.require_tokens else page.get_by_text("No tracks yet")
             ).to_be_visible()
             check_in_both_schemes(page)
 

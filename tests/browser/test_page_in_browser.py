@@ -17,7 +17,7 @@ from hybridrec.storage.library import Library
 pytestmark = pytest.mark.browser
 
 
-def test_a_listener_searches_hears_and_slides(page: Page) -> None:
+def test_a_listener_searches_plays_and_moves_the_slider(page: Page) -> None:
     page.goto("/")
     expect(page.get_by_role("heading", level=1)).to_have_text("What should play next?")
     page.get_by_label("Start from a song").fill("tone 440")
@@ -53,7 +53,7 @@ def test_a_play_moves_the_weight_from_audio_to_behaviour(page: Page) -> None:
     cold.get_by_role("button", name=f"ada has played {title}").click()
     notice = page.get_by_role("status").filter(has_text=title)
     expect(notice).to_contain_text("support 0 → 1")
-    expect(notice).to_contain_text("Audio weight 100 % → ")
+    expect(notice).to_contain_text("Effective audio weight 100 % → ")
     expect(page.locator("#history-list")).to_contain_text(title)
 
 
