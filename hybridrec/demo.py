@@ -15,7 +15,8 @@ from hybridrec.embedder.library_encoder import ensure_encoder
 from hybridrec.encoder.checkpoint import shipped
 from hybridrec.files import sha256_of
 from hybridrec.serving.answers import Answer
-from hybridrec.serving.service import RecommendationService, TrackDetails
+from hybridrec.serving.service import RecommendationService
+from hybridrec.serving.uploads import TrackDetails
 from hybridrec.storage.library import Library
 from hybridrec.workflows.fit import fit
 from hybridrec.workflows.ingest.audio import ingest_audio

@@ -1,4 +1,4 @@
-"""The queue of uploads: bounded, nobody's alone, and refusals come at once."""
+"""The queue of uploads is bounded, shared by callers, and refuses at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PATIENCE = 60
 
 
 class Waiting:
-    """Threads that hold a turn, or wait for one, until they are told to leave."""
+    """Threads that hold a turn, or wait for one, until the end of the `with` block."""
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
@@ -29,12 +29,12 @@ class Waiting:
         self._leave.set()
         self._threads.shutdown()
 
-    def come(self, caller: str | None) -> None:
-        """Another of this caller's; returns when it is admitted."""
-        before, deadline = self._admission._there.total(), threading.Event()
+    def add(self, caller: str | None) -> None:
+        """Another upload of this caller; returns when it is admitted."""
+        before, deadline = self._admission._present.total(), threading.Event()
         self._threads.submit(self._stay, caller)
         for _ in range(PATIENCE * 100):
-            if self._admission._there.total() > before:
+            if self._admission._present.total() > before:
                 return
             deadline.wait(0.01)
         raise AssertionError("was not admitted")
@@ -44,30 +44,30 @@ class Waiting:
             self._leave.wait(PATIENCE)
 
 
-def test_who_comes_when_it_is_full_is_refused_at_once_and_told_when_to_come_back() -> None:
+def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None:
     admission = Admission(3, 2)
     with Waiting(admission) as waiting:
         for caller in ("a", "b", "c"):
-            waiting.come(caller)
+            waiting.add(caller)
         with pytest.raises(Busy, match="too many uploads wait") as refused, admission.turn("d"):
             pass
         assert refused.value.retry_after_seconds >= 1
     with admission.turn("d"):
-        assert admission._there == {"d": 1}
+        assert admission._present == {"d": 1}
 
 
-def test_one_caller_cannot_fill_it() -> None:
+def test_one_caller_cannot_fill_the_queue() -> None:
     admission = Admission(4, 2)
     with Waiting(admission) as waiting, ExitStack() as stack:
         for _ in range(2):
-            waiting.come("greedy")
+            waiting.add("greedy")
         with pytest.raises(Busy, match="too many uploads wait"):
             stack.enter_context(admission.turn("greedy"))
-        waiting.come("other")
-        waiting.come(None)
+        waiting.add("other")
+        waiting.add(None)
 
 
-def test_an_error_gives_the_place_free() -> None:
+def test_an_error_frees_the_place() -> None:
     admission = Admission(1, 1)
     for _ in range(3):
         with pytest.raises(ValueError, match="broken file"), admission.turn("a"):

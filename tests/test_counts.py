@@ -1,4 +1,4 @@
-"""Counts are kept: of a small library they are exact, of a large one somebody counts now and then."""
+"""Counts of a small library are exact; those of a large one are cached for a while."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_small_library_is_counted_after_each_change_and_only_then(
     fitted_library: Library, counted: list[int]
 ) -> None:
     with RecommendationService(fitted_library) as service:
-        counted.clear()  # as the files that it serves from were written, somebody may have counted
+        counted.clear()  # writing the serving files may have counted, too
         before = service.readiness()["plays"]
         for _ in range(5):
             assert service.readiness()["plays"] == before
@@ -39,10 +39,10 @@ def test_a_small_library_is_counted_after_each_change_and_only_then(
         assert service.readiness()["plays"] == int(str(before)) + 1
 
 
-def test_a_large_library_is_not_counted_for_everybody_who_asks(
+def test_a_large_library_is_not_counted_for_every_request(
     fitted_library: Library, counted: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counts, "COUNTED_UP_TO_PLAYS", 10)
+    monkeypatch.setattr(counts, "EXACT_UP_TO_PLAYS", 10)
     with RecommendationService(fitted_library) as service:
         counted.clear()
         for n in range(5):
@@ -52,16 +52,14 @@ def test_a_large_library_is_not_counted_for_everybody_who_asks(
         assert len(counted) == 1
 
 
-def test_whether_it_is_ready_is_known_without_counting(
-    fitted_library: Library, counted: list[int]
-) -> None:
+def test_is_ready_counts_nothing(fitted_library: Library, counted: list[int]) -> None:
     with RecommendationService(fitted_library) as service:
         counted.clear()
         assert service.is_ready()
         assert counted == []
 
 
-def test_readiness_does_not_wait_for_an_answer_that_is_being_made(fitted_library: Library) -> None:
+def test_readiness_does_not_wait_for_the_lock_of_the_model(fitted_library: Library) -> None:
     with RecommendationService(fitted_library) as service:
         answered = threading.Event()
 

@@ -260,13 +260,14 @@ def test_a_script_without_a_guard_runs_once(tmp_path: Path, songs: dict[str, byt
     script = tmp_path / "script.py"
     script.write_text(
         "from pathlib import Path\n"
-        "from hybridrec.serving.service import RecommendationService, TrackDetails\n"
+        "from hybridrec.serving.service import RecommendationService\n"
+        "from hybridrec.serving.uploads import TrackDetails\n"
         "from hybridrec.storage.library import Library\n"
-        "from hybridrec.embedder.library_encoder import ensure_ears\n"
+        "from hybridrec.embedder.library_encoder import ensure_encoder\n"
         "print('runs')\n"
         "here = Path(__file__).parent\n"
         "library = Library.open(here / 'library', create=True)\n"
-        "ensure_ears(library)\n"
+        "ensure_encoder(library)\n"
         "with RecommendationService(library) as service:\n"
         "    print(service.add_track(here / 'song.flac', TrackDetails(id='song'))[0].id)\n"
     )

@@ -1,4 +1,4 @@
-"""What others write reaches the live model: at once where that is promised, else soon, and never not at all."""
+"""What others write reaches the live model: at once where that is promised, else soon after."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
 from hybridrec.errors import LibraryError
-from hybridrec.serving import live_model, refresh
+from hybridrec.serving import fold_in, live_model
 from hybridrec.serving import reload as model_reload
 from hybridrec.serving.live_model import LiveModel
+from hybridrec.serving.loading import load_live_model
 from hybridrec.serving.reload import ModelReload
 from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.library import Library
@@ -49,12 +50,12 @@ def put_embedded(library: Library, ids: list[str]) -> None:
 
 
 @pytest.fixture
-def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is taken in beside the requests."""
+def no_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is applied in the background."""
     monkeypatch.setattr(ModelReload, "_wake", lambda self: None)
 
 
-@pytest.mark.usefixtures("alone")
+@pytest.mark.usefixtures("no_background")
 @pytest.mark.parametrize("written", [1, 40, 800])
 def test_a_request_sends_as_many_statements_however_much_others_wrote(
     fitted_library: Library, written: int
@@ -71,11 +72,11 @@ def test_a_request_sends_as_many_statements_however_much_others_wrote(
         assert len(busy) <= len(quiet) + 12  # each read sends BEGIN too
 
 
-@pytest.mark.usefixtures("alone")
+@pytest.mark.usefixtures("no_background")
 def test_uploads_and_deletions_are_known_at_once_even_after_a_large_import(
     fitted_library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_model, "KNOWN_AT_ONCE", 5)
+    monkeypatch.setattr(live_model, "MAX_TRACKS_PER_REQUEST", 5)
     with RecommendationService(fitted_library) as service:
         service.recommend("user-00")
         put_embedded(fitted_library, [f"new-{n}" for n in range(50)])
@@ -86,7 +87,7 @@ def test_uploads_and_deletions_are_known_at_once_even_after_a_large_import(
         assert "calm-18" not in found
 
 
-@pytest.mark.usefixtures("alone")
+@pytest.mark.usefixtures("no_background")
 def test_no_request_waits_for_a_new_model(
     fitted_library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,14 +96,14 @@ def test_no_request_waits_for_a_new_model(
         fit(fitted_library)
 
         def never(_library: Library) -> LiveModel:
-            raise AssertionError("a request made a model")
+            raise AssertionError("a request loaded a model")
 
-        monkeypatch.setattr(model_reload, "open_live_model", never)
+        monkeypatch.setattr(model_reload, "load_live_model", never)
         assert service.recommend("user-00").model_version == before.model_version
 
 
-def test_many_played_tracks_are_refreshed_with_few_statements(fitted_library: Library) -> None:
-    live = model_reload.open_live_model(fitted_library)
+def test_many_played_tracks_are_folded_in_with_few_statements(fitted_library: Library) -> None:
+    live = load_live_model(fitted_library)
     fitted_library.add_plays(
         [Play("x", f"{style}-{n:02d}") for style in ("calm", "loud") for n in range(20)]
     )
@@ -114,10 +115,10 @@ def test_many_played_tracks_are_refreshed_with_few_statements(fitted_library: Li
     np.testing.assert_array_equal(live.model.tracks.support, built.model.tracks.support[order])
 
 
-def test_a_new_track_is_placed_by_a_bounded_number_of_listeners(
+def test_a_new_track_is_folded_in_from_a_bounded_number_of_listeners(
     fitted_library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refresh, "MOST_LISTENERS", 5)
+    monkeypatch.setattr(fold_in, "MAX_LISTENERS", 5)
     asked: list[int] = []
     real = Library.tracks_of
 
@@ -126,7 +127,7 @@ def test_a_new_track_is_placed_by_a_bounded_number_of_listeners(
         return real(self, users, most)
 
     monkeypatch.setattr(Library, "tracks_of", counting)
-    live = model_reload.open_live_model(fitted_library)
+    live = load_live_model(fitted_library)
     fitted_library.add_plays([Play(f"user-{user:02d}", "hit") for user in range(0, 30, 2)])
     live.catch_up()
     assert sum(asked) == 5
@@ -150,9 +151,9 @@ def failing(real: Callable[..., Any], times: int) -> Callable[..., Any]:
     return once_more
 
 
-@pytest.mark.usefixtures("alone")
+@pytest.mark.usefixtures("no_background")
 @pytest.mark.parametrize("method", ["seq", "newest_tracks", "tracks", "embeddings"])
-def test_a_request_that_fails_midway_loses_nothing_for_the_next(
+def test_after_a_request_that_failed_midway_the_next_applies_everything(
     fitted_library: Library, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     with RecommendationService(fitted_library) as service:
@@ -173,10 +174,10 @@ def test_a_request_that_fails_midway_loses_nothing_for_the_next(
 @pytest.mark.parametrize(
     "method", ["changes_since", "tracks", "embeddings", "support", "listeners_of", "tracks_of"]
 )
-def test_catching_up_that_fails_midway_is_done_again_in_whole(
+def test_catching_up_that_failed_midway_is_repeated_as_a_whole(
     fitted_library: Library, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    live = model_reload.open_live_model(fitted_library)
+    live = load_live_model(fitted_library)
     put_embedded(fitted_library, ["upload"])
     fitted_library.add_plays([Play("user-00", "calm-18"), Play("user-02", "calm-18")])
     monkeypatch.setattr(Library, method, failing(getattr(Library, method), 1))
@@ -193,7 +194,7 @@ def test_catching_up_that_fails_midway_is_done_again_in_whole(
     np.testing.assert_allclose(live.model.tracks.factors[row], before, rtol=1e-2, atol=1e-3)
 
 
-def test_what_is_written_meanwhile_is_taken_in_after_an_error_beside_the_requests(
+def test_the_background_applies_what_was_written_after_an_error(
     fitted_library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with RecommendationService(fitted_library) as service:
@@ -207,10 +208,10 @@ def test_what_is_written_meanwhile_is_taken_in_after_an_error_beside_the_request
         assert hits["calm-18"].support == 1
 
 
-def test_an_older_look_does_not_undo_what_a_request_learnt(
+def test_the_background_does_not_undo_what_a_request_applied_meanwhile(
     fitted_library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    live = model_reload.open_live_model(fitted_library)
+    live = load_live_model(fitted_library)
     fitted_library.delete_track("calm-18")
     real = Library.embeddings
 
@@ -218,7 +219,7 @@ def test_an_older_look_does_not_undo_what_a_request_learnt(
         found = real(self, *arguments)
         monkeypatch.setattr(Library, "embeddings", real)
         put_embedded(fitted_library, ["calm-18"])
-        assert live.know_newest()
+        assert live.apply_newest()
         return found
 
     monkeypatch.setattr(Library, "embeddings", slow)

@@ -8,7 +8,7 @@ from flask import Response, send_file, url_for
 from flask_openapi3 import APIBlueprint, Tag
 
 from hybridrec.audio.kinds import kind_of
-from hybridrec.serving.service import TrackDetails
+from hybridrec.serving.uploads import TrackDetails
 
 from ..access import caller, counted_by
 from ..context import service

@@ -1,4 +1,4 @@
-"""The near side of the program that embeds: one socket to one of its processes."""
+"""The caller's side of the program that embeds: one socket to each of its processes."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hybridrec.embedder.frames import pack_bytes, receive, send, unpack_file
-from hybridrec.embedder.result import EmbeddedFile
+from hybridrec.embedder.messages import pack_bytes, receive, send, unpack_file
+from hybridrec.embedder.results import EmbeddedFile
 from hybridrec.errors import AudioError, NotReady
 
 PROGRAM = "hybridrec.embedder.program"
-_TRIES = 3
+_MAX_TRIES = 3
 
 
-class Gone(Exception):
+class ProgramEnded(Exception):
     """The program has ended."""
 
 
-class Worker:
-    """Asks one process of the program; not to be used from several threads at once.
+class WorkerClient:
+    """Sends files to one process of the program; for one thread at a time.
 
     Args:
-        connection: to that process, and to those that follow it where it dies.
+        connection: to that process, and to those that replace it when it dies.
 
     Attributes:
-        process: its id.
+        process: the id of the present process; 0 before it is ready.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -37,34 +37,38 @@ class Worker:
         self.process = 0
 
     def set_up(self, settings: dict[str, Any]) -> None:
-        """Tell the program what it needs, by its first worker.
+        """Send the program its settings, which the first of its clients does.
 
         Raises:
-            Gone: if it has ended.
+            ProgramEnded: if it has ended.
         """
         self._send(settings)
 
     def await_ready(self) -> None:
-        """Wait until the process can be asked.
+        """Wait until the process accepts files.
 
         Raises:
-            Gone: if it has ended.
+            ProgramEnded: if it has ended.
         """
         while "ready" not in self._receive():
             continue
 
-    def embed(self, path: Path, called: str) -> EmbeddedFile:
-        """What became of a file; a process that it kills is what became of it.
+    def embed(self, path: Path, filename: str) -> EmbeddedFile:
+        """Embed a file; the result has an error where the process died of it.
+
+        Args:
+            path: the file.
+            filename: the name to make a title of, where the path's own means nothing.
 
         Raises:
-            Gone: if the program has ended.
+            ProgramEnded: if it has ended.
         """
-        for _ in range(_TRIES):  # a process that died before it began has not seen the file
+        # Tried again where the process died before it began: then the file is not the cause.
+        for _ in range(_MAX_TRIES):
             self._number += 1
-            self._send(
-                {"number": self._number, "path": pack_bytes(os.fsencode(path)), "called": called}
-            )
-            begun, answer = self._answer()
+            packed_path = pack_bytes(os.fsencode(path))
+            self._send({"number": self._number, "path": packed_path, "filename": filename})
+            begun, answer = self._await_answer()
             if answer is not None:
                 return unpack_file(path, answer)
             if begun:
@@ -72,15 +76,15 @@ class Worker:
         return EmbeddedFile(path, error=_fatal(path))
 
     def close(self) -> None:
-        """End the process; who waits for its answer is told that it is gone."""
+        """End the process; a thread that waits for its answer gets `ProgramEnded`."""
         try:
             self._connection.shutdown(socket.SHUT_RDWR)
-        except OSError:  # it is gone already
+        except OSError:  # the other side has closed it
             return
         finally:
             self._connection.close()
 
-    def _answer(self) -> tuple[bool, dict[str, Any] | None]:
+    def _await_answer(self) -> tuple[bool, dict[str, Any] | None]:
         """Whether the process began with the last request, and its answer unless it died."""
         begun = False
         while True:
@@ -95,65 +99,61 @@ class Worker:
         try:
             send(self._connection, message)
         except OSError as error:
-            raise Gone from error
+            raise ProgramEnded from error
 
     def _receive(self) -> dict[str, Any]:
         try:
             message = receive(self._connection)
         except OSError as error:
-            raise Gone from error
+            raise ProgramEnded from error
         if message is None:
-            raise Gone
+            raise ProgramEnded
         self.process = message.get("ready", self.process)
         return message
 
 
 def start_program(
     settings: dict[str, Any], workers: int
-) -> tuple[subprocess.Popen[bytes], list[Worker]]:
-    """Start the program with so many processes, and wait until they can be asked.
+) -> tuple[subprocess.Popen[bytes], list[WorkerClient]]:
+    """Start the program with so many processes, and wait until they accept files.
 
     Raises:
         NotReady: if they cannot start.
     """
     pairs = [socket.socketpair() for _ in range(workers)]
-    theirs = [their.fileno() for _, their in pairs]
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        PROGRAM,
-        *map(str, theirs),
-    ]  # -P: nothing comes from the working directory
-    program = subprocess.Popen(  # noqa: S603 - none of it comes from outside
+    descriptors = [remote.fileno() for _, remote in pairs]
+    # -P: nothing is imported from the working directory.
+    command = [sys.executable, "-P", "-m", PROGRAM, *map(str, descriptors)]
+    program = subprocess.Popen(  # noqa: S603 - fixed arguments
         command,
-        pass_fds=theirs,
+        pass_fds=descriptors,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
-    for _, their in pairs:
-        their.close()
-    near = [Worker(our) for our, _ in pairs]
+    # Closed here, so that reading ends when the program has closed its own copies.
+    for _, remote in pairs:
+        remote.close()
+    clients = [WorkerClient(local) for local, _ in pairs]
     try:
-        near[0].set_up(settings)
-        for worker in near:
-            worker.await_ready()
-    except Gone as error:
-        end_program(program, near)
-        raise NotReady(
-            "a process that embeds cannot start", fix="see its message above, or free memory"
-        ) from error
-    return program, near
+        clients[0].set_up(settings)
+        for client in clients:
+            client.await_ready()
+    except ProgramEnded as error:
+        end_program(program, clients)
+        what, fix = "a process that embeds cannot start", "see its message above, or free memory"
+        raise NotReady(what, fix=fix) from error
+    return program, clients
 
 
-def end_program(program: subprocess.Popen[bytes], workers: list[Worker]) -> None:
-    """Let the program end, after the files that it is at."""
-    for worker in workers:
-        worker.close()
+def end_program(program: subprocess.Popen[bytes], clients: list[WorkerClient]) -> None:
+    """Let the program end, after the files that it is embedding."""
+    for client in clients:
+        client.close()
     program.wait()
 
 
 def _fatal(path: Path) -> AudioError:
-    what = f"{path.name}: the process that heard it died, for it took too long or too much memory or broke a decoder"
+    causes = "too long or too much memory, or broke a decoder"
+    what = f"{path.name}: the process that embedded it died, for it took {causes}"
     return AudioError(what, fix="get the file again, or convert it")

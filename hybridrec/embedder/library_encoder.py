@@ -11,28 +11,23 @@ def encoder_in_use(library: Library) -> bytes:
     """The checkpoint of the encoder that made a library's embeddings.
 
     Raises:
-        NotReady: if the library has no encoder, or goes by vectors that its encoder did not make.
+        NotReady: if the library has no encoder, or uses embeddings that its encoder did not make.
     """
-    current = library.current("encoder")
+    current, fingerprint = library.current("encoder"), library.encoder()
     if current is None:
-        raise NotReady(
-            "the library has no encoder",
-            fix="run `hybridrec ingest audio` or `hybridrec train-encoder`",
-        )
-    if current.fingerprint != library.encoder():
+        fix = "run `hybridrec ingest audio` or `hybridrec train-encoder`"
+        raise NotReady("the library has no encoder", fix=fix)
+    if current.fingerprint != fingerprint:
+        what = "the library's embeddings were made by another encoder than its own"
         fix = "run `hybridrec ingest audio` with its encoder"
-        raise NotReady(
-            "the library's embeddings were made by other ears than its encoder",
-            got=library.encoder(),
-            fix=fix,
-        )
+        raise NotReady(what, got=fingerprint, fix=fix)
     return library.artefact_bytes("encoder", current.version)
 
 
 def ensure_encoder(library: Library) -> bytes:
     """The library's current encoder, as the bytes of its checkpoint.
 
-    A library without one gets the ears that come with hybridrec, until
+    A library without one gets the encoder that comes with hybridrec, until
     `hybridrec train-encoder` makes its own.
     """
     if library.current("encoder") is None:

@@ -1,4 +1,7 @@
-"""Files heard in processes of their own, within limits of time and memory; what kills its process harms no other."""
+"""A pool of processes that embed files, each within limits of time and memory.
+
+A file that kills its process affects no other file.
+"""
 
 from __future__ import annotations
 
@@ -13,38 +16,37 @@ from types import TracebackType
 from typing import Self
 
 from hybridrec.config import AudioLimits
-from hybridrec.embedder.client import Gone, Worker, end_program, start_program
-from hybridrec.embedder.frames import pack_bytes
+from hybridrec.embedder.client import ProgramEnded, WorkerClient, end_program, start_program
 from hybridrec.embedder.library_encoder import encoder_in_use
-from hybridrec.embedder.result import AudioEmbedding, EmbeddedFile
+from hybridrec.embedder.messages import pack_bytes
+from hybridrec.embedder.results import AudioEmbedding, EmbeddedFile
 from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.errors import InvalidInput, LibraryError, NotReady
 from hybridrec.storage.library import Library
 
-IN_FLIGHT = 4
-"""Files a worker that are handed out ahead; what bounds memory however many there are."""
+FILES_PER_WORKER = 4
+"""Files handed out ahead for each process, which bounds memory however many files there are."""
 
 
 class EmbedderPool:
-    """Processes that hear files. A context manager; safe to use from several threads.
+    """Processes that embed files. A context manager; safe to use from several threads.
 
     Args:
-        ears_bytes: the checkpoint that each of them loads.
-        limits: what a file may ask.
-        known: hex SHA-256 of files that need not be heard again.
+        checkpoint_bytes: the encoder that each of them loads.
+        limits: of a file.
+        known: hex SHA-256 of files that need no embedding.
         workers: how many processes.
 
     Raises:
-        InvalidInput: if `checkpoint_bytes` is no checkpoint.
+        InvalidInput: if `checkpoint_bytes` is not a checkpoint.
         NotReady: if a process cannot start.
     """
 
     def __init__(
         self, checkpoint_bytes: bytes, limits: AudioLimits, known: frozenset[str], workers: int
     ) -> None:
-        Checkpoint.from_bytes(
-            checkpoint_bytes
-        )  # a process that cannot start could not say what is wrong with it
+        # Checked here: a process that cannot start could not say what is wrong with it.
+        Checkpoint.from_bytes(checkpoint_bytes)
         self._settings = {
             "checkpoint": pack_bytes(checkpoint_bytes),
             "limits": limits.to_dict(),
@@ -55,15 +57,14 @@ class EmbedderPool:
         self._start(workers)
 
     def embed(self, paths: Iterable[Path]) -> Iterator[EmbeddedFile]:
-        """What became of each file, in the order given."""
+        """Embed files; the results are in the order of the paths."""
         paths, waiting = iter(paths), deque[Future[EmbeddedFile]]()
-        with ThreadPoolExecutor(len(self._workers)) as threads:
+        with ThreadPoolExecutor(len(self._clients)) as threads:
             try:
                 while True:
-                    room = IN_FLIGHT * len(self._workers) - len(waiting)
-                    waiting.extend(
-                        threads.submit(self._embed, path) for path in islice(paths, room)
-                    )
+                    room = FILES_PER_WORKER * len(self._clients) - len(waiting)
+                    some = islice(paths, room)
+                    waiting.extend(threads.submit(self._embed, path) for path in some)
                     if not waiting:
                         return
                     yield waiting.popleft().result()
@@ -71,18 +72,18 @@ class EmbedderPool:
                 for future in waiting:
                     future.cancel()
 
-    def embed_one(self, path: Path, called: str = "") -> tuple[EmbeddedFile, AudioEmbedding]:
-        """What one file is and sounds like.
+    def embed_one(self, path: Path, filename: str = "") -> tuple[EmbeddedFile, AudioEmbedding]:
+        """Embed one file.
 
         Args:
             path: the file.
-            called: the name to make a title of, where the path's own says nothing.
+            filename: the name to make a title of, where the path's own means nothing.
 
         Raises:
-            AudioError: if it cannot be heard, or not within the limits.
+            AudioError: if it cannot be embedded, or not within the limits.
             NotReady: if its process was ended and cannot start again.
         """
-        file = self._embed(path, called)
+        file = self._embed(path, filename)
         if file.error is not None:
             raise file.error
         assert file.embedded is not None
@@ -90,40 +91,44 @@ class EmbedderPool:
 
     @property
     def processes(self) -> list[int]:
-        """Ids of the processes, as far as they have told."""
-        return [worker.process for worker in self._workers]
+        """Ids of the processes."""
+        return [client.process for client in self._clients]
 
     def close(self) -> None:
         """End the processes."""
         with self._changing:
             self._closed = True
-            end_program(self._program, self._workers)
+            end_program(self._program, self._clients)
 
-    def _embed(self, path: Path, called: str = "") -> EmbeddedFile:
+    def _embed(self, path: Path, filename: str = "") -> EmbeddedFile:
         free = self._free
-        worker = free.get()
+        client = free.get()
         try:
-            return worker.embed(path, called)
-        except Gone:
-            self._start_again(free)
+            return client.embed(path, filename)
+        except ProgramEnded:
+            self._restart(free)
         finally:
-            free.put(worker)
-        return self._embed(path, called)
+            free.put(client)
+        return self._embed(path, filename)
 
-    def _start_again(self, ended: queue.SimpleQueue[Worker]) -> None:
-        """Start the program again, unless another thread has; somebody ended it, for a file cannot."""
+    def _restart(self, ended: queue.SimpleQueue[WorkerClient]) -> None:
+        """Start the program again, unless another thread has.
+
+        A file can kill its process only; the program ends because somebody ended it.
+        """
         with self._changing:
             if self._closed:
-                raise NotReady("the processes that embed were closed", fix="open others")
+                raise NotReady("the processes that embed were closed", fix="open another pool")
             if self._free is ended:
-                end_program(self._program, self._workers)
-                self._start(len(self._workers))
+                end_program(self._program, self._clients)
+                self._start(len(self._clients))
 
     def _start(self, workers: int) -> None:
-        self._program, self._workers = start_program(self._settings, workers)
-        self._free: queue.SimpleQueue[Worker] = queue.SimpleQueue()
-        for worker in self._workers:
-            self._free.put(worker)
+        self._program, self._clients = start_program(self._settings, workers)
+        # A new queue for each program, by which `_restart` knows whether it was started again.
+        self._free: queue.SimpleQueue[WorkerClient] = queue.SimpleQueue()
+        for client in self._clients:
+            self._free.put(client)
 
     def __enter__(self) -> Self:
         return self
@@ -135,16 +140,14 @@ class EmbedderPool:
 
 
 def library_pool(library: Library, limits: AudioLimits) -> EmbedderPool:
-    """One process with the ears of a library.
+    """A pool of one process with the encoder of a library.
 
     Raises:
-        NotReady: if the library has no encoder, or goes by vectors that its encoder did not make.
+        NotReady: if the library has no encoder, or uses embeddings that its encoder did not make.
         LibraryError: if the encoder is damaged, or newer than this program.
     """
     try:
         return EmbedderPool(encoder_in_use(library), limits, frozenset(), 1)
     except InvalidInput as error:
-        fix = "run `hybridrec train-encoder`"
-        raise LibraryError(
-            "the library's encoder cannot be used", got=str(error), fix=fix
-        ) from error
+        what, fix = "the library's encoder cannot be used", "run `hybridrec train-encoder`"
+        raise LibraryError(what, got=str(error), fix=fix) from error

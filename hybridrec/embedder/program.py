@@ -1,14 +1,14 @@
-"""The program that embeds: it imports torch once, forks a process a socket, and replaces those that die.
+"""The program that embeds: it imports torch once and forks a process for each socket.
 
     python -P -m hybridrec.embedder.program FD...
 
-It is a program of its own, so that nothing of the one that starts it runs in
-it: neither its main script, which may lack a guard, nor its exit handlers.
-Each process serves one socket, one file at a time, until the other side is
-gone. The first socket brings the settings for all. The messages back are
+It is a program of its own, so that nothing of the caller's runs in it: neither its main script,
+which may lack a guard, nor its exit handlers. Each process serves one socket, one file at a time,
+until the caller closes it; a process that dies is replaced. The first socket brings the settings
+for all. The messages back are
 
     {"ready": PID}                 a process can be asked
-    {"begun": N}                   it has read the request of that number
+    {"begun": N}                   it has read the request with that number
     {"answer": N, ...}             what became of the file
     {"died": true}                 the process died, and another follows
 """
@@ -23,11 +23,12 @@ from pathlib import Path
 
 from hybridrec.config import AudioLimits
 from hybridrec.embedder import worker
-from hybridrec.embedder.frames import pack_file, receive, send, unpack_bytes
+from hybridrec.embedder.messages import pack_file, receive, send, unpack_bytes
 
 
 def main(descriptors: list[int]) -> None:
     """Serve each socket from a process of its own until all of them are closed."""
+    # Ctrl-C reaches all processes of a terminal; the caller ends this one by its sockets.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
     setup = receive(sockets[0])
@@ -45,7 +46,7 @@ def main(descriptors: list[int]) -> None:
             continue
         try:
             send(one, {"died": True})
-        except OSError:  # nobody waits for it
+        except OSError:  # the caller has closed the socket
             continue
         serving[_fork(one, sockets)] = one
 
@@ -61,10 +62,10 @@ def _fork(own: socket.socket, sockets: list[socket.socket]) -> int:
                 other.close()
         _serve(own)
         code = 0
-    except OSError:  # the other side is gone
+    except OSError:  # the caller has closed the socket
         code = 0
     finally:
-        os._exit(code)
+        os._exit(code)  # without the exit handlers of the parent process
 
 
 def _serve(own: socket.socket) -> None:
@@ -73,10 +74,8 @@ def _serve(own: socket.socket) -> None:
     while (request := receive(own)) is not None:
         send(own, {"begun": request["number"]})
         path = Path(os.fsdecode(unpack_bytes(request["path"])))
-        send(
-            own,
-            {"answer": request["number"], **pack_file(worker.embed_file(path, request["called"]))},
-        )
+        file = worker.embed_file(path, request["filename"])
+        send(own, {"answer": request["number"], **pack_file(file)})
 
 
 if __name__ == "__main__":

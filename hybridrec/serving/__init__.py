@@ -1,1 +1,1 @@
-"""What a process serves from, and how an answer is put together."""
+"""Serving: the service, its live model and model reload, and how an answer is selected."""

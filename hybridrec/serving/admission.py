@@ -1,4 +1,4 @@
-"""A bounded queue for the embedding of uploads: who comes when it is full is told when to come back."""
+"""Admission control for uploads: a bounded queue that refuses at once when it is full."""
 
 from __future__ import annotations
 
@@ -9,37 +9,40 @@ from contextlib import contextmanager
 
 from hybridrec.errors import Busy
 
-MOST_UPLOADS = 4
-"""Uploads that are embedded or wait for it, in one process; half of the server's threads stay free for others."""
+MAX_UPLOADS = 4
+"""Uploads that are embedded or wait for it, in one process; half of the server's threads stay
+free for other requests."""
 
-MOST_OF_ONE_CALLER = 2
-SECONDS_OF_ONE = 3
-"""What one upload usually takes at most, told to those who are to come back."""
+MAX_UPLOADS_PER_CALLER = 2
+SECONDS_PER_UPLOAD = 3
+"""What one upload usually takes at most; those who are refused are told when to come back."""
 
 
 class Admission:
-    """Lets one in at a time, a few wait, and no caller be all of those.
+    """Admits one upload at a time, lets a few wait, and keeps one caller from taking all places.
 
     Args:
-        most: who may be there at once, waiting or not.
-        most_of_one: how many of them may be one caller's.
+        limit: the most uploads at once, waiting or not.
+        limit_per_caller: how many of them may be one caller's.
     """
 
-    def __init__(self, most: int = MOST_UPLOADS, most_of_one: int = MOST_OF_ONE_CALLER) -> None:
-        self._most, self._most_of_one = most, most_of_one
+    def __init__(
+        self, limit: int = MAX_UPLOADS, limit_per_caller: int = MAX_UPLOADS_PER_CALLER
+    ) -> None:
+        self._limit, self._limit_per_caller = limit, limit_per_caller
         self._state = threading.Lock()
         self._turn = threading.Lock()
-        self._there: Counter[str | None] = Counter()
+        self._present: Counter[str | None] = Counter()
 
     @contextmanager
     def turn(self, caller: str | None) -> Iterator[None]:
-        """Wait for one's turn and hold it inside the block.
+        """Wait for a turn and hold it inside the `with` block.
 
         Args:
-            caller: who asks; None: the program itself, of which only `most` is asked.
+            caller: who asks; None is the program itself, which has no limit of its own.
 
         Raises:
-            Busy: at once, if the queue is full or as full as one caller may make it.
+            Busy: at once, if the queue is full or the caller has all the places allowed to one.
         """
         self._enter(caller)
         try:
@@ -47,20 +50,16 @@ class Admission:
                 yield
         finally:
             with self._state:
-                self._there[caller] -= 1
-                self._there += Counter()  # forgets callers who have left
+                self._present[caller] -= 1
+                self._present += Counter()  # drops callers whose count is zero
 
     def _enter(self, caller: str | None) -> None:
         with self._state:
-            there = self._there.total()
-            if there >= self._most or (
-                caller is not None and self._there[caller] >= self._most_of_one
-            ):
-                error = Busy(
-                    "too many uploads wait to be embedded",
-                    got=there,
-                    fix="send it again in a moment",
-                )
-                error.retry_after_seconds = SECONDS_OF_ONE * there
+            present = self._present.total()
+            at_own_limit = caller is not None and self._present[caller] >= self._limit_per_caller
+            if present >= self._limit or at_own_limit:
+                what, fix = "too many uploads wait to be embedded", "send it again in a moment"
+                error = Busy(what, got=present, fix=fix)
+                error.retry_after_seconds = SECONDS_PER_UPLOAD * present
                 raise error
-            self._there[caller] += 1
+            self._present[caller] += 1

@@ -1,4 +1,4 @@
-"""How much a library holds, kept: large tables are counted now and then, not for everybody who asks."""
+"""Cached counts of a library: large tables are counted now and then, not for every request."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import time
 
 from hybridrec.storage.library import Library
 
-COUNTED_UP_TO_PLAYS = 100_000
-"""So many plays are counted as soon as anything was written: that takes a few milliseconds."""
+EXACT_UP_TO_PLAYS = 100_000
+"""Up to this many plays are counted after every change, which takes a few milliseconds."""
 
-COUNTED_EVERY_SECONDS = 60.0
-"""More than those are counted again no sooner than after this."""
+RECOUNT_SECONDS = 60.0
+"""More plays than that are counted again after this time at the earliest."""
 
 
-class KeptCounts:
+class CachedCounts:
     """Counts of the tracks, users and plays of a library; safe to use from several threads.
 
-    While one thread counts, the others are told what was counted before.
+    While one thread counts, the others get the previous counts.
 
     Args:
         library: what is counted.
@@ -29,32 +29,35 @@ class KeptCounts:
         self._counting = threading.Lock()
         self._counts: dict[str, int] = {}
         self._seq = -1
-        self._not_before = 0.0
+        self._valid_until = 0.0
 
     def at(self, seq: int) -> dict[str, int]:
         """The counts by `tracks`, `users` and `plays`.
 
         Args:
-            seq: the newest number of the feed of changes; while it stays, so do they.
+            seq: the newest sequence number of the change feed; while it stays, so do the counts.
 
         Raises:
             LibraryError: if the library cannot be read.
         """
-        if self._are_good(seq) or not self._counting.acquire(blocking=not self._counts):
+        # Only the first count is waited for; later ones leave the previous result to the others.
+        if self._is_valid(seq) or not self._counting.acquire(blocking=not self._counts):
             return self._counts
         try:
-            return self._counts if self._are_good(seq) else self._count(seq)
+            return self._counts if self._is_valid(seq) else self._count(seq)
         finally:
             self._counting.release()
 
-    def _are_good(self, seq: int) -> bool:
+    def _is_valid(self, seq: int) -> bool:
         with self._state:
-            return bool(self._counts) and (seq == self._seq or time.monotonic() < self._not_before)
+            return bool(self._counts) and (
+                seq == self._seq or time.monotonic() < self._valid_until
+            )
 
     def _count(self, seq: int) -> dict[str, int]:
         counts = self._library.counts()
         with self._state:
             self._counts, self._seq = counts, seq
-            many = counts["plays"] > COUNTED_UP_TO_PLAYS
-            self._not_before = time.monotonic() + (COUNTED_EVERY_SECONDS if many else 0.0)
+            is_large = counts["plays"] > EXACT_UP_TO_PLAYS
+            self._valid_until = time.monotonic() + (RECOUNT_SECONDS if is_large else 0.0)
         return counts

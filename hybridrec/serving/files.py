@@ -1,7 +1,8 @@
-"""The files that the processes of one machine serve from: written once, mapped into each of them.
+"""The files that the processes of one machine serve from: written once, mapped by each of them.
 
-What a process changes of them stays its own, until files of the newer state
-are written. Large catalogues lie there in half precision.
+They are a cache of what the library stores. Whatever of them cannot be read, or is of another
+release, is written again. What a process changes in its mapped arrays stays in that process.
+Large catalogues are in half precision.
 """
 
 from __future__ import annotations
@@ -21,15 +22,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridrec.blend.tracks import SPARE_SHARE
+from hybridrec.data.arrays import Rows
 from hybridrec.data.ids import IdMap
-from hybridrec.errors import LibraryError
+from hybridrec.errors import HybridrecError
 from hybridrec.index.ann import AnnIndex
 from hybridrec.model.ranking import Indexes
 from hybridrec.model.recommender import HybridRecommender
 
-FORMAT_VERSION = 1
-HALVED = ("factors", "features", "embeddings")
-SPARE_ROWS = 1000
+FORMAT_VERSION = 2
+"""Files of any other version are not read."""
+
+HALF_PRECISION = ("factors", "features", "embeddings")
+MIN_SPARE_ROWS = 1000
+
+_UNREADABLE = (OSError, EOFError, ValueError, TypeError, KeyError, BadZipFile, HybridrecError)
+_UNREADABLE_INDEX = RuntimeError  # as faiss has it
 
 
 @dataclass
@@ -38,16 +45,16 @@ class State:
 
     Attributes:
         model: the recommender.
-        ids: track ids by row; the rows of deleted tracks stay, unscorable.
+        ids: track ids by row; the rows of deleted tracks stay, but cannot be scored.
         listeners: `(n,)` int64, how many distinct users have played each track.
         version: of the model, or None before the first fit.
-        fingerprint: the ears whose embeddings are used, or None.
-        seq: the number of the feed of changes up to which all is taken in.
+        fingerprint: of the encoder whose embeddings are used, or None.
+        seq: the sequence number of the change feed up to which all changes are applied.
     """
 
     model: HybridRecommender
     ids: IdMap
-    listeners: NDArray[np.int64]
+    listeners: Rows
     version: int | None
     fingerprint: str | None
     seq: int
@@ -58,20 +65,20 @@ class ServingFiles:
 
     Args:
         folder: made when something is written.
-        library: names the library; files of another one are never read.
+        library: names the library; files of another one are not read.
     """
 
     def __init__(self, folder: Path, library: str) -> None:
         self._folder = folder
-        self._place = folder / "now"
+        self._current = folder / "now"
         self._library = library
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """One process at a time looks after the folder; the others wait.
+        """Keep other processes from writing; they wait.
 
         Raises:
-            OSError: if nothing can be written there.
+            OSError: if nothing can be written in the folder.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / "lock").open("w") as lock:
@@ -79,103 +86,98 @@ class ServingFiles:
             yield
 
     def write(self, state: State) -> None:
-        """Replace what is there, whole or not at all; processes that have it mapped keep it.
+        """Replace the files as a whole; processes that have the former ones mapped keep them.
 
         Raises:
-            OSError: if it cannot be written.
+            OSError: if they cannot be written.
         """
-        for left_behind in self._folder.glob("next-*"):
-            shutil.rmtree(left_behind)
+        for unfinished in self._folder.glob("next-*"):  # of a process that was killed
+            shutil.rmtree(unfinished)
         scratch = Path(tempfile.mkdtemp(prefix="next-", dir=self._folder))
         self._write_into(scratch, state)
-        shutil.rmtree(self._place, ignore_errors=True)
-        scratch.rename(self._place)
+        shutil.rmtree(self._current, ignore_errors=True)
+        scratch.rename(self._current)
 
     def read(self, *, mapped: bool = True) -> State | None:
-        """What was written last; None if nothing of this library and program is there.
+        """The state that was written last; None if there is none of this library and release.
 
         Args:
-            mapped: share the memory with other processes; an index can then not be added to.
+            mapped: share the memory of an index with other processes; it cannot be added to then.
         """
-        place = self._place
         try:
-            about = json.loads((place / "about.json").read_text())
-            if (about["format"], about["library"]) != (FORMAT_VERSION, self._library):
-                return None
-            ids = IdMap(json.loads((place / "ids.json").read_text()))
-            model = HybridRecommender.load(str(place / "model.npz"))
-            columns = {
-                path.stem: np.asarray(np.load(path, mmap_mode="c"))
-                for path in (place / "tracks").iterdir()
-            }
-            model.tracks.adopt(columns, len(ids))
-            model.fitted_model.indexes = _read_indexes(place, mapped) if about["indexed"] else None
-            listeners = np.load(place / "listeners.npy")
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            BadZipFile,
-            LibraryError,
-            RuntimeError,
-        ):  # the last is faiss'
+            return self._read(mapped)
+        except (*_UNREADABLE, _UNREADABLE_INDEX):
             return None
-        return State(model, ids, listeners, about["version"], about["fingerprint"], about["seq"])
 
-    def _write_into(self, scratch: Path, state: State) -> None:
+    def _read(self, mapped: bool) -> State | None:
+        folder = self._current
+        header = json.loads((folder / "about.json").read_text())
+        if (header["format"], header["library"]) != (FORMAT_VERSION, self._library):
+            return None
+        ids = IdMap(json.loads((folder / "ids.json").read_text()))
+        model = HybridRecommender.load(str(folder / "model.npz"))
+        # "c": copy on write, so that a process may change what it has mapped.
+        columns = {
+            path.stem: np.asarray(np.load(path, mmap_mode="c"))
+            for path in (folder / "tracks").iterdir()
+        }
+        model.tracks.adopt(columns, len(ids))
+        model.fitted_model.indexes = _read_indexes(folder, mapped) if header["indexed"] else None
+        listeners = np.load(folder / "listeners.npy")
+        if len(listeners) != len(ids):
+            return None
+        version, fingerprint = header["version"], header["fingerprint"]
+        return State(model, ids, listeners, version, fingerprint, header["seq"])
+
+    def _write_into(self, folder: Path, state: State) -> None:
         indexes = state.model.fitted_model.indexes
-        (scratch / "tracks").mkdir()
+        (folder / "tracks").mkdir()
         for name, column in state.model.tracks.to_arrays().items():
-            halved = indexes is not None and name in HALVED
-            _write_with_room(
-                scratch / "tracks" / f"{name}.npy",
-                column,
-                np.dtype(np.float16) if halved else column.dtype,
-            )
-        state.model.save(str(scratch / "model.npz"), without=("users", "tracks", "indexes"))
-        np.save(scratch / "listeners.npy", state.listeners)
-        (scratch / "ids.json").write_text(json.dumps(list(state.ids)))
+            halved = indexes is not None and name in HALF_PRECISION
+            dtype = np.dtype(np.float16) if halved else column.dtype
+            _write_column(folder / "tracks" / f"{name}.npy", column, dtype)
+        state.model.save(str(folder / "model.npz"), without=("users", "tracks", "indexes"))
+        np.save(folder / "listeners.npy", state.listeners)
+        (folder / "ids.json").write_text(json.dumps(list(state.ids)))
         if indexes is not None:
-            _write_indexes(scratch, indexes)
-        about = {
+            _write_indexes(folder, indexes)
+        header = {
             "format": FORMAT_VERSION,
             "library": self._library,
             "seq": state.seq,
             "indexed": indexes is not None,
+            "version": state.version,
+            "fingerprint": state.fingerprint,
         }
-        about |= {"version": state.version, "fingerprint": state.fingerprint}
-        (scratch / "about.json").write_text(json.dumps(about))
+        (folder / "about.json").write_text(json.dumps(header))
 
 
-def _write_with_room(path: Path, column: NDArray[Any], dtype: np.dtype[Any]) -> None:
-    """Write a column with room for more rows at its end, which takes none on the disk."""
-    rows = (
-        len(column)
-        if path.stem == "gram"
-        else len(column) + max(SPARE_ROWS, len(column) // SPARE_SHARE)
-    )
-    file = np.lib.format.open_memmap(path, "w+", dtype, (rows, *column.shape[1:]))
+def _write_column(path: Path, column: NDArray[Any], dtype: np.dtype[Any]) -> None:
+    """Write a column `(n, ...)` with spare rows at its end, which take no room on the disk."""
+    is_square = path.stem == "gram"  # the only array that is not by row
+    spare = 0 if is_square else max(MIN_SPARE_ROWS, len(column) // SPARE_SHARE)
+    shape = (len(column) + spare, *column.shape[1:])
+    file = np.lib.format.open_memmap(path, "w+", dtype, shape)
     file[: len(column)] = column
     file.flush()
 
 
-def _write_indexes(scratch: Path, indexes: Indexes) -> None:
+def _write_indexes(folder: Path, indexes: Indexes) -> None:
     import faiss
 
     for name, index in {"users": indexes.users, "seeds": indexes.seeds}.items():
-        np.savez(scratch / f"{name}.npz", allow_pickle=False, **index.to_arrays())
-        faiss.write_index(index.cells, str(scratch / f"{name}.faiss"))
+        np.savez(folder / f"{name}.npz", allow_pickle=False, **index.to_arrays())
+        faiss.write_index(index.cells, str(folder / f"{name}.faiss"))
 
 
-def _read_indexes(place: Path, mapped: bool) -> Indexes:
-    return Indexes(_read_index(place / "users", mapped), _read_index(place / "seeds", mapped))
+def _read_indexes(folder: Path, mapped: bool) -> Indexes:
+    return Indexes(_read_index(folder / "users", mapped), _read_index(folder / "seeds", mapped))
 
 
-def _read_index(place: Path, mapped: bool) -> AnnIndex:
+def _read_index(path: Path, mapped: bool) -> AnnIndex:
     import faiss
 
-    cells = faiss.read_index(
-        str(place.with_suffix(".faiss")), faiss.IO_FLAG_MMAP_IFC if mapped else 0
-    )
-    with np.load(place.with_suffix(".npz"), allow_pickle=False) as arrays:
+    flags = faiss.IO_FLAG_MMAP_IFC if mapped else 0
+    cells = faiss.read_index(str(path.with_suffix(".faiss")), flags)
+    with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
         return AnnIndex.from_arrays(arrays, cells)

@@ -1,56 +1,55 @@
-"""The current model, kept in step with the library while it serves.
+"""The current model, kept up to date with the library while it serves.
 
-What others write reaches it in two ways. A request knows the tracks that were
-added or deleted last, at most `KNOWN_AT_ONCE` of them, which takes a handful of
-statements however much was written: so a track is recommendable to the very next
-request after its upload, and a deleted one is not. A user's own plays are read
-with every request. All the rest follows beside the requests, in batches: more new
-tracks than that, and the support and factors that played tracks have by now.
+What was written to the library reaches the model in two ways. A request itself adds the newest
+tracks and removes deleted ones, at most `MAX_TRACKS_PER_REQUEST` of them, with a fixed number of
+statements: a track can be recommended by the first request after its upload, and a deleted one
+never again. A user's own plays are read with every request. Everything else follows in the
+background, in batches: more new tracks than that, and the support and factors of played tracks.
 
-The number of the feed moves on only after what it stands for is taken in, and
-taking in the same twice changes nothing: after an error all is done again.
+The sequence number of the change feed moves on only after the changes up to it are applied, and
+applying a change twice gives the same result as once: after an error, all is applied again.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
-from hybridrec.config import ProjectionConfig
-from hybridrec.data.embeddings import Embeddings, align
+from hybridrec.data.arrays import Rows
+from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.ids import IdMap
 from hybridrec.data.interactions import confidence
 from hybridrec.model.recommender import HybridRecommender
-from hybridrec.model.store import load_model
+from hybridrec.serving.building import build_state
 from hybridrec.serving.files import State
-from hybridrec.serving.refresh import factors_of
+from hybridrec.serving.fold_in import fold_in_tracks
 from hybridrec.storage.changes import Changes
 from hybridrec.storage.database import batches
 from hybridrec.storage.library import Library
 
-KNOWN_AT_ONCE = 100
-"""Tracks that a request itself takes in, the newest ones; more are left to what runs beside it."""
+MAX_TRACKS_PER_REQUEST = 100
+"""Changed tracks that a request itself applies, the newest ones; the background does the others."""
 
-TAKEN_IN_AT_ONCE = 1000
-"""Tracks that are taken in together beside the requests, which wait while their rows are written."""
+BATCH_TRACKS = 1000
+"""Tracks of a batch in the background; requests wait while the rows of a batch are written."""
 
-REFRESHED_UP_TO_LISTENERS = 50
-"""A track with more listeners keeps the factors that it was fitted with: one more play changes little."""
+MAX_SUPPORT_TO_FOLD_IN = 50
+"""A fitted track with more listeners keeps its factors: one more play would change them little."""
 
-MOST_FRESH = 2000
-"""Tracks beside the index; they are scored one by one in every answer, so more than these should join it."""
+MAX_FRESH = 2000
+"""Tracks beside the index are scored one by one in every answer; more than these should join it."""
 
-MOST_CHANGED_SHARE = 50
-"""One track in fifty may have changed before a new state is written; each is taken in anew at every start."""
+MAX_CHANGED_SHARE = 0.02
+"""The share of tracks that may change before new files are written: every start of a process
+applies these changes again."""
 
-Rest = Callable[[float], None]
-"""Called after a batch with the seconds that it took; what runs beside requests leaves them time here."""
+Pause = Callable[[float], None]
+"""Called after each batch with the seconds that it took; leaves processor time to requests."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Totals:
 
     Attributes:
         scorable: that can be recommended.
-        embedded: that can be recommended by their sound.
+        embedded: that can be recommended by audio.
         cold: that can be recommended, and nobody has played.
     """
 
@@ -68,7 +67,7 @@ class Totals:
     cold: int
 
 
-def _no_rest(_seconds: float) -> None:
+def _no_pause(_seconds: float) -> None:
     return
 
 
@@ -76,47 +75,34 @@ class LiveModel:
     """A recommender over all tracks of a library, by their ids.
 
     Args:
-        library: what it keeps in step with.
-        state: as far as it is known; whoever gives it may no longer change it.
+        library: what the model is kept up to date with.
+        state: the model as of `state.seq`; from now on only this object changes it.
 
     Attributes:
-        lock: held by whoever reads rows that must belong together, and by whoever changes them.
-        known_up_to: the number of the feed up to which requests know the newest tracks.
-        totals: kept, so that nobody waits for a count.
+        lock: held to read rows that must be consistent with each other, and to change rows.
+        newest_seq: the sequence number up to which requests have applied the newest tracks.
+        totals: kept, so that no request waits for a count.
     """
 
     def __init__(self, library: Library, state: State) -> None:
         self._library = library
         self.state = state
         self.lock = threading.RLock()
-        self._given_at = self.known_up_to = state.seq
-        self._one_request = threading.Lock()
-        self._known_by_requests: set[str] = set()
-        self._unrefreshed: dict[str, None] = {}
+        self._first_seq = self.newest_seq = state.seq
+        self._request_lock = threading.Lock()
+        self._applied_by_requests: set[str] = set()
+        self._played: dict[str, None] = {}  # ids to be folded in, the oldest change first
         self._changed: set[str] = set()
-        self._first_audio = False
+        self._has_first_audio = False
         self.totals = self._count()
 
     @classmethod
     def built(cls, library: Library) -> LiveModel:
-        """From what the library stores: the current model, the embeddings of its ears, its plays."""
-        seq, fingerprint = library.seq(), library.encoder()
-        current = library.current("model")
-        model, ids = (_unfitted(), IdMap()) if current is None else load_model(library)
-        fitted_to = None if current is None else current.fingerprint or None
-        fitted_support = model.tracks.support.copy() if model.is_fitted else np.zeros(0, np.int64)
-        support = library.support()
-        for id_ in support:
-            ids.add(id_)
-        listeners = np.array([support.get(id_, 0) for id_ in ids], dtype=np.int64)
-        version = None if current is None else current.version
-        live = cls(library, State(model, ids, listeners, version, fingerprint, seq))
-        live._embed_all(same_encoder=fitted_to == fingerprint)
-        fitted_support = np.pad(fitted_support, (0, len(ids) - len(fitted_support)))
-        live._unrefreshed = dict.fromkeys(
-            ids.id(row) for row in np.flatnonzero(listeners != fitted_support).tolist()
-        )
-        live._refresh_all(_no_rest)
+        """A live model from what the library stores, with the support and factors of now."""
+        live = cls(library, build_state(library))
+        changed = live.state.listeners != live.model.tracks.support
+        live._played = dict.fromkeys(live.ids.id(row) for row in np.flatnonzero(changed).tolist())
+        live._fold_in_played(_no_pause)
         return live
 
     @property
@@ -131,57 +117,37 @@ class LiveModel:
 
     @property
     def is_outgrown(self) -> bool:
-        """Whether so much changed since the state was given that a new one should be written."""
+        """Whether so much changed since the state was read that new files should be written."""
         indexes = self.model.fitted_model.indexes
-        tier = 0 if indexes is None else len(indexes.fresh)
-        return tier > MOST_FRESH or len(self._changed) > max(
-            MOST_FRESH, len(self.ids) // MOST_CHANGED_SHARE
-        )
+        n_fresh = 0 if indexes is None else len(indexes.fresh)
+        max_changed = max(MAX_FRESH, int(MAX_CHANGED_SHARE * len(self.ids)))
+        return n_fresh > MAX_FRESH or len(self._changed) > max_changed
+
+    @property
+    def needs_first_audio(self) -> bool:
+        """Whether the library got its first embeddings, which this model has no room for."""
+        return self._has_first_audio
+
+    def is_superseded(self) -> bool:
+        """Whether the library got another model or another encoder since the state was read."""
+        return self._has_first_audio or self._library.switched_since(self._first_seq)
 
     def support(self, id_: str) -> int:
         """How many distinct users have played a track."""
         row = self.ids.get(id_)
         return 0 if row is None else int(self.state.listeners[row])
 
-    @property
-    def awaits_sound(self) -> bool:
-        """Whether the library has its first embeddings by now, which only a successor can know."""
-        return self._first_audio
+    def rows(self, ids: Collection[str]) -> Rows:
+        """The rows of ids, `(n,)` int64; unknown ones are left out."""
+        found = [row for id_ in ids if (row := self.ids.get(id_)) is not None]
+        return np.array(found, dtype=np.int64)
 
-    def know_newest(self) -> bool:
-        """Know the tracks that were added, heard or deleted last; returns whether the library has changed at all.
-
-        Raises:
-            LibraryError: if the library cannot be read; the next call does what is left.
-        """
-        if self._library.seq() == self.known_up_to:
-            return self.known_up_to != self.state.seq
-        with self._one_request:
-            newest = self._library.seq()
-            self._take_in(
-                self._library.newest_tracks(self.known_up_to, KNOWN_AT_ONCE), by_request=True
-            )
-            self.known_up_to = max(self.known_up_to, newest)
-        return True
-
-    def is_superseded(self) -> bool:
-        """Whether the library has another model, or other ears, since the state was given."""
-        return self._first_audio or self._library.switched_since(self._given_at)
-
-    def catch_up(self, rest: Rest = _no_rest) -> None:
-        """Take in all that was written since, save another model and other ears, which want a successor.
+    def user_row(self, weights: Mapping[str, float]) -> sp.csr_matrix:
+        """A user's plays as CSR `(1, n)` float32 confidences.
 
         Args:
-            rest: called after each batch.
-
-        Raises:
-            LibraryError: if the library cannot be read; the next call does what is left.
+            weights: summed signed weights by track id; tracks that cannot be scored are left out.
         """
-        self._take_in_all(self._library.changes_since(self.state.seq), rest)
-        self._refresh_all(rest)
-
-    def user_row(self, weights: dict[str, float]) -> sp.csr_matrix:
-        """Summed weights by track id as CSR `(1, n)` confidences; what cannot be scored is left out."""
         known = {
             row: weight
             for id_, weight in weights.items()
@@ -192,123 +158,125 @@ class LiveModel:
         data = confidence(np.array([known[row] for row in rows.tolist()], dtype=np.float64))
         return sp.csr_matrix((data, rows, [0, len(rows)]), shape=(1, len(self.ids)))
 
-    # --- keeping in step -----------------------------------------------------------
+    # --- keeping up to date ----------------------------------------------------------
 
-    def _embed_all(self, *, same_encoder: bool) -> None:
-        fingerprint = self.state.fingerprint
-        with_audio = None if fingerprint is None else self._library.embeddings(fingerprint)
-        embeddings = None if with_audio is None else align(with_audio, self.ids)
-        if not self.model.is_fitted:
-            self.model.fit(
-                sp.csr_matrix((0, len(self.ids)), dtype=np.float32), item_embeddings=embeddings
-            )
-            return
-        indexes, self.model.fitted_model.indexes = self.model.fitted_model.indexes, None
-        fitted_model = len(self.model.tracks)
-        self.model.tracks.grow(len(self.ids))
-        if embeddings is not None and not (
-            same_encoder and embeddings.shape[1] == self.model.tracks.embeddings.shape[1]
-        ):
-            self.model.replace_embeddings(embeddings)
-            return
-        if embeddings is not None:
-            self.model.fitted_model.put_items(np.arange(len(self.ids)), embeddings=embeddings)
-        self.model.fitted_model.indexes = indexes
-        if indexes is not None:
-            indexes.outdate(np.arange(fitted_model, len(self.ids)))
+    def apply_newest(self) -> bool:
+        """Apply the newest tracks, embeddings and deletions, as a request does.
 
-    def _take_in_all(self, changes: Changes, rest: Rest) -> None:
-        for batch in batches(sorted(changes.tracks), TAKEN_IN_AT_ONCE):
+        Returns:
+            whether the background has changes to apply.
+
+        Raises:
+            LibraryError: if the library cannot be read; the next call applies what is left.
+        """
+        if self._library.seq() == self.newest_seq:
+            return self.newest_seq != self.state.seq
+        with self._request_lock:
+            newest = self._library.seq()
+            tracks = self._library.newest_tracks(self.newest_seq, MAX_TRACKS_PER_REQUEST)
+            self._apply(tracks, by_request=True)
+            self.newest_seq = max(self.newest_seq, newest)
+        return True
+
+    def catch_up(self, pause: Pause = _no_pause) -> None:
+        """Apply all changes, except another model or encoder, which need another live model.
+
+        Raises:
+            LibraryError: if the library cannot be read; the next call applies what is left.
+        """
+        self._apply_all(self._library.changes_since(self.state.seq), pause)
+        self._fold_in_played(pause)
+
+    def _apply_all(self, changes: Changes, pause: Pause) -> None:
+        for batch in batches(sorted(changes.tracks), BATCH_TRACKS):
             begin = time.monotonic()
-            self._take_in(batch)
-            rest(time.monotonic() - begin)
-        self._unrefreshed |= dict.fromkeys(changes.plays)
+            self._apply(batch)
+            pause(time.monotonic() - begin)
+        self._played |= dict.fromkeys(changes.plays)
         self._changed |= changes.tracks | changes.plays
         self.state.seq = changes.seq
 
-    def _take_in(self, ids: Collection[str], *, by_request: bool = False) -> None:
-        """Know whether tracks are there and how they sound; what requests learn meanwhile is newer, and stays."""
+    def _apply(self, ids: Collection[str], *, by_request: bool = False) -> None:
+        """Add, remove and embed tracks as the library has them now."""
+        # What a request applies between the background's read and its write is newer, and stays.
         if not by_request:
-            self._known_by_requests.clear()
+            self._applied_by_requests.clear()
         if not ids:
             return
-        here, with_audio = self._library.tracks(ids).keys(), self._embedded(ids)
+        existing, embeddings = self._library.tracks(ids).keys(), self._embeddings(ids)
         with self.lock:
-            newer = set() if by_request else set(self._known_by_requests)
+            newer = set() if by_request else set(self._applied_by_requests)
             if by_request:
-                self._known_by_requests.update(ids)
-            self._forget(set(ids) - here - newer)
-            self._add([id_ for id_ in ids if id_ in here and id_ not in newer])
-            self._embed(with_audio, newer)
+                self._applied_by_requests.update(ids)
+            self._remove(set(ids) - existing - newer)
+            self._add([id_ for id_ in ids if id_ in existing and id_ not in newer])
+            self._embed(embeddings, newer)
             self.totals = self._count()
 
-    def _embedded(self, ids: Collection[str]) -> Embeddings | None:
+    def _embeddings(self, ids: Collection[str]) -> Embeddings | None:
         fingerprint = self.state.fingerprint or self._library.encoder()
         return None if fingerprint is None else self._library.embeddings(fingerprint, ids)
 
-    def _forget(self, gone: Collection[str]) -> None:
-        rows = self.rows(gone)
+    def _remove(self, ids: Collection[str]) -> None:
+        """Make tracks unscorable; their rows stay, so that the rows of others do not change."""
+        rows, tracks = self.rows(ids), self.model.tracks
         self.state.listeners[rows] = 0
-        tracks = self.model.tracks
-        nothing = np.zeros((len(rows), tracks.factors.shape[1]), dtype=np.float32)
-        silence = np.full((len(rows), tracks.embeddings.shape[1]), np.nan, dtype=np.float32)
+        factors = np.zeros((len(rows), tracks.factors.shape[1]), dtype=np.float32)
+        no_audio = np.full((len(rows), tracks.embeddings.shape[1]), np.nan, dtype=np.float32)
+        support = np.zeros(len(rows), dtype=np.int64)
         self.model.fitted_model.put_items(
-            rows, factors=nothing, support=np.zeros(len(rows), np.int64), embeddings=silence
+            rows, factors=factors, support=support, embeddings=no_audio
         )
 
     def _add(self, ids: Collection[str]) -> None:
         for id_ in ids:
             self.ids.add(id_)
         self.model.tracks.grow(len(self.ids))
-        self.state.listeners = np.pad(
-            self.state.listeners, (0, len(self.ids) - len(self.state.listeners))
-        )
+        n_new = len(self.ids) - len(self.state.listeners)
+        self.state.listeners = np.pad(self.state.listeners, (0, n_new))
 
-    def _embed(self, with_audio: Embeddings | None, newer: Collection[str]) -> None:
-        if with_audio is None or not with_audio.ids:
+    def _embed(self, embeddings: Embeddings | None, newer: Collection[str]) -> None:
+        if embeddings is None or not embeddings.ids:
             return
-        self._first_audio = self._first_audio or self.model.tracks.embeddings.shape[1] == 0
-        if self._first_audio:
+        # Embeddings of no dimensions: the model was built before there was any audio.
+        if self.model.tracks.embeddings.shape[1] == 0:
+            self._has_first_audio = True
+        if self._has_first_audio:
             return
-        mine = [
-            place
-            for place, id_ in enumerate(with_audio.ids)
-            if id_ not in newer and id_ in self.ids
-        ]
-        rows = self.ids.rows([with_audio.ids[place] for place in mine])
-        self.model.fitted_model.put_items(rows, embeddings=with_audio.vectors[mine])
+        ids = embeddings.ids
+        positions = [n for n, id_ in enumerate(ids) if id_ not in newer and id_ in self.ids]
+        rows = self.ids.rows([ids[position] for position in positions])
+        self.model.fitted_model.put_items(rows, embeddings=embeddings.vectors[positions])
 
-    def _refresh_all(self, rest: Rest) -> None:
-        """Give tracks the support and factors that their present listeners make, the longest waiting first."""
-        for batch in batches(list(self._unrefreshed), TAKEN_IN_AT_ONCE):
+    def _fold_in_played(self, pause: Pause) -> None:
+        """Give played tracks their present support and factors, the oldest change first."""
+        for batch in batches(list(self._played), BATCH_TRACKS):
             begin = time.monotonic()
-            self._refresh([id_ for id_ in batch if id_ in self.ids])
+            self._fold_in([id_ for id_ in batch if id_ in self.ids])
             for id_ in batch:
-                del self._unrefreshed[id_]
-            rest(time.monotonic() - begin)
+                del self._played[id_]
+            pause(time.monotonic() - begin)
 
-    def _refresh(self, ids: Collection[str]) -> None:
-        """Take in the plays of some tracks; twice is the same as once."""
-        listeners, has_behaviour = self._library.support(ids), self.model.has_behaviour
+    def _fold_in(self, ids: list[str]) -> None:
+        """Give tracks their present support, and factors to those that a play changes much."""
+        counts = self._library.support(ids)
+        support = np.array([counts[id_] for id_ in ids], dtype=np.int64)
         with self.lock:
             rows = self.ids.rows(ids)
-            fitted_to = self.model.tracks.support[rows]
-        support = np.array([listeners[id_] for id_ in ids], dtype=np.int64)
-        moving = (support <= REFRESHED_UP_TO_LISTENERS) | (fitted_to == 0)
-        wanted = [id_ for id_, moves in zip(ids, moving.tolist(), strict=True) if moves]
-        placed = (
-            factors_of(self._library, self.model.fitted_model, self.ids, wanted)
-            if has_behaviour and wanted
-            else None
-        )
+            fitted_support = self.model.tracks.support[rows]
+        has_behaviour, fitted_model = self.model.has_behaviour, self.model.fitted_model
+        changing = (support <= MAX_SUPPORT_TO_FOLD_IN) | (fitted_support == 0)
+        changing &= has_behaviour
+        positions = np.flatnonzero(changing).tolist()
+        # Outside the lock: the plays are read from the database, which takes time.
+        chosen = [ids[position] for position in positions]
+        factors = fold_in_tracks(self._library, fitted_model, self.ids, chosen) if chosen else None
         with self.lock:
             self.state.listeners[rows] = support
             if has_behaviour:
-                self.model.fitted_model.put_items(rows[~moving], support=support[~moving])
-            if placed is not None:
-                self.model.fitted_model.put_items(
-                    rows[moving], factors=placed, support=support[moving]
-                )
+                fitted_model.put_items(rows[~changing], support=support[~changing])
+            if factors is not None:
+                fitted_model.put_items(rows[changing], factors=factors, support=support[changing])
             self.totals = self._count()
 
     def _count(self) -> Totals:
@@ -316,18 +284,6 @@ class LiveModel:
             return Totals(0, 0, 0)
         tracks = self.model.tracks
         scorable = tracks.scorable
-        cold = np.count_nonzero(scorable & (tracks.support == 0))
-        return Totals(
-            int(np.count_nonzero(scorable)), int(np.count_nonzero(tracks.has_audio)), int(cold)
-        )
-
-    def rows(self, ids: Collection[str]) -> NDArray[np.int64]:
-        """The rows of ids, `(n,)` int64; unknown ones are left out."""
-        return np.array(
-            [row for id_ in ids if (row := self.ids.get(id_)) is not None], dtype=np.int64
-        )
-
-
-def _unfitted() -> HybridRecommender:
-    """A recommender for a library without a model, quick to make as a server starts."""
-    return HybridRecommender(projection=ProjectionConfig(placement="random"))
+        is_cold = scorable & (tracks.support == 0)
+        counts = (np.count_nonzero(mask) for mask in (scorable, tracks.has_audio, is_cold))
+        return Totals(*(int(count) for count in counts))

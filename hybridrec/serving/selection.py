@@ -1,4 +1,4 @@
-"""Choosing among ranked tracks: each recording once, and no more of an artist or album than is wished for."""
+"""Selects the tracks of an answer from a ranking: filters, limits, and each recording once."""
 
 from __future__ import annotations
 
@@ -7,80 +7,74 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hybridrec.data.arrays import Rows
+from hybridrec.data.arrays import Array, Mask, Rows
 from hybridrec.data.embeddings import unit_length
 from hybridrec.data.tracks import Track
 from hybridrec.serving.answers import Filters
 from hybridrec.serving.live_model import LiveModel
+from hybridrec.serving.recordings import Recordings, similar_audio
 from hybridrec.storage.library import Library
 
-SAME_AUDIO = 0.98
-"""Cosine of embeddings from which two tracks of one length are one recording.
+MAX_RANKED = 1000
+"""Candidates of one answer, or ten times the tracks asked for where that is more. Where filters
+leave fewer tracks of these than asked for, the answer is shorter."""
 
-With the ears that come with hybridrec, no two of 275 clips of game music are nearer
-than .90, and a clip and its copy in another format are nearer than this.
-"""
-
-SAME_LENGTH_SECONDS = 2.0
-MOST_RANKED = 1000
-"""So many of the best tracks are looked at for one answer, or ten times as many as are asked for where that is more;
-where wishes leave fewer of them than are asked for, fewer come."""
-
-_SPARE = 10
-_KNOWN_AT_ONCE = 4096
+_MIN_SPARE = 10
+_EXCLUDED_BLOCK = 4096  # rows compared with the candidates at a time, which bounds memory
 
 
 @dataclass
-class Chosen:
-    """A track that was chosen.
+class Selected:
+    """A track of an answer.
 
     Attributes:
         row: of the model.
         track: what is known of it.
-        others: ids of ranked tracks that are the same recording.
+        same_recording: ids of lower ranked tracks that are the same recording.
     """
 
     row: int
     track: Track
-    others: list[str] = field(default_factory=list)
+    same_recording: list[str] = field(default_factory=list)
 
 
 class Selection:
-    """Chooses tracks from a ranking.
+    """Selects tracks from a ranking.
 
     Args:
-        library: tells of the tracks.
+        library: holds the tracks.
         live: whose rows are ranked.
-        wishes: limits for artists and albums.
-        known: rows whose recordings must not come: what the user played, or the seed.
+        filters: which tracks may be selected.
+        excluded: rows whose recordings must not be selected: what the user played, or the seed.
     """
 
-    def __init__(self, library: Library, live: LiveModel, filters: Filters, known: Rows) -> None:
+    def __init__(
+        self, library: Library, live: LiveModel, filters: Filters, excluded: Rows
+    ) -> None:
         self._library = library
         self._live = live
         self._filters = filters
-        self._known = known
+        self._excluded = excluded
         self._tracks: dict[str, Track] = {}
 
-    def choose(self, ranked: Callable[[int], Rows], n: int) -> list[Chosen]:
-        """The n best tracks that may come; more of the ranking is asked for until there are so many.
+    def select(self, ranked: Callable[[int], Rows], n: int) -> list[Selected]:
+        """The n best tracks that pass the filters; the ranking is extended until there are n.
 
         Args:
-            ranked: gives the rows of the k best tracks, best first, fewer where there are no more.
+            ranked: returns the rows of the k best tracks, best first; fewer if there are no more.
             n: how many at most.
         """
-        asked, most = n + max(_SPARE, n // 2), max(MOST_RANKED, 10 * n)
+        k, limit = n + max(_MIN_SPARE, n // 2), max(MAX_RANKED, 10 * n)
         while True:
-            rows = ranked(asked)
-            chosen = list(self._chosen(rows))
-            if len(chosen) >= n or len(rows) < asked or asked >= most:
-                return chosen[:n]
-            asked = min(most, 4 * asked)
+            rows = ranked(k)
+            selected = list(self._pass_filters(rows))
+            if len(selected) >= n or len(rows) < k or k >= limit:
+                return selected[:n]
+            k = min(limit, 4 * k)
 
-    def rows(self) -> Rows | None:
-        """The rows that the wishes allow; None where they allow all."""
+    def allowed_rows(self) -> Rows | None:
+        """The rows of the only tracks that may be selected; None if all may."""
         filters, ids = self._filters, None
         if filters.artist is not None or filters.album is not None:
             ids = set(self._library.track_ids(artist=filters.artist, album=filters.album))
@@ -88,109 +82,78 @@ class Selection:
             ids = set(filters.allow) if ids is None else ids & set(filters.allow)
         return None if ids is None else self._live.rows(ids)
 
-    def _chosen(self, rows: Rows) -> Iterator[Chosen]:
-        ids = [self._live.ids.id(row) for row in rows.tolist()]
-        found = self._found(ids)
-        candidates = [
-            Chosen(row, found[id_])
-            for row, id_ in zip(rows.tolist(), ids, strict=True)
-            if id_ in found
-        ]
-        per_artist, per_album = Counter[str](), Counter[str]()
-        for candidate in self._once_each(candidates):
+    def _pass_filters(self, rows: Rows) -> Iterator[Selected]:
+        """Each recording once, and no more of an artist or album than the limits allow."""
+        limits, per_artist, per_album = self._filters, Counter[str](), Counter[str]()
+        for candidate in self._deduplicated(self._candidates(rows)):
             artist, album = candidate.track.artist, candidate.track.album
             per_artist[artist] += 1
             per_album[album] += 1
-            if _fits(artist, per_artist, self._filters.per_artist) and _fits(
-                album, per_album, self._filters.per_album
+            if _within(limits.per_artist, per_artist, artist) and _within(
+                limits.per_album, per_album, album
             ):
                 yield candidate
 
-    def _found(self, ids: list[str]) -> dict[str, Track]:
-        """Tracks by their ids; each is looked up once, however often more of the ranking is asked for."""
+    def _candidates(self, rows: Rows) -> list[Selected]:
+        """The tracks of rows; what was deleted since the ranking is left out."""
+        ids = [self._live.ids.id(row) for row in rows.tolist()]
+        tracks = self._look_up(ids)
+        pairs = zip(rows.tolist(), ids, strict=True)
+        return [Selected(row, tracks[id_]) for row, id_ in pairs if id_ in tracks]
+
+    def _look_up(self, ids: list[str]) -> dict[str, Track]:
+        """Tracks by id; each is read once, however often the ranking is extended."""
         if missing := [id_ for id_ in ids if id_ not in self._tracks]:
             self._tracks |= self._library.tracks(missing)
         return self._tracks
 
-    def _once_each(self, candidates: list[Chosen]) -> list[Chosen]:
-        """The candidates without those that are a recording that came before, which is told of them, or a known one."""
-        rows = np.array([candidate.row for candidate in candidates], dtype=np.int64)
-        sounds, tracks = (
-            self._audio_vectors(rows),
-            _Recordings.of([candidate.track for candidate in candidates]),
-        )
-        alike = sounds @ sounds.T >= SAME_AUDIO
-        doubles = tracks.share_an_id(tracks)
-        if np.count_nonzero(alike) > len(rows):  # each is like itself
-            doubles |= alike & tracks.may_be(tracks)
-        has_earlier = np.asarray(np.tril(doubles, -1).any(axis=1))
-        unwanted = self._like_known(sounds, tracks)
-        kept = np.zeros(len(candidates), dtype=np.bool_)
-        for place, candidate in enumerate(candidates):
-            if unwanted[place]:
-                continue
-            if has_earlier[place]:
-                earlier = np.flatnonzero(doubles[place, :place] & kept[:place])
-                if len(earlier):
-                    candidates[earlier[0]].others.append(candidate.track.id)
-                    continue
-            kept[place] = True
-        return [candidates[place] for place in np.flatnonzero(kept).tolist()]
+    def _deduplicated(self, candidates: list[Selected]) -> list[Selected]:
+        """Candidates whose recording is neither excluded nor ranked before.
 
-    def _like_known(self, sounds: NDArray[np.float32], tracks: _Recordings) -> NDArray[np.bool_]:
-        """Which of the candidates are recordings of which a file is known, `(n,)` bool."""
-        found = np.zeros(len(sounds), dtype=np.bool_)
-        for start in range(0, len(self._known), _KNOWN_AT_ONCE):
-            known = self._known[start : start + _KNOWN_AT_ONCE]
-            alike = sounds @ self._audio_vectors(known).T >= SAME_AUDIO
-            near = np.flatnonzero(alike.any(axis=0))
-            if len(near) == 0:
+        A duplicate is listed in `same_recording` of the candidate that is kept.
+        """
+        rows = np.array([candidate.row for candidate in candidates], dtype=np.int64)
+        tracks = [candidate.track for candidate in candidates]
+        recordings = Recordings.of(tracks, self._vectors(rows))
+        # Below the diagonal: duplicates of a candidate that is ranked before.
+        duplicates: Mask = np.tril(recordings.duplicates(), -1)
+        has_duplicate = np.asarray(duplicates.any(axis=1))
+        excluded = self._is_excluded(recordings)
+        kept = np.zeros(len(candidates), dtype=np.bool_)
+        for position, candidate in enumerate(candidates):
+            if excluded[position]:
                 continue
-            ids = [self._live.ids.id(row) for row in known[near].tolist()]
-            here = self._found(ids)
-            there = [
-                (place, here[id_])
-                for place, id_ in zip(near.tolist(), ids, strict=True)
-                if id_ in here
-            ]
-            same = tracks.may_be(_Recordings.of([track for _, track in there]))
-            found |= (alike[:, [place for place, _ in there]] & same).any(axis=1)
+            if has_duplicate[position]:
+                before = np.flatnonzero(duplicates[position] & kept)
+                if len(before):
+                    candidates[before[0]].same_recording.append(candidate.track.id)
+                    continue
+            kept[position] = True
+        return [candidates[position] for position in np.flatnonzero(kept).tolist()]
+
+    def _is_excluded(self, recordings: Recordings) -> Mask:
+        """Which candidates are recordings of which another file is excluded, `(n,)` bool."""
+        found = np.zeros(len(recordings.ids), dtype=np.bool_)
+        for start in range(0, len(self._excluded), _EXCLUDED_BLOCK):
+            rows = self._excluded[start : start + _EXCLUDED_BLOCK]
+            similar = similar_audio(recordings.vectors, self._vectors(rows)).any(axis=0)
+            # Only tracks that sound like a candidate are looked up, which are few.
+            others = self._candidates(rows[similar])
+            if others:
+                found |= self._is_one_of(recordings, others)
         return found
 
-    def _audio_vectors(self, rows: Rows) -> NDArray[np.float32]:
+    def _is_one_of(self, recordings: Recordings, others: list[Selected]) -> Mask:
+        """Which candidates are the same recording as one of other tracks, `(n,)` bool."""
+        rows = np.array([other.row for other in others], dtype=np.int64)
+        known = Recordings.of([other.track for other in others], self._vectors(rows))
+        similar = similar_audio(recordings.vectors, known.vectors)
+        return np.asarray((similar & recordings.compatible(known)).any(axis=1))
+
+    def _vectors(self, rows: Rows) -> Array:
+        """Embeddings of rows in single precision and of unit length, `(n, d)`."""
         return unit_length(self._live.model.tracks.embeddings[rows].astype(np.float32))
 
 
-@dataclass(frozen=True)
-class _Recordings:
-    """What tells the recordings of n tracks apart beside their sound.
-
-    Attributes:
-        ids: `(n,)` int64 hashes of recording ids, 0 where a track has none: numbers compare faster than text.
-        seconds: `(n,)` float64, NaN where the length is unknown.
-    """
-
-    ids: NDArray[np.int64]
-    seconds: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, tracks: list[Track]) -> _Recordings:
-        seconds = [
-            np.nan if track.duration_seconds is None else track.duration_seconds for track in tracks
-        ]
-        ids = [hash(track.recording_mbid) if track.recording_mbid else 0 for track in tracks]
-        return cls(np.array(ids, dtype=np.int64), np.array(seconds, dtype=np.float64))
-
-    def share_an_id(self, others: _Recordings) -> NDArray[np.bool_]:
-        """Which have one recording id with which, `(n, m)` bool."""
-        return np.asarray((self.ids[:, None] == others.ids) & (self.ids != 0)[:, None])
-
-    def may_be(self, others: _Recordings) -> NDArray[np.bool_]:
-        """Which are one recording if they sound alike, `(n, m)` bool: nothing else tells them apart."""
-        close = np.abs(self.seconds[:, None] - others.seconds) <= SAME_LENGTH_SECONDS
-        both_told = (self.ids != 0)[:, None] & (others.ids != 0)
-        return np.where(both_told, self.ids[:, None] == others.ids, close)
-
-
-def _fits(name: str, counts: Counter[str], most: int | None) -> bool:
-    return most is None or name == "" or counts[name] <= most
+def _within(limit: int | None, counts: Counter[str], name: str) -> bool:
+    return limit is None or name == "" or counts[name] <= limit

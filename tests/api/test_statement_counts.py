@@ -19,8 +19,9 @@ from hybridrec.audio.tags import Tags
 from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.plays import Play
 from hybridrec.data.tracks import Track
-from hybridrec.embedder.result import AudioEmbedding, EmbeddedFile
+from hybridrec.embedder.results import AudioEmbedding, EmbeddedFile
 from hybridrec.serving.service import RecommendationService
+from hybridrec.serving.uploads import Uploads
 from hybridrec.storage.library import Library
 
 ENCODER = "external:two-styles"
@@ -102,18 +103,16 @@ def statements_of_this_thread(library: Library) -> Iterator[list[str]]:
 def embedded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Uploads have an embedding without an encoder."""
 
-    def embed(
-        _service: RecommendationService, path: Path, called: str = "", _caller: str | None = None
-    ) -> Any:
+    def embed(_uploads: Uploads, path: Path, filename: str = "", caller: str | None = None) -> Any:
         vector = np.random.default_rng(0).normal(size=128).astype(np.float32)
         embedded = AudioEmbedding(vector / np.linalg.norm(vector), 10.0)
         return (
-            EmbeddedFile(path, tags=Tags(called or "asked"), embedded=embedded),
+            EmbeddedFile(path, tags=Tags(filename or "asked"), embedded=embedded),
             embedded,
             ENCODER,
         )
 
-    monkeypatch.setattr(RecommendationService, "_embed", lambda self, *a, **named: embed(self, *a))
+    monkeypatch.setattr(Uploads, "embed", embed)
 
 
 def grow(library: Library, start: int, tracks: int = MORE_TRACKS, users: int = MORE_USERS) -> None:

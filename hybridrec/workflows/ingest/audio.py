@@ -15,7 +15,7 @@ from hybridrec.audio.stages import STAGES
 from hybridrec.config import AudioLimits
 from hybridrec.data.tracks import Track
 from hybridrec.embedder.pool import EmbedderPool
-from hybridrec.embedder.result import EmbeddedFile
+from hybridrec.embedder.results import EmbeddedFile
 from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.errors import NotFound
 from hybridrec.storage.embeddings import EmbeddedTrack, FileStamp

@@ -1,27 +1,25 @@
-"""What was heard, as one process tells another; light to import."""
+"""Results of embedding, as one process sends them to another; imports nothing slow."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from hybridrec.audio.tags import Tags
+from hybridrec.data.arrays import Array
 from hybridrec.errors import AudioError
 
 
 @dataclass(frozen=True)
 class AudioEmbedding:
-    """What was heard of a file.
+    """The embedding of an audio file.
 
     Attributes:
-        embedding: `(128,)` float32 of unit length (the length is the encoder's `embedding_size`).
-        duration_seconds: length of the track.
+        embedding: `(d,)` float32 of unit length; d is the encoder's `embedding_size`.
+        duration_seconds: length of the whole track.
     """
 
-    embedding: NDArray[np.float32]
+    embedding: Array
     duration_seconds: float
 
 
@@ -31,10 +29,10 @@ class EmbeddedFile:
 
     Attributes:
         path: the file.
-        size_bytes, mtime_ns, content_hash: how it looked; the hash is hex SHA-256.
-        tags: what it says of itself.
-        heard: what was heard; None if that was not needed or not possible.
-        error: why it could not be heard.
+        size_bytes, mtime_ns, content_hash: of the file that was embedded; the hash is hex SHA-256.
+        tags: of the file.
+        embedded: its embedding; None if it was not needed or not possible.
+        error: why it could not be embedded.
         stage_seconds: processor time by stage.
     """
 
@@ -49,5 +47,5 @@ class EmbeddedFile:
 
     @property
     def why(self) -> str:
-        """The reason in words if it could not be heard, or empty."""
+        """Why the file could not be embedded, or empty."""
         return "" if self.error is None else str(self.error)

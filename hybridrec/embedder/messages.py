@@ -1,4 +1,7 @@
-"""Messages between a program and the processes that embed for it: JSON, and bytes beside it, over a socket."""
+"""Messages between a caller and the processes that embed for it: JSON over a socket.
+
+Each message is preceded by its length. Bytes, such as embeddings, are in base64.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from hybridrec.audio.tags import Tags
-from hybridrec.embedder.result import AudioEmbedding, EmbeddedFile
+from hybridrec.embedder.results import AudioEmbedding, EmbeddedFile
 from hybridrec.errors import AudioError
 
 _LENGTH = struct.Struct("!Q")
@@ -52,45 +55,47 @@ def _exactly(source: socket.socket, count: int) -> bytes | None:
 
 
 def pack_bytes(content: bytes) -> str:
-    """Bytes as JSON can hold them."""
+    """Bytes as text, for JSON."""
     return base64.b64encode(content).decode()
 
 
 def unpack_bytes(text: str) -> bytes:
-    """What `pack_bytes` made of bytes."""
+    """The bytes that `pack_bytes` packed."""
     return base64.b64decode(text)
 
 
 def pack_file(file: EmbeddedFile) -> dict[str, Any]:
-    """What became of a file, as a message; whoever asked knows its path."""
-    embedded, error = file.embedded, file.error
-    embedding = (
-        None if embedded is None else pack_bytes(embedded.embedding.astype(_FLOATS).tobytes())
-    )
+    """A result as a message, without the path, which the caller knows."""
+    embedding, duration_seconds, error = None, None, file.error
+    if file.embedded is not None:
+        embedding = pack_bytes(file.embedded.embedding.astype(_FLOATS).tobytes())
+        duration_seconds = file.embedded.duration_seconds
     return {
         "facts": [file.size_bytes, file.mtime_ns, file.content_hash],
         "tags": dataclasses.asdict(file.tags),
-        "heard": None if embedded is None else [embedding, embedded.duration_seconds],
+        "embedding": embedding,
+        "duration_seconds": duration_seconds,
         "error": None if error is None else [error.what, _plain(error.got), error.fix],
         "stage_seconds": file.stage_seconds,
     }
 
 
 def unpack_file(path: Path, message: dict[str, Any]) -> EmbeddedFile:
-    """What `pack_file` told of a file."""
-    embedded, error = message["heard"], None
-    if embedded is not None:
-        embedding = np.frombuffer(unpack_bytes(embedded[0]), dtype=_FLOATS).astype(np.float32)
-        embedded = AudioEmbedding(embedding, embedded[1])
+    """The result that `pack_file` packed."""
+    embedded, error = None, None
+    if message["embedding"] is not None:
+        content = unpack_bytes(message["embedding"])
+        embedding = np.frombuffer(content, dtype=_FLOATS).astype(np.float32)
+        embedded = AudioEmbedding(embedding, message["duration_seconds"])
     if message["error"] is not None:
         what, got, fix = message["error"]
         error = AudioError(what, got=got, fix=fix)
     size_bytes, mtime_ns, content_hash = message["facts"]
     tags = Tags(**message["tags"])
-    return EmbeddedFile(
-        path, size_bytes, mtime_ns, content_hash, tags, embedded, error, message["stage_seconds"]
-    )
+    seconds = message["stage_seconds"]
+    return EmbeddedFile(path, size_bytes, mtime_ns, content_hash, tags, embedded, error, seconds)
 
 
 def _plain(got: object) -> object:
+    """A value as JSON can hold it."""
     return got if got is None or isinstance(got, bool | int | float | str) else str(got)
