@@ -63,7 +63,7 @@ def prepare_demo(
 
 
 def _short_name(folder: Path) -> str:
-    """A name that no other folder has, so that two folders make two libraries."""
+    """A name unique to a folder, so that each folder of music gets a library of its own."""
     whole = folder.resolve()
     return f"{whole.name}-{sha256_of(bytes(whole))[:8]}"
 

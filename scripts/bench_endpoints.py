@@ -1,9 +1,8 @@
-"""How long the server takes to start, and to answer an upload of a four-minute MP3.
+"""Measures how long the server takes to start and to answer uploads of four-minute MP3 files.
 
-Prints, for a library of 10,000 tracks with random embeddings and an encoder:
-seconds from the command to the first answer, which slow modules the server had
-loaded by then, seconds of each upload, and whether the very next call returned
-the uploaded track.
+For a library of 10,000 tracks with random embeddings and an encoder, it prints: the seconds from
+the command to the first answer, the slow modules that the server had loaded by then, the seconds
+of each upload, and whether the very next request returned the uploaded track.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ SAMPLE_RATE_HZ = 44100
 
 
 def build_library(directory: Path, tracks: int) -> None:
-    """A library of random embeddings under the fingerprint of its own encoder."""
+    """Make a library of random embeddings with the fingerprint of its own encoder."""
     with Library.open(directory, create=True) as library:
         ensure_encoder(library)
         fingerprint = library.encoder()
@@ -42,8 +41,8 @@ def build_library(directory: Path, tracks: int) -> None:
         )
 
 
-def write_music(path: Path, seconds: float, seed: int) -> None:
-    """A file of moving tones and noise in stereo, as MP3."""
+def write_mp3(path: Path, seconds: float, seed: int) -> None:
+    """Write tones of changing pitch and noise, in stereo, as MP3."""
     rng = np.random.default_rng(seed)
     n = int(seconds * SAMPLE_RATE_HZ)
     pitch = np.repeat(rng.uniform(100, 2000, size=n // 11025 + 1), 11025)[:n]
@@ -54,7 +53,7 @@ def write_music(path: Path, seconds: float, seed: int) -> None:
 def call(
     address: str, method: str, path: str, body: bytes | None = None, kind: str = ""
 ) -> dict[str, Any]:
-    """The JSON that one request is answered with."""
+    """The answer to one request, as JSON."""
     connection = http.client.HTTPConnection(address, timeout=120)
     connection.request(method, path, body, {"Content-Type": kind} if kind else {})
     answer = connection.getresponse()
@@ -68,7 +67,8 @@ def call(
 def upload(address: str, path: Path) -> tuple[float, str]:
     """Seconds until the answer, and the id of the new track."""
     boundary = uuid.uuid4().hex
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="audio"; filename="{path.name}"\r\n\r\n'
+    disposition = f'form-data; name="audio"; filename="{path.name}"'
+    head = f"--{boundary}\r\nContent-Disposition: {disposition}\r\n\r\n"
     body = head.encode() + path.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
     begin = time.perf_counter()
     content = call(address, "POST", "/v1/tracks", body, f"multipart/form-data; boundary={boundary}")
@@ -76,7 +76,7 @@ def upload(address: str, path: Path) -> tuple[float, str]:
 
 
 def slow_modules(pid: int) -> list[str]:
-    """Which of the modules that are slow to import a process and its children have mapped."""
+    """Which modules that are slow to import a process and its children have mapped."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     maps = "".join(Path(f"/proc/{process}/maps").read_text() for process in [str(pid), *children])
     return [
@@ -98,39 +98,29 @@ def main() -> None:
         build_library(library, options.tracks)
         files = [Path(scratch) / f"{n}.mp3" for n in range(options.uploads)]
         for n, file in enumerate(files):
-            write_music(file, 60 * options.minutes, seed=n)
-        command = [
-            sys.executable,
-            "-m",
-            "hybridrec",
-            "serve",
-            "--library",
-            str(library),
-            "--port",
-            "0",
-        ]
+            write_mp3(file, 60 * options.minutes, seed=n)
+        serve = ["hybridrec", "serve", "--library", str(library), "--port", "0"]
+        command = [sys.executable, "-m", *serve]
         begin = time.perf_counter()
         server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             assert server.stdout is not None
             address = server.stdout.readline().split("http://")[1].strip(" /\n")
             ready = call(address, "GET", "/readyz")
-            print(
-                f"start to first answer: {time.perf_counter() - begin:.2f} s, {ready['embedded']} embeddings"
-            )
+            seconds, count = time.perf_counter() - begin, ready["embedded"]
+            print(f"start to first answer: {seconds:.2f} s, {count} embeddings")
             print(f"slow modules loaded by then: {slow_modules(server.pid) or 'none'}")
             for n, file in enumerate(files):
                 seconds, id_ = upload(address, file)
-                print(
-                    f"upload {n + 1}: {seconds:.2f} s; the next call returns it: {is_found(address, id_)}"
-                )
+                found = is_found(address, id_)
+                print(f"upload {n + 1}: {seconds:.2f} s; the next request returns it: {found}")
         finally:
             server.terminate()
             server.wait()
 
 
 def is_found(address: str, id_: str) -> bool:
-    """Whether the nearest track to a new one has the new one among its own nearest hundred."""
+    """Whether a new track is among the hundred nearest of its own nearest track."""
     nearest = call(address, "GET", f"/v1/tracks/{id_}/similar?n=1")["similar"][0]["track"]["id"]
     similar = call(address, "GET", f"/v1/tracks/{nearest}/similar?n=100")["similar"]
     return id_ in [hit["track"]["id"] for hit in similar]

@@ -1,14 +1,15 @@
-"""Our ingest against bliss-audio and pymusly, on the same MP3 files in one run.
+"""Compares our ingest with bliss-audio and pymusly, on the same MP3 files in one run.
 
-    python scripts/bench_ingest.py DIRECTORY [--tracks 40] [--rounds 3] [--rivals PYTHON]
+    python scripts/bench_ingest.py DIRECTORY [--tracks 40] [--rounds 3] [--other-python PYTHON]
 
-DIRECTORY holds MP3 files. The other two are no dependencies: `pip install bliss-audio pymusly`, here or in an
-environment of their own whose Python is named with --rivals (pymusly wants the program ffmpeg). Each runs in a process
-of its own, once on one track, which tells what starting costs, and once on all. The least of the rounds counts. Where
-a wheel of bliss-audio dies of an illegal instruction, it was built for a newer processor; try bliss-audio==0.1.11.
+DIRECTORY holds MP3 files. The other two are not dependencies: `pip install bliss-audio pymusly`,
+here or in an environment of their own, whose Python is given as --other-python (pymusly needs the
+program ffmpeg). Each runs in a process of its own, once with one track, which shows the cost of
+starting, and once with all. The cheapest round counts. If a wheel of bliss-audio dies of an
+illegal instruction, it was built for a newer processor; try bliss-audio==0.1.11.
 
-Then the peak memory of our ingest, by number of tracks: a file counts as another track once another ID3v1 tag is
-appended to it. Linux only.
+Then the peak memory of our ingest by number of tracks is measured: with another ID3v1 tag
+appended, a file counts as another track. Linux only.
 """
 
 from __future__ import annotations
@@ -35,23 +36,28 @@ MUSLY = (
 
 
 @dataclass(frozen=True)
-class ComparedIndex:
-    """Another analyser of music: its package, and a program that analyses the files it is given."""
+class Analyser:
+    """Another analyser of music.
+
+    Attributes:
+        package: that has it.
+        program: Python code that analyses the files it gets as arguments.
+    """
 
     package: str
     program: str
 
 
-COMPARED_INDEXES = {
-    "bliss-audio": ComparedIndex("bliss-audio", BLISS),
-    "pymusly, the middle 60 s": ComparedIndex("pymusly", MUSLY.format(length=60, start=-48)),
-    "pymusly, whole tracks": ComparedIndex("pymusly", MUSLY.format(length=0, start=0)),
+ANALYSERS = {
+    "bliss-audio": Analyser("bliss-audio", BLISS),
+    "pymusly, the middle 60 s": Analyser("pymusly", MUSLY.format(length=60, start=-48)),
+    "pymusly, whole tracks": Analyser("pymusly", MUSLY.format(length=0, start=0)),
 }
 OURS = "hybridrec"
 
 
 def main() -> None:
-    """Parse the arguments, run the race, print the tables."""
+    """Parse the arguments, run the comparison, print the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -59,30 +65,33 @@ def main() -> None:
     parser.add_argument("--tracks", type=int, default=40, help="how many of them (default 40)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is run (default 3)")
     parser.add_argument(
-        "--rivals", default=sys.executable, help="Python that has bliss-audio and pymusly"
+        "--other-python", default=sys.executable, help="Python that has bliss-audio and pymusly"
     )
     parser.add_argument(
-        "--memory", type=int, nargs="*", default=[50, 200], help="tracks to take the memory at"
+        "--memory",
+        type=int,
+        nargs="*",
+        default=[50, 200],
+        help="numbers of tracks to measure the memory with",
     )
     chosen = parser.parse_args()
     files = sorted(chosen.directory.rglob("*.mp3"))[: chosen.tracks]
     if len(files) < 2:
         sys.exit(f"two MP3 files or more are needed; {chosen.directory} holds {len(files)}")
-    costs = race(files, chosen.rounds, chosen.compared_indexes)
-    print_race(costs, len(files))
+    costs = compare(files, chosen.rounds, chosen.other_python)
+    print_costs(costs, len(files))
     for count in chosen.memory:
-        print(
-            f"peak memory of {OURS} at {count} tracks: {peak_bytes(files, count) / 2**20:.0f} MiB, all processes"
-        )
+        mebibytes = peak_bytes(files, count) / 2**20
+        print(f"peak memory of {OURS} at {count} tracks: {mebibytes:.0f} MiB, all processes")
 
 
-def race(files: Sequence[Path], rounds: int, other_python: str) -> dict[str, tuple[Cost, Cost]]:
-    """The cheapest round of each that can run: on one track, and on all."""
-    running = {OURS: None, **COMPARED_INDEXES}
+def compare(files: Sequence[Path], rounds: int, other_python: str) -> dict[str, tuple[Cost, Cost]]:
+    """The cheapest round of each analyser that can run: with one track, and with all."""
+    running: dict[str, Analyser | None] = {OURS: None, **ANALYSERS}
     best: dict[str, tuple[Cost, Cost]] = {}
     for _ in range(rounds):
-        for name, compared in list(running.items()):
-            costs = [run(compared, other_python, some) for some in (files[:1], files)]
+        for name, analyser in list(running.items()):
+            costs = [run(analyser, other_python, some) for some in (files[:1], files)]
             failed = next((cost for cost in costs if cost.exit_code), None)
             if failed:
                 print(f"{name} cannot run here: {why(failed)}")
@@ -97,10 +106,10 @@ def race(files: Sequence[Path], rounds: int, other_python: str) -> dict[str, tup
     return best
 
 
-def run(compared: ComparedIndex | None, other_python: str, files: Sequence[Path]) -> Cost:
-    """Analyse files, by a rival or by us."""
-    if compared:
-        return measured([other_python, "-c", compared.program, *map(str, files)])
+def run(analyser: Analyser | None, other_python: str, files: Sequence[Path]) -> Cost:
+    """Analyse files, by another analyser or by our ingest."""
+    if analyser:
+        return measured([other_python, "-c", analyser.program, *map(str, files)])
     with tempfile.TemporaryDirectory() as place:
         music = Path(place) / "music"
         music.mkdir()
@@ -111,21 +120,10 @@ def run(compared: ComparedIndex | None, other_python: str, files: Sequence[Path]
 
 def ingest(music: Path, library: Path) -> Cost:
     """Our ingest of a folder, as a user starts it."""
-    cost = measured(
-        [
-            sys.executable,
-            "-m",
-            "hybridrec",
-            "ingest",
-            "audio",
-            str(music),
-            "--library",
-            str(library),
-            "--json",
-        ]
-    )
+    command = ["hybridrec", "ingest", "audio", str(music), "--library", str(library), "--json"]
+    cost = measured([sys.executable, "-m", *command])
     if not cost.exit_code and json.loads(cost.output)["failed"]:
-        sys.exit(f"not all files could be heard: {json.loads(cost.output)['failed'][0]}")
+        sys.exit(f"not all files could be embedded: {json.loads(cost.output)['failed'][0]}")
     return cost
 
 
@@ -133,11 +131,11 @@ def why(cost: Cost) -> str:
     """Why a command failed, in a line."""
     if cost.exit_code < 0:
         return f"it died of {signal.strsignal(-cost.exit_code)}"
-    return (cost.errors.strip().splitlines() or ["it said nothing"])[-1]
+    return (cost.errors.strip().splitlines() or ["it printed nothing"])[-1]
 
 
-def print_race(costs: dict[str, tuple[Cost, Cost]], tracks: int) -> None:
-    """A line each: the whole run, and the cost of a track once all is started."""
+def print_costs(costs: dict[str, tuple[Cost, Cost]], tracks: int) -> None:
+    """Print a row each: the whole run, and the cost of each track after the first."""
     ours_run, ours_track = (each[OURS] for each in (whole_run(costs), by_track(costs, tracks)))
     rows = []
     for name, (_, all_) in costs.items():

@@ -1,4 +1,4 @@
-"""Audio files for tests: a little synthesised music in every format that hybridrec claims to hear."""
+"""Audio files for tests: a little synthesised music in every format that hybridrec supports."""
 
 from __future__ import annotations
 

@@ -52,6 +52,12 @@ def test_a_large_library_is_not_counted_for_every_request(
         assert len(counted) == 1
 
 
+def test_a_renamed_figure_stays_under_its_former_name(fitted_library: Library) -> None:
+    with RecommendationService(fitted_library) as service:
+        figures = service.figures()
+        assert figures["index_embedded_tracks"][0] == figures["index_heard_tracks"][0] == 40
+
+
 def test_is_ready_counts_nothing(fitted_library: Library, counted: list[int]) -> None:
     with RecommendationService(fitted_library) as service:
         counted.clear()

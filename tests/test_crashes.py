@@ -1,4 +1,4 @@
-"""What the server has acknowledged is there after kill -9, and it goes on."""
+"""Plays that the server has acknowledged survive kill -9."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def test_acknowledged_plays_survive_kill_9_and_count_once(
         plays = fitted_library.user_plays("crash", limit=10_000)
         return [(play.track, play.played_at) for play in plays]
 
-    told: list[dict[str, object]] = []
+    sent: list[dict[str, object]] = []
     for life in range(3):
         with serving(tmp_path / "library") as (server, connection):
-            first = len(told)
+            first = len(sent)
             for n in range(ACKNOWLEDGED_BEFORE_EACH_KILL):
                 play = {
                     "user": "crash",
@@ -64,13 +64,13 @@ def test_acknowledged_plays_survive_kill_9_and_count_once(
                     "played_at": 1_700_000_000 + 1000 * life + n,
                 }
                 assert post_plays(connection, [play])
-                told.append(play)
+                sent.append(play)
             unanswered = {"user": "crash", "track": "calm-00", "played_at": 1_800_000_000 + life}
             body = json.dumps({"plays": [unanswered]})
             connection.request("POST", "/v1/plays", body, {"Content-Type": "application/json"})
             os.killpg(server.pid, signal.SIGKILL)
-        assert {(play["track"], play["played_at"]) for play in told[first:]} <= set(stored())
-        told.append(unanswered)
+        assert {(play["track"], play["played_at"]) for play in sent[first:]} <= set(stored())
+        sent.append(unanswered)
     with serving(tmp_path / "library") as (_, connection):
-        assert post_plays(connection, told)
-    assert sorted(stored()) == sorted((play["track"], play["played_at"]) for play in told)
+        assert post_plays(connection, sent)
+    assert sorted(stored()) == sorted((play["track"], play["played_at"]) for play in sent)

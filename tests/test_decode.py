@@ -34,13 +34,13 @@ def song(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     )
 
 
-def alike(first: np.ndarray, second: np.ndarray) -> float:
-    """The correlation of two pieces of sound, however little one lags behind the other."""
+def correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """The highest correlation of two pieces of audio over all lags between them."""
     spectrum = np.fft.rfft(first, 2 * len(first)) * np.conj(np.fft.rfft(second, 2 * len(first)))
     return float(np.fft.irfft(spectrum).max() / np.linalg.norm(first) / np.linalg.norm(second))
 
 
-def test_every_format_is_heard_as_it_was_written(song: Path) -> None:
+def test_every_format_is_decoded_as_it_was_written(song: Path) -> None:
     excerpts = decode_chunks(song, AUDIO)
     assert excerpts.duration_seconds == pytest.approx(SONG_SECONDS, abs=0.1)
     assert excerpts.samples.shape == (9, AUDIO.chunk_samples)
@@ -48,7 +48,7 @@ def test_every_format_is_heard_as_it_was_written(song: Path) -> None:
     original = decode_chunks(
         WRITERS["wav"](song.with_name("original.wav"), melody(SONG_SECONDS)), AUDIO
     ).samples
-    assert min(alike(a, b) for a, b in zip(excerpts.samples, original, strict=True)) > 0.96
+    assert min(correlation(a, b) for a, b in zip(excerpts.samples, original, strict=True)) > 0.96
 
 
 def test_chunks_found_by_seeking_are_those_of_the_whole_track(song: Path) -> None:
@@ -57,17 +57,17 @@ def test_chunks_found_by_seeking_are_those_of_the_whole_track(song: Path) -> Non
     third = len(whole) / 3
     for number, chunk in enumerate(few):
         start = round((number + 0.5) * third - AUDIO.chunk_samples / 2)
-        assert alike(chunk, whole[start : start + AUDIO.chunk_samples]) > 0.97
+        assert correlation(chunk, whole[start : start + AUDIO.chunk_samples]) > 0.97
 
 
-def test_a_scratch_in_the_middle_leaves_the_rest_to_be_heard(song: Path, tmp_path: Path) -> None:
+def test_damage_in_the_middle_leaves_the_rest_decodable(song: Path, tmp_path: Path) -> None:
     content = bytearray(song.read_bytes())
     middle = len(content) // 2
     content[middle : middle + 200] = bytes(255 - byte for byte in content[middle : middle + 200])
     (tmp_path / "scratched").write_bytes(content)
     excerpts, whole = decode_chunks(tmp_path / "scratched", AUDIO), decode_chunks(song, AUDIO)
     assert excerpts.duration_seconds == pytest.approx(SONG_SECONDS, abs=0.1)
-    same = [alike(a, b) > 0.97 for a, b in zip(excerpts.samples, whole.samples, strict=False)]
+    same = [correlation(a, b) > 0.97 for a, b in zip(excerpts.samples, whole.samples, strict=False)]
     assert sum(same) >= 7
 
 
@@ -79,7 +79,7 @@ def test_the_name_of_a_file_says_nothing(song: Path, tmp_path: Path) -> None:
         np.testing.assert_array_equal(decode_chunks(named, FEW).samples, expected)
 
 
-def test_a_name_that_is_not_text_can_be_heard(tmp_path: Path) -> None:
+def test_a_file_whose_name_is_not_text_is_decoded(tmp_path: Path) -> None:
     for ending in ("wav", "m4a"):
         path = Path(os.fsdecode(bytes(tmp_path) + b"/\xff\xfe song"))
         path.write_bytes(WRITERS[ending](tmp_path / "x", melody(4)).read_bytes())
@@ -140,7 +140,7 @@ def test_the_middle_is_read_for_training_and_no_more_than_there_is(tmp_path: Pat
 
 
 @pytest.mark.parametrize("ending", ["mp3", "flac", "ogg", "opus", "wav", "aiff", "aac"])
-def test_half_a_file_is_heard_as_far_as_it_goes(tmp_path: Path, ending: str) -> None:
+def test_half_a_file_is_decoded_to_its_end(tmp_path: Path, ending: str) -> None:
     content = WRITERS[ending](tmp_path / "x", melody(SONG_SECONDS)).read_bytes()
     (tmp_path / "half").write_bytes(content[: len(content) // 2])
     excerpts = decode_chunks(tmp_path / "half", AUDIO)
@@ -152,12 +152,12 @@ def test_half_an_m4a_has_lost_its_index_and_says_so(tmp_path: Path) -> None:
     content = WRITERS["m4a"](tmp_path / "x", melody(8)).read_bytes()
     (tmp_path / "half.m4a").write_bytes(content[: len(content) // 2])
     with pytest.raises(
-        AudioError, match=r"half\.m4a: damaged beyond hearing .*; get the file again"
+        AudioError, match=r"half\.m4a: too damaged to be decoded .*; get the file again"
     ):
         decode_chunks(tmp_path / "half.m4a", AUDIO)
 
 
-def test_an_mp3_that_does_not_say_its_length_is_heard_whole(tmp_path: Path) -> None:
+def test_an_mp3_without_its_length_is_decoded_as_a_whole(tmp_path: Path) -> None:
     loud_then_quiet = np.concatenate([melody(5), melody(35) * 0.001])
     more: dict[str, Any] = {"bitrate_mode": "VARIABLE", "compression_level": 0.3}
     content = write_sound(
@@ -168,14 +168,14 @@ def test_an_mp3_that_does_not_say_its_length_is_heard_whole(tmp_path: Path) -> N
     assert decode_chunks(tmp_path / "y", AUDIO).duration_seconds == pytest.approx(40, abs=0.2)
 
 
-def test_an_mp3_behind_a_large_picture_is_heard(tmp_path: Path) -> None:
+def test_an_mp3_behind_a_large_picture_is_decoded(tmp_path: Path) -> None:
     digits = bytes((300_000 >> shift) & 0x7F for shift in (21, 14, 7, 0))
     content = write_mp3(tmp_path / "x", melody(8)).read_bytes()
     (tmp_path / "y").write_bytes(b"ID3\x04\x00\x00" + digits + b"\0" * 300_000 + content)
     assert decode_chunks(tmp_path / "y", AUDIO).duration_seconds == pytest.approx(8, abs=0.1)
 
 
-# --- files that cannot be heard ----------------------------------------------------------
+# --- files that cannot be decoded ----------------------------------------------------------
 
 
 SILENCE = np.zeros(5 * RATE_HZ, dtype=np.float32)
@@ -213,17 +213,17 @@ BAD_FILES: dict[str, Callable[[Path], object]] = {
         ("text", "not audio, whatever its name says; give MP3, FLAC"),
         ("picture", "not audio"),
         ("playlist", "not audio"),
-        ("random", "damaged beyond hearing|too short"),
-        ("head only", "damaged beyond hearing"),
-        ("short", "too short to be heard; got '0.20 s'; give 0.5 s or more"),
-        ("silent", "there is nothing to hear"),
-        ("constant", "there is nothing to hear"),
-        ("NaN", "there is nothing to hear"),
+        ("random", "too damaged to be decoded|too short"),
+        ("head only", "too damaged to be decoded"),
+        ("short", "too short to be embedded; got '0.20 s'; give 0.5 s or more"),
+        ("silent", "it holds no sound"),
+        ("constant", "it holds no sound"),
+        ("NaN", "it holds no sound"),
         ("channels", "too many channels; got 40"),
         ("rate", "sample rate out of range; got '100 Hz'"),
     ],
 )
-def test_a_file_that_cannot_be_heard_says_why_and_not_where_it_lies(
+def test_a_file_that_cannot_be_decoded_is_refused_with_a_reason_and_without_its_path(
     tmp_path: Path, kind: str, why: str
 ) -> None:
     path = tmp_path / "song.mp3"
@@ -238,7 +238,10 @@ def test_a_file_that_cannot_be_heard_says_why_and_not_where_it_lies(
     [
         (AudioLimits(max_seconds=4), r"too long; got '0\.0 h'; give at most"),
         (AudioLimits(max_file_bytes=1000), "too large; got .* give at most 1000 bytes"),
-        (AudioLimits(min_seconds=10), r"too short to be heard; got '5\.\d+ s'; give 10 s or more"),
+        (
+            AudioLimits(min_seconds=10),
+            r"too short to be embedded; got '5\.\d+ s'; give 10 s",
+        ),
     ],
 )
 @pytest.mark.parametrize("ending", ["flac", "m4a"])
@@ -305,7 +308,7 @@ def test_damage_gives_an_answer_or_an_error_but_no_crash_and_no_nan(
 
 
 @pytest.mark.data
-def test_files_that_libsndfile_refuses_are_heard_the_second_way(data_directory: Path) -> None:
+def test_files_that_libsndfile_refuses_are_decoded_by_ffmpeg(data_directory: Path) -> None:
     for path in sorted((data_directory / "music" / "odd").iterdir()):
         excerpts = decode_chunks(path, AUDIO)
         assert excerpts.duration_seconds == pytest.approx(30, abs=0.1)
@@ -313,7 +316,10 @@ def test_files_that_libsndfile_refuses_are_heard_the_second_way(data_directory: 
 
 
 def test_decoding_needs_neither_torch_nor_librosa() -> None:
-    check = "import sys, hybridrec.audio.decode, hybridrec.audio.tags; print({'torch', 'librosa'} & set(sys.modules))"
+    check = (
+        "import sys, hybridrec.audio.decode, hybridrec.audio.tags;"
+        " print({'torch', 'librosa'} & set(sys.modules))"
+    )
     answer = subprocess.run(
         [sys.executable, "-c", check], capture_output=True, text=True, timeout=120, check=True
     )

@@ -1,4 +1,4 @@
-"""What ears hear does not depend on how the sound was stored."""
+"""Embeddings do not depend on how the audio was stored."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ FORMATS = ("flac", "mp3", "opus", "ogg")
 
 @pytest.fixture(scope="module")
 def encoder() -> Embedder:
-    """The ears that come with hybridrec."""
+    """The encoder that comes with hybridrec."""
     return Embedder(shipped())
 
 
 @pytest.fixture(scope="module")
 def shipped_embedder() -> Embedder:
-    """The ears that come with hybridrec."""
+    """The encoder that comes with hybridrec."""
     return Embedder(shipped())
 
 
@@ -48,7 +48,7 @@ def test_an_embedding_is_a_finite_vector_of_unit_length(encoder: Embedder, song:
 
 
 @pytest.mark.parametrize("which", ["encoder", "shipped_embedder"])
-def test_the_format_of_a_file_does_not_show(
+def test_the_format_of_a_file_changes_little(
     request: pytest.FixtureRequest, tmp_path: Path, which: str
 ) -> None:
     encoder, music = request.getfixturevalue(which), melody(8, seed=1)
@@ -58,7 +58,7 @@ def test_the_format_of_a_file_does_not_show(
     assert (vectors @ vectors.T).min() >= 0.98
 
 
-def test_the_volume_of_a_file_does_not_show(encoder: Embedder, tmp_path: Path) -> None:
+def test_the_volume_of_a_file_changes_nothing(encoder: Embedder, tmp_path: Path) -> None:
     full, half = (
         write_sound(tmp_path / f"{g}", g * melody(10), "WAV", "PCM_24") for g in (1.0, 0.5)
     )
@@ -72,12 +72,13 @@ def test_other_music_is_further_away_than_another_copy(
         WRITERS["mp3"](tmp_path / "copy", melody(10)),
         WRITERS["flac"](tmp_path / "other", melody(10, seed=5)),
     )
-    here = encoder.embed(song).embedding
-    assert here @ encoder.embed(copy).embedding > here @ encoder.embed(other).embedding
+    original = encoder.embed(song).embedding
+    similarity = original @ encoder.embed(copy).embedding
+    assert similarity > original @ encoder.embed(other).embedding
 
 
 @pytest.mark.data
-def test_the_format_does_not_show_on_real_music(
+def test_the_format_changes_little_on_real_music(
     shipped_embedder: Embedder, data_directory: Path, tmp_path: Path
 ) -> None:
     clips = sorted((data_directory / "music" / "clips").glob("*.opus"))[::60]
@@ -101,25 +102,25 @@ def test_one_second_gets_an_answer(encoder: Embedder, tmp_path: Path) -> None:
 
 def test_silence_is_an_error_and_not_a_vector(encoder: Embedder, tmp_path: Path) -> None:
     silence = WRITERS["mp3"](tmp_path / "silence.mp3", np.zeros(5 * RATE_HZ, dtype=np.float32))
-    with pytest.raises(AudioError, match=r"silence\.mp3: there is nothing to hear"):
+    with pytest.raises(AudioError, match=r"silence\.mp3: it holds no sound"):
         encoder.embed(silence)
 
 
-def test_several_threads_hear_the_same(encoder: Embedder, song: Path) -> None:
+def test_several_threads_get_the_same_embedding(encoder: Embedder, song: Path) -> None:
     alone = encoder.embed(song).embedding
     with ThreadPoolExecutor(4) as pool:
         for embedded in pool.map(encoder.embed, [song] * 8):
             np.testing.assert_allclose(embedded.embedding, alone, atol=1e-5)
 
 
-def test_the_clock_is_told_every_stage(encoder: Embedder, song: Path) -> None:
+def test_the_clock_gets_every_stage(encoder: Embedder, song: Path) -> None:
     clock = StageClock()
     encoder.embed(song, clock)
     assert set(clock.seconds) == set(STAGES)
     assert min(clock.seconds.values()) > 0
 
 
-def test_ears_from_bytes_are_the_same_ears(shipped_embedder: Embedder, song: Path) -> None:
+def test_an_embedder_from_bytes_is_the_same(shipped_embedder: Embedder, song: Path) -> None:
     again = Embedder.from_checkpoint(shipped().to_bytes())
     assert again.fingerprint == shipped_embedder.fingerprint
     np.testing.assert_array_equal(
@@ -127,7 +128,7 @@ def test_ears_from_bytes_are_the_same_ears(shipped_embedder: Embedder, song: Pat
     )
 
 
-def test_limits_hold_for_ears(library: Library, song: Path) -> None:
+def test_an_embedder_keeps_the_limits(library: Library, song: Path) -> None:
     with pytest.raises(AudioError, match="too long"):
         Embedder.from_checkpoint(ensure_encoder(library), AudioLimits(max_seconds=5)).embed(song)
 
@@ -144,7 +145,7 @@ def test_a_library_without_an_encoder_says_how_to_get_one(library: Library) -> N
         encoder_in_use(library)
 
 
-def test_a_library_is_given_the_shipped_ears_once(library: Library) -> None:
+def test_a_library_gets_the_shipped_encoder_once(library: Library) -> None:
     first = ensure_encoder(library)
     assert first == shipped().to_bytes()
     assert ensure_encoder(library) == first
@@ -152,8 +153,8 @@ def test_a_library_is_given_the_shipped_ears_once(library: Library) -> None:
     assert Checkpoint.from_bytes(encoder_in_use(library)).fingerprint == library.encoder()
 
 
-def test_ears_that_did_not_make_the_librarys_vectors_are_not_used(library: Library) -> None:
+def test_an_encoder_that_did_not_make_the_librarys_embeddings_is_not_used(library: Library) -> None:
     ensure_encoder(library)
     library.set_fingerprint("external:other")
-    with pytest.raises(NotReady, match="made by other ears than its encoder; got 'external:other'"):
+    with pytest.raises(NotReady, match="another encoder than its own; got 'external:other'"):
         encoder_in_use(library)

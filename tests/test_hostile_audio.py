@@ -1,4 +1,4 @@
-"""Broken and hostile files: whatever is in them, they cost no more than the limits, and harm nobody else."""
+"""Broken and hostile files cost no more than the limits and affect no other file."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from hybridrec.encoder.model import new_encoder
 from hybridrec.errors import AudioError
 
 BROKEN_FILES = int(os.environ.get("HYBRIDREC_BROKEN_FILES", "300"))
-"""How many broken files are heard; 2000 make a thorough run."""
+"""How many broken files are embedded; 2000 make a thorough run."""
 
 MOST_GROWTH_BYTES = 100_000_000
 Damage = tuple[str, float, bytes]
 
 
 def untrained() -> bytes:
-    """Ears that hear nothing sensible, which is all that is needed here."""
+    """An untrained encoder, whose embeddings mean nothing, which does not matter here."""
     return Checkpoint.of(
         new_encoder(EncoderConfig(), 88, seed=0), AudioConfig(), mel_bank(AudioConfig())
     ).to_bytes()
@@ -90,14 +90,14 @@ noises = st.one_of(
 damages = st.tuples(st.sampled_from(["cut", "overwrite", "insert", "remove"]), places, noises)
 
 
-def test_broken_files_neither_crash_nor_hang_nor_swell_what_hears_them(
+def test_broken_files_neither_crash_nor_block_nor_bloat_the_process_that_embeds(
     pool: EmbedderPool, songs: dict[str, bytes], tmp_path: Path
 ) -> None:
     process, path = process_of(pool), tmp_path / "broken"
     path.write_bytes(songs["mp3"])
     pool.embed_one(path)
     before = memory_of(process, "VmRSS")
-    outcomes = {"heard": 0, "refused": 0}
+    outcomes = {"embedded": 0, "refused": 0}
 
     @seed(0)
     @settings(
@@ -115,7 +115,7 @@ def test_broken_files_neither_crash_nor_hang_nor_swell_what_hears_them(
             outcomes["refused"] += 1
         else:
             assert np.linalg.norm(embedded.embedding) == pytest.approx(1.0, abs=1e-4)
-            outcomes["heard"] += 1
+            outcomes["embedded"] += 1
 
     embed()
     assert min(outcomes.values()) > BROKEN_FILES / 20
@@ -206,7 +206,7 @@ def test_a_header_that_claims_hours_costs_no_more_than_what_is_there(
     assert memory_of(process, "VmHWM") - before < MOST_GROWTH_BYTES
 
 
-def test_a_file_that_takes_too_long_is_given_up_and_the_next_is_heard(
+def test_a_file_that_takes_too_long_is_refused_and_the_next_is_embedded(
     songs: dict[str, bytes], tmp_path: Path
 ) -> None:
     path = tmp_path / "song.ogg"
@@ -214,7 +214,8 @@ def test_a_file_that_takes_too_long_is_given_up_and_the_next_is_heard(
     with EmbedderPool(untrained(), AudioLimits(max_embedding_seconds=1e-6), frozenset(), 1) as pool:
         for _ in range(2):
             with pytest.raises(
-                AudioError, match=r"song.ogg: the process that heard it died, for it took too long"
+                AudioError,
+                match=r"song.ogg: the process that embedded it died, for it took",
             ):
                 pool.embed_one(path)
 
@@ -225,12 +226,12 @@ def test_a_process_that_somebody_ended_is_replaced(
     (tmp_path / "song").write_bytes(songs["opus"])
     process = process_of(pool)
     os.kill(process, signal.SIGKILL)
-    file, embedded = pool.embed_one(tmp_path / "song", called="My song.opus")
+    file, embedded = pool.embed_one(tmp_path / "song", filename="My song.opus")
     assert (file.tags.title, len(embedded.embedding)) == ("My song", 128)
     assert process_of(pool) != process
 
 
-def test_a_file_of_several_limits_is_refused_before_it_is_heard(
+def test_a_file_beyond_the_limits_is_refused_before_it_is_decoded(
     songs: dict[str, bytes], tmp_path: Path
 ) -> None:
     path = tmp_path / "song.flac"
@@ -265,11 +266,11 @@ def test_a_script_without_a_guard_runs_once(tmp_path: Path, songs: dict[str, byt
         "from hybridrec.storage.library import Library\n"
         "from hybridrec.embedder.library_encoder import ensure_encoder\n"
         "print('runs')\n"
-        "here = Path(__file__).parent\n"
-        "library = Library.open(here / 'library', create=True)\n"
+        "folder = Path(__file__).parent\n"
+        "library = Library.open(folder / 'library', create=True)\n"
         "ensure_encoder(library)\n"
         "with RecommendationService(library) as service:\n"
-        "    print(service.add_track(here / 'song.flac', TrackDetails(id='song'))[0].id)\n"
+        "    print(service.add_track(folder / 'song.flac', TrackDetails(id='song'))[0].id)\n"
     )
     done = subprocess.run(
         [sys.executable, str(script)], capture_output=True, text=True, timeout=300, check=False

@@ -53,7 +53,7 @@ def counts(report: IngestReport) -> tuple[int, int, int, int, int]:
 
 @pytest.fixture
 def music(tmp_path: Path) -> Path:
-    """A folder with two albums, a copy, a loop of links, bad files, and files that are not music."""
+    """A folder with two albums, a copy, a loop of links, bad files, and files without music."""
     folder = tmp_path / "music"
     (folder / "b album").mkdir(parents=True)
     (folder / "a album").mkdir()
@@ -137,7 +137,8 @@ from hybridrec.workflows.ingest.audio import ingest_audio
 
 if __name__ == "__main__":
     with Library.open(sys.argv[1]) as library:
-        ingest_audio(library, Path(sys.argv[2]), Path(sys.argv[3]).read_bytes(), workers=1, progress=False)
+        music, encoder = Path(sys.argv[2]), Path(sys.argv[3]).read_bytes()
+        ingest_audio(library, music, encoder, workers=1, progress=False)
 """
 
 
@@ -207,7 +208,7 @@ def test_a_file_that_kills_its_process_is_found_out_and_the_others_are_heard(
         killer.join()
     assert counts(report) == (6, 0, 0, 0, 1)
     assert report.failed[0].path == str(deadly)
-    assert "the process that heard it died" in report.failed[0].why
+    assert "the process that embedded it died" in report.failed[0].why
 
 
 def readers_of(path: Path) -> list[int]:

@@ -1,4 +1,4 @@
-"""Leaving one play of a user out gives what folding her in from the others gives."""
+"""Leaving out one play of a user gives the same as folding in from the others."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_each_play_left_out_is_a_fold_in_of_the_others() -> None:
         np.testing.assert_allclose(found[entry], expected, rtol=2e-3, atol=2e-4)
 
 
-def test_a_play_that_is_not_hers_leaves_nothing_out_and_one_without_plays_has_no_factors() -> None:
+def test_a_play_of_another_user_changes_nothing_and_without_plays_factors_are_zero() -> None:
     factors = np.eye(3, 2, dtype=np.float32) + np.float32(0.1)
     gram = factors.T @ factors
     plays = sp.csr_matrix(np.array([[1.0, 2.0, 0.0], [0.0, 0.0, 0.0]], dtype=np.float32))

@@ -1,4 +1,4 @@
-"""What a log-mel spectrogram shows, and what it does not."""
+"""What log-mel spectrograms depend on, and what they do not depend on."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_chunk_has_the_frames_that_the_settings_say() -> None:
 
 
 @pytest.mark.parametrize("volume", [0.5, 1e-4, 1e30])
-def test_volume_does_not_show(volume: float) -> None:
+def test_volume_changes_nothing(volume: float) -> None:
     chunks = np.stack([sine(440)[0], sine(2000)[0] * 0.1])
     louder = (chunks * np.float32(volume)).astype(np.float32)
     np.testing.assert_allclose(log_mel(louder, AUDIO), log_mel(chunks, AUDIO), atol=1e-4)
@@ -68,7 +68,7 @@ def test_silence_is_zero_and_never_a_nan() -> None:
 
 
 @pytest.mark.parametrize("ending", ["mp3", "opus", "ogg", "m4a"])
-def test_codecs_hardly_show(tmp_path: Path, ending: str) -> None:
+def test_codecs_change_little(tmp_path: Path, ending: str) -> None:
     samples = melody(9, seed=1)
     original, coded = (
         log_mel(decode_chunks(WRITERS[e](tmp_path / f"x.{e}", samples), AUDIO).samples, AUDIO)

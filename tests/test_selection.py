@@ -1,4 +1,4 @@
-"""Which of the ranked tracks a listener gets: as she wishes, and each recording once."""
+"""Which of the ranked tracks are returned: by filters, and each recording once."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ def ids(answer: Answer) -> list[str]:
     return [hit.track.id for hit in answer.hits]
 
 
-def test_a_deny_list_is_kept_and_the_answer_still_filled(service: RecommendationService) -> None:
+def test_denied_tracks_are_left_out_of_a_full_answer(
+    service: RecommendationService,
+) -> None:
     first = ids(service.recommend(USER, 5))
     answer = service.recommend(USER, 5, filters=Filters(deny=tuple(first)))
     assert len(answer.hits) == 5
     assert not set(first) & set(ids(answer))
 
 
-def test_an_allow_list_is_all_there_is(service: RecommendationService) -> None:
+def test_only_allowed_tracks_are_returned(service: RecommendationService) -> None:
     allowed = ("loud-03", "calm-19", "nowhere")
     assert set(
         ids(service.recommend(USER, 10, filters=Filters(allow=allowed), exclude_played=False))
@@ -58,7 +60,7 @@ def test_tracks_of_one_artist_or_album(
     assert service.recommend(USER, 10, filters=Filters(artist="nobody")).hits == []
 
 
-def test_no_more_of_an_artist_or_album_than_wished_for(
+def test_limits_of_artists_and_albums_are_kept(
     service: RecommendationService, fitted_library: Library
 ) -> None:
     answer = service.recommend(USER, 6, filters=Filters(per_artist=3))
@@ -90,7 +92,7 @@ def doubled(fitted_library: Library) -> Library:
     return fitted_library
 
 
-def test_a_recording_in_two_files_comes_once_and_names_the_other(doubled: Library) -> None:
+def test_a_recording_in_two_files_is_returned_once_and_names_the_other(doubled: Library) -> None:
     with RecommendationService(doubled) as service:
         hits = {hit.track.id: hit for hit in service.recommend(USER, 40).hits}
         both = {"calm-19", "calm-19-mp3"}
@@ -98,7 +100,7 @@ def test_a_recording_in_two_files_comes_once_and_names_the_other(doubled: Librar
         assert {*hits[next(iter(both & set(hits)))].same_recording} | set(hits) >= both
 
 
-def test_neither_file_of_a_played_recording_comes(doubled: Library) -> None:
+def test_no_file_of_a_played_recording_is_returned(doubled: Library) -> None:
     with RecommendationService(doubled) as service:
         service.add_plays([Play(USER, "calm-19", played_at=1_800_000_000.0)])
         assert not {"calm-19", "calm-19-mp3"} & set(ids(service.recommend(USER, 40)))
@@ -110,7 +112,7 @@ def test_neither_file_of_a_played_recording_comes(doubled: Library) -> None:
     [{"duration_seconds": 240.0}, {"recording_mbid": "6f8bc5f2-9b51-4d37-8a8c-1a3ad1a3a3a3"}],
     ids=["another length", "another recording id"],
 )
-def test_what_is_known_to_be_another_recording_comes_beside_it(
+def test_another_recording_with_similar_audio_is_returned_too(
     doubled: Library, other: dict[str, Any]
 ) -> None:
     doubled.put_tracks([Track("calm-19", recording_mbid="0b0b0b0b-9b51-4d37-8a8c-1a3ad1a3a3a3")])
@@ -174,7 +176,7 @@ def test_limits_of_artists_cost_a_bounded_share_of_the_ranking(
         assert sum(looked_up) <= 1000
 
 
-def test_many_files_of_one_recording_come_once(library: Library) -> None:
+def test_many_files_of_one_recording_are_returned_once(library: Library) -> None:
     ids = tuple(f"copy-{n:03d}" for n in range(300))
     library.put_tracks(Track(id_, duration_seconds=60.0) for id_ in (*ids, "other"))
     one, other = np.eye(2, 16, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What a music service relies on when it asks by outside ids."""
+"""What a music service relies on when it asks by external ids."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def share_of(style: str, answer: Answer) -> float:
     return sum(id_.startswith(style) for id_ in ids(answer)) / len(answer.hits)
 
 
-def test_a_user_gets_tracks_of_her_taste_that_she_has_not_played(
+def test_a_user_gets_tracks_of_the_style_played_without_those_played(
     service: RecommendationService,
 ) -> None:
     answer = service.recommend(CALM_USER, 10)
@@ -40,7 +40,7 @@ def test_played_tracks_come_back_when_asked_for(service: RecommendationService) 
     assert played & set(ids(service.recommend(CALM_USER, 10, exclude_played=False)))
 
 
-def test_cold_tracks_reach_the_listeners_of_their_style_by_sound_alone(
+def test_cold_tracks_reach_the_listeners_of_their_style_by_audio_alone(
     service: RecommendationService,
 ) -> None:
     hits = {hit.track.id: hit for hit in service.recommend(LOUD_USER, 40).hits}
@@ -64,7 +64,7 @@ def test_every_hit_says_its_weight_and_its_parts_make_its_score(
         assert all(0.0 <= hit.effective_audio_weight <= 1.0 for hit in answer.hits)
 
 
-def test_the_weight_falls_as_listeners_come(service: RecommendationService) -> None:
+def test_the_effective_weight_falls_as_listeners_come(service: RecommendationService) -> None:
     hits = sorted(service.recommend("nobody", 40).hits, key=lambda hit: hit.support)
     weights = [hit.effective_audio_weight for hit in hits]
     assert weights == sorted(weights, reverse=True)
@@ -72,9 +72,9 @@ def test_the_weight_falls_as_listeners_come(service: RecommendationService) -> N
 
 
 def test_a_request_may_choose_its_own_weight(service: RecommendationService) -> None:
-    by_sound = service.recommend(CALM_USER, 10, audio_weight=1.0)
+    by_audio = service.recommend(CALM_USER, 10, audio_weight=1.0)
     assert all(
-        hit.effective_audio_weight == 1.0 and hit.behaviour_part == 0.0 for hit in by_sound.hits
+        hit.effective_audio_weight == 1.0 and hit.behaviour_part == 0.0 for hit in by_audio.hits
     )
     by_plays = service.recommend(CALM_USER, 40, audio_weight=0.0)
     assert all(hit.effective_audio_weight < 0.6 for hit in by_plays.hits if hit.support >= 3)
@@ -110,7 +110,7 @@ def test_the_next_request_knows_a_play(service: RecommendationService) -> None:
     assert not {"loud-00", "loud-01"} & set(ids(answer))
 
 
-def test_a_user_who_played_only_cold_tracks_is_heard_through_them(
+def test_a_user_who_played_only_cold_tracks_is_answered_by_their_audio(
     service: RecommendationService,
 ) -> None:
     service.add_plays([Play("pioneer", "calm-18", 1.0), Play("pioneer", "calm-19", 2.0)])
@@ -136,7 +136,7 @@ def test_playing_a_cold_track_raises_its_support_and_shifts_its_weight(
     assert len(set(weights)) == 4
 
 
-def test_plays_before_any_fit_are_answered_by_sound(embedded_library: Library) -> None:
+def test_plays_before_any_fit_are_answered_by_audio(embedded_library: Library) -> None:
     service = RecommendationService(embedded_library)
     service.add_plays([Play("first", "calm-00"), Play("first", "calm-01")])
     answer = service.recommend("first", 10)
@@ -160,7 +160,7 @@ def test_tracks_without_audio_are_recommended_by_behaviour_alone(library: Librar
     assert answer.hits[0].audio_part == 0.0
 
 
-def test_an_empty_library_answers_with_nothing_and_says_that_it_is_not_ready(
+def test_an_empty_library_answers_with_nothing_and_is_not_ready(
     library: Library,
 ) -> None:
     service = RecommendationService(library)
@@ -179,22 +179,23 @@ def test_the_first_embeddings_reach_a_running_service(library: Library) -> None:
 
 
 def test_two_services_over_one_library_see_each_other_s_writes(fitted_library: Library) -> None:
-    here, there = RecommendationService(fitted_library), RecommendationService(fitted_library)
+    one, other = RecommendationService(fitted_library), RecommendationService(fitted_library)
     vector = np.eye(128, dtype=np.float32)[[1]]
     fitted_library.put_tracks([Track("loud-new")])
     fitted_library.put_embeddings(Embeddings("external:two-styles", ("loud-new",), vector))
-    for service in (here, there):
+    for service in (one, other):
         assert "loud-new" in ids(service.recommend(LOUD_USER, 40))
-    here.delete_track("loud-new")
-    for service in (here, there):
+    one.delete_track("loud-new")
+    for service in (one, other):
         assert "loud-new" not in ids(service.recommend(LOUD_USER, 40))
-    here.delete_user(LOUD_USER)
-    assert there.recommend(LOUD_USER).basis == "popularity"
+    one.delete_user(LOUD_USER)
+    assert other.recommend(LOUD_USER).basis == "popularity"
 
 
-def test_a_new_fit_is_taken_over_by_a_running_service(fitted_library: Library) -> None:
+def test_a_new_fit_is_reloaded_by_a_running_service(fitted_library: Library) -> None:
     service = RecommendationService(fitted_library)
-    before = service.readiness()["model_version"]
+    before = service.recommend(CALM_USER).model_version
+    assert before is not None
     assert fit(fitted_library).version == before + 1
     service.recommend(CALM_USER)
     assert service.settle()
@@ -211,7 +212,7 @@ def test_a_disliked_style_is_pushed_down(service: RecommendationService) -> None
     assert disliked < liked
 
 
-def test_new_ears_are_taken_over_as_they_hear_and_behaviour_answers_meanwhile(
+def test_a_new_encoder_is_used_as_it_embeds_and_behaviour_answers_meanwhile(
     fitted_library: Library,
 ) -> None:
     service = RecommendationService(fitted_library)
@@ -232,7 +233,7 @@ def test_new_ears_are_taken_over_as_they_hear_and_behaviour_answers_meanwhile(
     assert "calm-18" in ids(service.recommend(CALM_USER, 12))
 
 
-def test_a_model_bears_the_fingerprint_that_it_was_fitted_to_though_the_ears_change_meanwhile(
+def test_a_model_has_the_fingerprint_it_was_fitted_to_though_the_encoder_changes_meanwhile(
     embedded_library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = Library.embeddings

@@ -25,15 +25,15 @@ def mean_place(service: RecommendationService, style: str, audio_weight: float) 
     return float(np.mean([place for place, id_ in enumerate(played) if id_.startswith(style)]))
 
 
-def tell(service: RecommendationService, track: str, weight: float | None = None) -> None:
+def add_play(service: RecommendationService, track: str, weight: float | None = None) -> None:
     service.add_plays([Play(USER, track, played_at=1_750_000_000.0, weight=weight)])
 
 
 @pytest.fixture
 def undecided(service: RecommendationService) -> RecommendationService:
-    """A service that knows of a listener one play of each style."""
-    tell(service, "calm-04")
-    tell(service, "loud-04")
+    """A service with one play of each style by a user."""
+    add_play(service, "calm-04")
+    add_play(service, "loud-04")
     return service
 
 
@@ -48,7 +48,7 @@ def test_a_like_raises_similar_tracks(
 ) -> None:
     _, behind = ranked_styles(undecided, audio_weight)
     before = mean_place(undecided, behind, audio_weight)
-    tell(undecided, f"{behind}-03", weight=5.0)
+    add_play(undecided, f"{behind}-03", weight=5.0)
     assert mean_place(undecided, behind, audio_weight) < before
 
 
@@ -58,20 +58,20 @@ def test_a_skip_lowers_similar_tracks(
 ) -> None:
     ahead, _ = ranked_styles(undecided, audio_weight)
     before = mean_place(undecided, ahead, audio_weight)
-    tell(undecided, f"{ahead}-03", weight=-1.0)
+    add_play(undecided, f"{ahead}-03", weight=-1.0)
     assert mean_place(undecided, ahead, audio_weight) > before
 
 
 def test_a_skip_and_a_like_of_a_track_have_opposite_effects(
     undecided: RecommendationService,
 ) -> None:
-    tell(undecided, "calm-03", weight=-3.0)
+    add_play(undecided, "calm-03", weight=-3.0)
     skipped = mean_place(undecided, "calm", 0.15)
     undecided.add_plays([Play(USER, "calm-03", played_at=1_750_000_001.0, weight=8.0)])
     assert mean_place(undecided, "calm", 0.15) < skipped
 
 
 def test_a_skip_gives_a_track_no_support(service: RecommendationService) -> None:
-    tell(service, "calm-18", weight=-1.0)
+    add_play(service, "calm-18", weight=-1.0)
     (hit,) = [hit for hit in service.recommend("user-00", 40).hits if hit.track.id == "calm-18"]
     assert (hit.support, hit.effective_audio_weight) == (0, 1.0)

@@ -1,4 +1,4 @@
-"""Files of countless tags or empty frames are given up by their count, with the reason, before they cost anything."""
+"""Files with too many tags or empty frames are refused by a count, before they are read."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from audio_files import WRITERS, melody
 
 from hybridrec.audio import sources
 from hybridrec.audio.decode import decode_chunks
-from hybridrec.audio.tag_count import MOST_TEXTS, has_too_many_texts
+from hybridrec.audio.tag_count import MAX_TEXTS, has_too_many_texts
 from hybridrec.audio.tags import read_tags
 from hybridrec.config import AudioConfig
 from hybridrec.errors import AudioError
 
-MANY = MOST_TEXTS + 1
+MANY = MAX_TEXTS + 1
 
 
 def synchsafe(number: int) -> bytes:
@@ -77,7 +77,7 @@ CASES: dict[str, tuple[str, Callable[[bytes, int], bytes]]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_file_of_countless_texts_is_refused_for_that(
+def test_a_file_with_too_many_texts_is_refused_with_the_reason(
     tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kind, with_texts = CASES[case]
@@ -89,7 +89,7 @@ def test_a_file_of_countless_texts_is_refused_for_that(
     assert decode_chunks(few, AudioConfig()).duration_seconds == pytest.approx(2.0, abs=0.2)
     with pytest.raises(
         AudioError,
-        match=rf"many.{kind}: its tags hold more than {MOST_TEXTS} texts; remove its tags",
+        match=rf"many.{kind}: its tags hold more than {MAX_TEXTS} texts; remove its tags",
     ):
         decode_chunks(many, AudioConfig())
 
@@ -115,20 +115,20 @@ def test_comments_that_are_claimed_are_believed(tmp_path: Path, kind: str) -> No
     assert has_too_many_texts(tmp_path / "many")
 
 
-def test_empty_frames_without_end_are_given_up_after_some(
+def test_a_file_of_empty_frames_is_refused_after_a_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "MOST_BROKEN_PACKETS", 500)
+    monkeypatch.setattr(sources, "MAX_BROKEN_PACKETS", 500)
     path = tmp_path / "empty.aac"
     path.write_bytes(bytes([0xFF, 0xF1, 0x50, 0x80, 0x00, 0xFF, 0xFC]) * 5000)
-    with pytest.raises(AudioError, match="more than 500 packets in a row hold no sound"):
+    with pytest.raises(AudioError, match="more than 500 packets in a row hold no audio"):
         decode_chunks(path, AudioConfig())
 
 
-def test_packets_beyond_number_are_given_up(
+def test_a_file_with_too_many_packets_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "MOST_PACKETS", 20)
+    monkeypatch.setattr(sources, "MAX_PACKETS", 20)
     song = WRITERS["m4a"](tmp_path / "song.m4a", melody(4.0))
     with pytest.raises(AudioError, match="it has more than 20 packets"):
         decode_chunks(song, AudioConfig())

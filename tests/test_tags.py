@@ -1,4 +1,4 @@
-"""What files say of themselves, as written by real taggers into real files."""
+"""Tags, as a tagger writes them into files of each format."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_title_of_an_untagged_file_is_its_name(tmp_path: Path) -> None:
     assert read_tags(WRITERS["wav"](tmp_path / "My song.wav", melody(1))).title == "My song"
 
 
-def test_control_characters_and_endless_text_are_cut(tmp_path: Path) -> None:
+def test_control_characters_and_overlong_text_are_removed(tmp_path: Path) -> None:
     tags = read_tags(
         tagged(tmp_path / "x.flac", title="a\x00\x1b[31m\nb\u2028c", artist="x" * 5000)
     )

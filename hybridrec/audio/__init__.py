@@ -1,1 +1,1 @@
-"""From a file to log-mel chunks."""
+"""From an audio file to log-mel spectrograms of its chunks, and to its tags."""

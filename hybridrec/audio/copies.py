@@ -1,4 +1,4 @@
-"""Copies of a track as the world hands them on: softer, cut, or squeezed. They test what ears can bear."""
+"""Writes copies of a track, to test how robust an encoder is against re-encoding."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def write_wav(path: Path, samples: NDArray[np.float32], rate_hz: int) -> None:
 
 
 def write_mp3(path: Path, samples: NDArray[np.float32], rate_hz: int, bits_per_second: int) -> None:
-    """Squeeze `(n,)` float32 mono samples, -1 to 1, into MP3 by LAME.
+    """Encode `(n,)` float32 mono samples, -1 to 1, as MP3 by LAME.
 
     Args:
         path: where the file goes.
-        samples: the sound.
-        rate_hz: 32000, 44100 or 48000; it is kept, however little is left for each sample.
+        samples: `(n,)`.
+        rate_hz: 32000, 44100 or 48000; it is kept at any bit rate.
         bits_per_second: 32000 to 320000, constant.
     """
     with av.open(str(path), "w", format="mp3") as output:

@@ -1,4 +1,4 @@
-"""From an audio file to mono chunks: only what is heard is decoded."""
+"""From an audio file to mono chunks; only the chunks are decoded, not the rest of the track."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from hybridrec.audio.chunks import looped, regular_starts
 from hybridrec.audio.kinds import AUDIO_KINDS, kind_of
 from hybridrec.audio.sources import FFmpegSource, Refused, SndfileSource, Source
 from hybridrec.audio.stages import StageClock
-from hybridrec.audio.tag_count import MOST_TEXTS, has_too_many_texts
+from hybridrec.audio.tag_count import MAX_TEXTS, has_too_many_texts
 from hybridrec.config import AudioConfig, AudioLimits
 from hybridrec.errors import AudioError
 
 T = TypeVar("T")
 
 PAUSE_DB = 40.0
-"""A chunk this far below the loudest one is a pause and says nothing of the track."""
+"""A chunk this far below the loudest one is a pause, and is left out."""
 
 DENSER = 10
-"""How many times more chunks are tried where the regular ones are all silent."""
+"""Where all regular chunks are silent, this many times more are tried."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class Excerpts:
     """What was decoded of a track.
 
     Attributes:
-        samples: `(n_chunks, chunk_samples)` float32 mono, nominally -1 to 1, at the settings' sample rate.
+        samples: `(n_chunks, chunk_samples)` float32 mono, nominally -1 to 1, at the sample rate
+            of the settings.
         duration_seconds: length of the whole track.
     """
 
@@ -54,33 +55,33 @@ def decode_chunks(
     Silent chunks are left out. A track shorter than a chunk is repeated to fill one.
 
     Args:
-        path: the file; its name says nothing about its kind.
+        path: the file; its kind is read from its content, not from its name.
         audio: sample rate, length and greatest number of chunks.
-        limits: what the file may ask.
-        clock: told the time of the stages "decode" and "resample".
+        limits: of the file; None takes the defaults.
+        clock: gets the time of the stages "decode" and "resample".
 
     Raises:
-        AudioError: if the file is missing, empty, not audio, damaged, silent, or beyond the limits.
+        AudioError: if the file is missing, empty, not audio, damaged, silent, or beyond the
+            limits.
     """
     limits, clock = limits or AudioLimits(), clock or StageClock()
 
     def chunks(source: Source) -> Excerpts:
-        for most in (audio.chunks_per_track, DENSER * audio.chunks_per_track):
+        for limit in (audio.chunks_per_track, DENSER * audio.chunks_per_track):
             with clock.stage("decode"):
-                blocks = _read_chunks(source, audio, most)
-                loud = _audible(blocks, limits)
-            if loud:
+                blocks = _read_chunks(source, audio, limit)
+                audible = _audible(blocks, limits)
+            # Silent at all regular positions: a short sound may lie between them.
+            if audible:
                 break
-        if not loud:
+        if not audible:
             fix = "give a file with sound in it"
-            raise AudioError(
-                f"{path.name}: there is nothing to hear, it is silent or not numbers", fix=fix
-            )
+            what = f"{path.name}: it holds no sound, its samples are silent or not numbers"
+            raise AudioError(what, fix=fix)
         with clock.stage("resample"):
-            samples = [
-                _resampled(block, source.rate_hz, audio) for block in loud[: audio.chunks_per_track]
-            ]
-            samples = [looped(chunk, audio.chunk_samples) for chunk in samples]
+            chosen = audible[: audio.chunks_per_track]
+            resampled = [_resampled(block, source.rate_hz, audio) for block in chosen]
+            samples = [looped(chunk, audio.chunk_samples) for chunk in resampled]
         return Excerpts(np.stack(samples), source.n_frames / source.rate_hz)
 
     return _read(path, limits, chunks)
@@ -90,6 +91,12 @@ def read_middle(
     path: Path, audio: AudioConfig, seconds: float, limits: AudioLimits | None = None
 ) -> NDArray[np.float32]:
     """The middle of a track, or all of a shorter one, for training.
+
+    Args:
+        path: the file.
+        audio: gives the sample rate.
+        seconds: how much to read.
+        limits: of the file; None takes the defaults.
 
     Returns:
         `(n_samples,)` float32 mono at the settings' sample rate.
@@ -103,17 +110,15 @@ def read_middle(
         count = min(source.n_frames, math.ceil(seconds * source.rate_hz))
         block = source.read((source.n_frames - count) // 2, count)
         if not _audible([block], limits):
-            raise AudioError(
-                f"{path.name}: there is nothing to hear in its middle",
-                fix="give a file with sound in it",
-            )
+            fix = "give a file with sound in it"
+            raise AudioError(f"{path.name}: its middle holds no sound", fix=fix)
         return _resampled(block, source.rate_hz, audio)
 
     return _read(path, limits, middle)
 
 
 def _read(path: Path, limits: AudioLimits, use: Callable[[Source], T]) -> T:
-    """What `use` makes of the file, by the first reader that copes with it."""
+    """The result of `use` with the first reader that can read the file."""
     reason = ""
     for open_source in _readers(path, limits):
         try:
@@ -122,13 +127,12 @@ def _read(path: Path, limits: AudioLimits, use: Callable[[Source], T]) -> T:
                 return use(source)
         except Refused as error:
             reason = str(error)
-    raise AudioError(
-        f"{path.name}: damaged beyond hearing ({reason.strip(' .')})", fix="get the file again"
-    )
+    what = f"{path.name}: too damaged to be decoded ({reason.strip(' .')})"
+    raise AudioError(what, fix="get the file again")
 
 
 def check_file(path: Path, limits: AudioLimits) -> None:
-    """Refuse what need not be opened to be refused.
+    """Refuse a file by its size and type, without opening it.
 
     Raises:
         AudioError: if it is missing, not a file, empty, or too large.
@@ -149,7 +153,7 @@ def check_file(path: Path, limits: AudioLimits) -> None:
 
 
 def _readers(path: Path, limits: AudioLimits) -> Iterator[Callable[[], Source]]:
-    """Ways to read a file, the fastest first."""
+    """Functions that open a file, the fastest first; see `Source`."""
     check_file(path, limits)
     try:
         with path.open("rb", buffering=0) as file:
@@ -158,12 +162,11 @@ def _readers(path: Path, limits: AudioLimits) -> Iterator[Callable[[], Source]]:
     except OSError as error:
         raise _unreadable(path, error) from error
     if kind is None:
-        raise AudioError(
-            f"{path.name}: not audio, whatever its name says", fix=f"give {AUDIO_KINDS}"
-        )
+        what = f"{path.name}: not audio, whatever its name says"
+        raise AudioError(what, fix=f"give {AUDIO_KINDS}")
     if too_many_texts:
-        fix = "remove its tags, or write them anew"
-        raise AudioError(f"{path.name}: its tags hold more than {MOST_TEXTS} texts", fix=fix)
+        fix = "remove its tags, or write them again"
+        raise AudioError(f"{path.name}: its tags hold more than {MAX_TEXTS} texts", fix=fix)
     if kind.for_libsndfile:
         yield lambda: SndfileSource(path, limits)
     yield lambda: FFmpegSource(path, kind.demuxer, limits)
@@ -172,7 +175,7 @@ def _readers(path: Path, limits: AudioLimits) -> Iterator[Callable[[], Source]]:
 def _unreadable(path: Path, error: OSError) -> AudioError:
     return AudioError(
         f"{path.name}: cannot be read ({error.strerror})",
-        fix="check that it is there and yours to read",
+        fix="check that it exists and that you may read it",
     )
 
 
@@ -180,24 +183,28 @@ def _check_duration(path: Path, source: Source, limits: AudioLimits) -> None:
     seconds = source.n_frames / source.rate_hz
     if seconds < limits.min_seconds:
         fix = f"give {limits.min_seconds:g} s or more"
-        raise AudioError(f"{path.name}: too short to be heard", got=f"{seconds:.2f} s", fix=fix)
+        raise AudioError(f"{path.name}: too short to be embedded", got=f"{seconds:.2f} s", fix=fix)
     if seconds > limits.max_seconds:
         fix = f"give at most {limits.max_seconds / 3600:g} h"
         raise AudioError(f"{path.name}: too long", got=f"{seconds / 3600:.1f} h", fix=fix)
 
 
-def _read_chunks(source: Source, audio: AudioConfig, most: int) -> list[NDArray[np.float32]]:
+def _read_chunks(source: Source, audio: AudioConfig, limit: int) -> list[NDArray[np.float32]]:
+    # In the file's own sample rate; chunks are resampled after the silent ones are left out.
     length = math.ceil(audio.chunk_samples * source.rate_hz / audio.sample_rate_hz)
-    starts = regular_starts(source.n_frames, length, most)
+    starts = regular_starts(source.n_frames, length, limit)
     return [source.read(int(start), min(length, source.n_frames)) for start in starts]
 
 
 def _audible(blocks: list[NDArray[np.float32]], limits: AudioLimits) -> list[NDArray[np.float32]]:
-    """The blocks that swing enough to be sound; a constant or a NaN does not."""
-    swings = np.array([np.ptp(block) / 2 for block in blocks])
-    swings = np.where(np.isfinite(swings), swings, 0.0)
-    least = max(10 ** (limits.silence_dbfs / 20), swings.max() * 10 ** (-PAUSE_DB / 20))
-    return [block for block, swing in zip(blocks, swings, strict=True) if swing >= least]
+    """The blocks that are loud enough; constant samples and NaN count as silence."""
+    # Half the range, not the peak: a constant offset makes no sound.
+    amplitudes = np.array([np.ptp(block) / 2 for block in blocks])
+    amplitudes = np.where(np.isfinite(amplitudes), amplitudes, 0.0)
+    pause = amplitudes.max() * 10 ** (-PAUSE_DB / 20)
+    threshold = max(10 ** (limits.silence_dbfs / 20), pause)
+    pairs = zip(blocks, amplitudes, strict=True)
+    return [block for block, amplitude in pairs if amplitude >= threshold]
 
 
 def _resampled(block: NDArray[np.float32], rate_hz: int, audio: AudioConfig) -> NDArray[np.float32]:

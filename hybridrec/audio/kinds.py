@@ -1,4 +1,4 @@
-"""What a file is, told by its first bytes and never by its name."""
+"""The kind of a file, by its first bytes and never by its name."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Kind:
 
     Attributes:
         demuxer: FFmpeg's name of the container.
-        for_libsndfile: whether libsndfile reads it, quickly and with a length that can be trusted.
+        for_libsndfile: whether libsndfile reads it; it is fast, and its length can be trusted.
     """
 
     demuxer: str
@@ -42,7 +42,7 @@ class Kind:
 
 
 def kind_of(file: BinaryIO) -> Kind | None:
-    """The kind of an open file, or None if it is none that can be heard; moves the file's position."""
+    """The kind of an open file, None if it is not supported; moves the file's position."""
     file.seek(0)
     head = file.read(_HEAD_BYTES)
     tagged = head.startswith(b"ID3") and len(head) >= _ID3_HEADER_BYTES
@@ -64,7 +64,7 @@ def _container(head: bytes) -> Kind | None:
 
 
 def _stream(head: bytes, tagged: bool) -> Kind | None:
-    """Kinds without a container: frames that begin with eleven or twelve set bits."""
+    """Kinds without a container: their frames begin with eleven or twelve set bits."""
     if len(head) < 2 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return Kind("mp3", for_libsndfile=False) if tagged and head else None
     if head[1] & 0xF6 == 0xF0:
@@ -76,7 +76,7 @@ def _stream(head: bytes, tagged: bool) -> Kind | None:
 
 
 def _synchsafe(digits: bytes) -> int:
-    """A length as ID3 writes it, seven bits a byte."""
+    """A length as ID3 writes it, with seven bits a byte."""
     length = 0
     for digit in digits:
         length = length << 7 | digit & 0x7F
@@ -84,7 +84,7 @@ def _synchsafe(digits: bytes) -> int:
 
 
 def may_be_audio(path: Path) -> bool:
-    """Whether a file is audio, or claims to be by its name, so that its failure is worth a word."""
+    """Whether a file is audio by content or by name; its failure should be reported then."""
     if path.suffix.lower() in AUDIO_SUFFIXES:
         return True
     try:

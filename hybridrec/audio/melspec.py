@@ -15,11 +15,10 @@ from hybridrec.config import AudioConfig
 def log_mel(samples: NDArray[np.float32], audio: AudioConfig) -> NDArray[np.float32]:
     """The log-mel spectrogram of a track's chunks.
 
-    Mel powers (librosa's filterbank, Slaney's scale) are divided by their mean
-    over all that is given, which takes the volume out, then compressed with a
-    soft floor, which takes out what codecs do far below the music. With the
-    floor F = 10^(level_floor_db / 10) and the power p relative to the mean,
-    the value is log(1 + F p) / log(1 + F).
+    Mel powers (librosa's filterbank, Slaney's scale) are divided by their mean over all
+    chunks, which removes the volume, then compressed with a soft floor, which removes what
+    codecs change far below the music. With the floor F = 10^(level_floor_db / 10) and the power
+    p relative to the mean, the value is log(1 + F p) / log(1 + F).
 
     Args:
         samples: `(n_chunks, n_samples)` float32 mono at `audio.sample_rate_hz`, all of one
@@ -30,6 +29,7 @@ def log_mel(samples: NDArray[np.float32], audio: AudioConfig) -> NDArray[np.floa
         Frames are centred: `n_frames = 1 + n_samples // hop_samples`.
     """
     filters, window = torch.from_numpy(mel_bank(audio)), _window(audio.fft_samples)
+    # Scaled first: the squares of very loud or very soft samples would overflow or vanish.
     waves = torch.from_numpy(
         samples / max(float(np.abs(samples).max()), float(np.finfo(np.float32).tiny))
     )
@@ -52,7 +52,7 @@ def log_mel(samples: NDArray[np.float32], audio: AudioConfig) -> NDArray[np.floa
 def mel_bank(audio: AudioConfig) -> NDArray[np.float32]:
     """librosa's mel filterbank, `(n_mels, 1 + fft_samples // 2)` float32."""
     if audio not in _banks:
-        import librosa.filters  # seconds to import, so only where a bank is made
+        import librosa.filters  # takes seconds, so only where a filterbank is made
 
         bank = librosa.filters.mel(
             sr=audio.sample_rate_hz,
@@ -66,7 +66,7 @@ def mel_bank(audio: AudioConfig) -> NDArray[np.float32]:
 
 
 def keep_mel_bank(audio: AudioConfig, bank: NDArray[np.float32]) -> None:
-    """Take a bank that another process has made, so that this one need not."""
+    """Use a filterbank from a checkpoint; making one would import librosa, which takes seconds."""
     _banks[audio] = np.asarray(bank, dtype=np.float32)
 
 

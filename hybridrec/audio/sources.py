@@ -1,4 +1,4 @@
-"""Open audio files that give mono excerpts from any place, by libsndfile or by FFmpeg."""
+"""Readers of audio files: mono excerpts from any position, by libsndfile or by FFmpeg."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ from hybridrec.config import AudioLimits
 from hybridrec.errors import AudioError
 
 PREROLL_SECONDS = 0.1
-"""Decoded before an excerpt and thrown away, because codecs lean on the frames before."""
+"""Decoded before an excerpt and discarded, because codecs depend on earlier frames."""
 
-MOST_BROKEN_PACKETS = 5000
-"""A minute and more of common packets; with so many in a row that cannot be decoded, no more are tried."""
+MAX_BROKEN_PACKETS = 5000
+"""After more packets in a row that cannot be decoded, a file is refused; they are more than a
+minute of audio."""
 
-MOST_PACKETS = 2_000_000
-"""Four hours have 1.4 million of the shortest packets of AAC, and as many of 10 ms of Opus."""
+MAX_PACKETS = 2_000_000
+"""Four hours have 1.4 million of the shortest packets of AAC, and as many of Opus at 10 ms."""
 
 
 class Refused(Exception):
-    """A reader cannot make sense of a file; another one may."""
+    """A reader cannot read a file; another one may."""
 
 
 class Source(Protocol):
-    """An open file. Frames are samples of all channels at one moment.
+    """An open file. A frame is one sample of each channel.
 
     Attributes:
         rate_hz: frames a second.
@@ -46,7 +47,7 @@ class Source(Protocol):
         """The mean of the channels from frame `start` on, `(count,)` float32.
 
         Raises:
-            Refused: if they cannot be had.
+            Refused: if they cannot be read.
         """
 
     def __enter__(self) -> Self: ...
@@ -57,7 +58,7 @@ class Source(Protocol):
 
 
 class SndfileSource:
-    """A file read by libsndfile, which seeks to the sample and decodes little more than is asked for.
+    """A file read by libsndfile, which seeks exactly and decodes little more than it returns.
 
     Raises:
         Refused: if libsndfile cannot open it.
@@ -84,6 +85,7 @@ class SndfileSource:
             frames = self._file.read(count, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             raise Refused(error.error_string) from error
+        # The header promised more. FFmpeg counts the packets that are there.
         if len(frames) < count:
             raise Refused(f"it ends before its {self.n_frames / self.rate_hz:.1f} s")
         return _mono(frames)
@@ -98,20 +100,19 @@ class SndfileSource:
 
 
 class FFmpegSource:
-    """A file read by FFmpeg, the second way: slower, but it knows more formats and forgives more.
+    """A file read by FFmpeg, which is slower, but reads more formats and tolerates damage.
 
-    No claim of the header is believed: the length is counted over the packets,
-    which costs no decoding, and the rate is that of the first decoded frame.
-    What is damaged is silent.
+    The header is not trusted: the length is counted over the packets, which takes no decoding,
+    and the sample rate is that of the first decoded frame. Damaged parts are silent.
 
     Args:
         path: the file.
-        demuxer: FFmpeg's name of the container. It is never left to guess, for
-            among its guesses are playlists that make it open other files.
-        limits: what the file may ask.
+        demuxer: FFmpeg's name of the container. FFmpeg must not guess it: among its guesses are
+            playlists, which make it open other files.
+        limits: of the file.
 
     Raises:
-        Refused: if FFmpeg finds no sound in it.
+        Refused: if FFmpeg finds no audio in it.
         AudioError: if it is beyond the limits.
     """
 
@@ -122,9 +123,10 @@ class FFmpegSource:
                 self._file, mode="r", format=demuxer, metadata_errors="replace"
             )
             self._stream = self._audio_stream()
+            # The first frame, because headers may state a wrong sample rate.
             first = next(self._frames(), None)
             if first is None:
-                raise Refused("no sound can be decoded")
+                raise Refused("no audio can be decoded")
             self.rate_hz = int(first.sample_rate)
             check_shape(path, self.rate_hz, len(first.layout.channels), limits)
             self._origin = int(self._stream.start_time or 0)
@@ -139,6 +141,7 @@ class FFmpegSource:
     def read(self, start: int, count: int) -> NDArray[np.float32]:
         """See `Source.read`."""
         samples = np.zeros(count, dtype=np.float32)
+        # `done`: samples filled so far; `position`: in the file, of the next decoded frame.
         done, position = 0, max(0, start - round(PREROLL_SECONDS * self.rate_hz))
         try:
             self._seek(position / self.rate_hz)
@@ -155,15 +158,20 @@ class FFmpegSource:
 
     def _audio_stream(self) -> AudioStream:
         if not self._container.streams.audio:
-            raise Refused("no sound in it")
+            raise Refused("no audio in it")
         stream = self._container.streams.audio[0]
         if stream.codec_context is None:
             raise Refused("its codec is unknown")
+        # Each file has a process of its own, which has one core.
         stream.codec_context.thread_type = "NONE"
         return stream
 
     def _frames(self) -> Any:
-        """Decoded frames from here on; a packet that cannot be decoded is passed over, but not too many of them."""
+        """Decoded frames from the present position on; packets that cannot be decoded are skipped.
+
+        Raises:
+            Refused: after more than `MAX_BROKEN_PACKETS` of them in a row.
+        """
         broken = 0
         for packet in self._container.demux(self._stream):
             try:
@@ -173,8 +181,8 @@ class FFmpegSource:
             except av.InvalidDataError:
                 pass
             broken += 1
-            if broken > MOST_BROKEN_PACKETS:
-                raise Refused(f"more than {MOST_BROKEN_PACKETS} packets in a row hold no sound")
+            if broken > MAX_BROKEN_PACKETS:
+                raise Refused(f"more than {MAX_BROKEN_PACKETS} packets in a row hold no audio")
 
     def _count(self, max_seconds: float) -> int:
         """Frames in the file, or a second beyond the limit where it is longer."""
@@ -183,9 +191,10 @@ class FFmpegSource:
         assert time_base is not None
         stop = self._origin + (max_seconds + 1) / time_base
         end = self._origin
+        # The last packet need not end last, so that the greatest end counts.
         for number, packet in enumerate(self._container.demux(self._stream)):
-            if number > MOST_PACKETS:
-                raise Refused(f"it has more than {MOST_PACKETS} packets")
+            if number > MAX_PACKETS:
+                raise Refused(f"it has more than {MAX_PACKETS} packets")
             if packet.pts is not None:
                 end = max(end, packet.pts + (packet.duration or 0))
             if end > stop:
@@ -199,7 +208,7 @@ class FFmpegSource:
         )
 
     def _position(self, frame: AudioFrame, expected: int) -> int:
-        """Where a frame begins, counted in samples; where it was expected if it does not say."""
+        """The position of a frame in samples; the expected one if it has no timestamp."""
         if frame.pts is None or frame.time_base is None:
             return expected
         assert self._stream.time_base is not None
@@ -218,7 +227,7 @@ class FFmpegSource:
 
 
 def check_shape(path: Path, rate_hz: int, channels: int, limits: AudioLimits) -> None:
-    """Refuse what no recording has, before anything is allocated for it.
+    """Refuse sample rates and channels that no recording has, before memory is allocated.
 
     Raises:
         AudioError: if the sample rate or the number of channels is beyond the limits.
@@ -234,11 +243,9 @@ def check_shape(path: Path, rate_hz: int, channels: int, limits: AudioLimits) ->
 def _mono(frames: NDArray[np.float32]) -> NDArray[np.float32]:
     """The mean of the channels; `(n, channels)` to `(n,)` float32."""
     channels = frames.shape[1]
-    return (
-        frames[:, 0]
-        if channels == 1
-        else frames @ np.full(channels, 1 / channels, dtype=np.float32)
-    )
+    if channels == 1:
+        return frames[:, 0]
+    return frames @ np.full(channels, 1 / channels, dtype=np.float32)
 
 
 def _float_frames(frame: AudioFrame) -> NDArray[np.float32]:
@@ -248,5 +255,6 @@ def _float_frames(frame: AudioFrame) -> NDArray[np.float32]:
     samples = raw.astype(np.float32)
     if raw.dtype.kind not in "iu":
         return samples
+    # Integers of full scale become -1 to 1; unsigned ones are centred at half of it.
     full_scale = 2.0 ** (8 * raw.dtype.itemsize - 1)
     return samples / np.float32(full_scale) - np.float32(raw.dtype.kind == "u")

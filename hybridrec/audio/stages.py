@@ -1,4 +1,4 @@
-"""Where the time goes while a file is heard."""
+"""Processor time of the stages of embedding a file."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ STAGES = ("decode", "resample", "mel", "network")
 
 
 class StageClock:
-    """Adds up the processor time of this thread in each stage, whatever else the machine is doing.
+    """Adds up the processor time of this thread in each stage.
 
     Attributes:
-        seconds: by stage.
+        seconds: by stage; other threads and processes do not count.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Plain statistics of a spectrogram, as timbre was described before networks: what ears must beat."""
+"""Statistics of spectrograms, as timbre was described before networks: baselines for encoders."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def mel_statistics(levels: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def mfcc_statistics(levels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean and deviation of mel-frequency cepstral coefficients (Davis and Mermelstein 1980; Logan 2000).
+    """Mean and deviation of mel-frequency cepstral coefficients over all frames.
+
+    The coefficients are those of Davis and Mermelstein (1980), for music by Logan (2000).
 
     Args:
         levels: `(n_chunks, n_mels, n_frames)` float32 log-mel of a track, 20 mels or more.

@@ -1,7 +1,7 @@
-"""How many texts the tags of a file hold, by their headers alone: readers take each for an object of its own.
+"""Counts the texts in the tags of a file by their headers alone.
 
-A recording has some dozens. A file with a million of them costs its reader a
-gigabyte and half a minute, and says nothing more.
+A recording has some dozens. Readers of tags make an object of each, so that a file with a
+million of them would take a gigabyte and half a minute.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
-MOST_TEXTS = 10_000
+MAX_TEXTS = 10_000
 _ID3_HEADER, _APE_FOOTER = 10, 32
 _COMMENTS = {b"OpusTags": 8, b"\x03vorbis": 7}
-_MOST_CHUNKS = 10_000
-_FIRST_PAGES = 65_536
+_MAX_CHUNKS = 10_000
+_FIRST_BYTES = 65_536  # of an Ogg stream or a comment block, where the count of texts is
 
 
 def has_too_many_texts(path: Path) -> bool:
-    """Whether the tags of a file hold more than `MOST_TEXTS` texts, or parts.
+    """Whether the tags of a file hold more than `MAX_TEXTS` texts, or as many blocks.
 
     Raises:
         OSError: if the file cannot be read.
@@ -28,20 +28,20 @@ def has_too_many_texts(path: Path) -> bool:
         texts, start = _leading_id3(file)
         texts += _ape(file)
         file.seek(start)
-        head = file.read(_FIRST_PAGES)
+        head = file.read(_FIRST_BYTES)
         if head.startswith(b"fLaC"):
             texts += _flac(file, start)
         elif head.startswith(b"OggS"):
             texts += _ogg(head)
         elif head[:4] in (b"RIFF", b"RF64", b"FORM"):
             texts += _chunks(file, start, ">I" if head.startswith(b"FORM") else "<I")
-    return texts > MOST_TEXTS
+    return texts > MAX_TEXTS
 
 
 def _leading_id3(file: BinaryIO) -> tuple[int, int]:
-    """Frames of the ID3 tags at the beginning, and where they end."""
+    """How many frames the ID3 tags at the beginning hold, and the position where they end."""
     frames, start = 0, 0
-    while frames <= MOST_TEXTS:
+    while frames <= MAX_TEXTS:
         file.seek(start)
         header = file.read(_ID3_HEADER)
         if len(header) < _ID3_HEADER or not header.startswith(b"ID3"):
@@ -52,15 +52,16 @@ def _leading_id3(file: BinaryIO) -> tuple[int, int]:
 
 
 def _id3_frames(file: BinaryIO, header: bytes) -> int:
-    """Frames of one tag, whose header was just read; no more than one beyond the most are counted."""
+    """How many frames a tag holds whose header was just read; stops one beyond the limit."""
     end = file.tell() + _synchsafe(header[6:10])
     version, count = header[3], 0
-    length = 6 if version == 2 else 10
-    while count <= MOST_TEXTS and file.tell() + length <= end:
+    length = 6 if version == 2 else 10  # of a frame's header
+    while count <= MAX_TEXTS and file.tell() + length <= end:
         frame = file.read(length)
         if len(frame) < length or frame[0] == 0:
             break
         size = int.from_bytes(frame[3:6]) if version == 2 else int.from_bytes(frame[4:8])
+        # Some writers of version 2.4 leave sizes as plain integers, as version 2.3 has them.
         if version == 4 and all(digit < 0x80 for digit in frame[4:8]):
             size = _synchsafe(frame[4:8])
         file.seek(size, os.SEEK_CUR)
@@ -78,17 +79,17 @@ def _ape(file: BinaryIO) -> int:
 
 def _flac(file: BinaryIO, start: int) -> int:
     file.seek(start + 4)
-    for blocks in range(_MOST_CHUNKS):
+    for blocks in range(_MAX_CHUNKS):
         header = file.read(4)
         if len(header) < 4:
             return blocks
         end = file.tell() + int.from_bytes(header[1:])
         if header[0] & 0x7F == 4:
-            return _comments(file.read(_FIRST_PAGES)) + blocks
+            return _comments(file.read(_FIRST_BYTES)) + blocks
         if header[0] & 0x80:
             return blocks
         file.seek(end)
-    return MOST_TEXTS + 1
+    return MAX_TEXTS + 1
 
 
 def _ogg(head: bytes) -> int:
@@ -101,15 +102,15 @@ def _ogg(head: bytes) -> int:
 
 
 def _comments(block: bytes) -> int:
-    """The comments that a Vorbis comment block claims, after the name of who wrote it."""
+    """The number of comments that a Vorbis comment block claims, which follows the vendor."""
     vendor = int.from_bytes(block[:4], "little")
     return int.from_bytes(block[4 + vendor : 8 + vendor], "little")
 
 
 def _chunks(file: BinaryIO, start: int, length: str) -> int:
-    """Frames of the ID3 tags among the chunks of a RIFF or AIFF file."""
+    """How many frames the ID3 tag among the chunks of a RIFF or AIFF file holds."""
     place = start + 12
-    for chunks in range(_MOST_CHUNKS):
+    for chunks in range(_MAX_CHUNKS):
         file.seek(place)
         header = file.read(8)
         if len(header) < 8:
@@ -118,11 +119,11 @@ def _chunks(file: BinaryIO, start: int, length: str) -> int:
             return _id3_frames(file, file.read(_ID3_HEADER).ljust(_ID3_HEADER, b"\0")) + chunks
         size = struct.unpack(length, header[4:])[0]
         place += 8 + size + size % 2
-    return MOST_TEXTS + 1
+    return MAX_TEXTS + 1
 
 
 def _synchsafe(digits: bytes) -> int:
-    """A length as ID3 writes it, seven bits a byte."""
+    """A length as ID3 writes it, with seven bits a byte."""
     length = 0
     for digit in digits:
         length = length << 7 | digit & 0x7F

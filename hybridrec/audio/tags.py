@@ -1,4 +1,4 @@
-"""What a file says of itself."""
+"""Tags of audio files: title, artist, album, genre, length and recording id."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ class Tags:
     """The tags of a file; texts have no control characters and at most 300 characters.
 
     Attributes:
-        title: as tagged, else the file's name without its ending.
+        title: as tagged, or else the file's name without its suffix.
         artist, album, genre: as tagged; empty where unknown.
         duration_seconds: as the header claims, or None.
-        recording_mbid: the recording's MusicBrainz id, as Picard and beets write it; empty where unknown.
+        recording_mbid: the recording's MusicBrainz id, as Picard and beets write it; empty where
+            unknown.
     """
 
     title: str
@@ -46,23 +47,22 @@ class Tags:
     recording_mbid: str = ""
 
 
-def read_tags(path: Path, called: str = "") -> Tags:
-    """The tags of a file, as far as they can be read; never an error, whatever is in the file.
+def read_tags(path: Path, filename: str = "") -> Tags:
+    """The tags of a file, as far as they can be read; never raises, whatever the file holds.
 
     Args:
         path: an audio file.
-        called: the name to make a title of, where the path's own says nothing, as for an upload.
+        filename: the name to make a title of, where the path's own means nothing, as for an
+            upload.
     """
-    name = _clean(Path(called).stem or path.stem)
+    name = _clean(Path(filename).stem or path.stem)
     try:
         if has_too_many_texts(path):
             return Tags(title=name)
         file = mutagen.File(path, easy=True)
         texts = {name: _text(file, keys) for name, keys in _NAMES.items()}
         length = getattr(getattr(file, "info", None), "length", None)
-    except (
-        Exception
-    ):  # mutagen's readers fail in many ways on damaged files, and tags are never worth a failure
+    except Exception:  # mutagen fails in many ways on damaged files, which can still be embedded
         return Tags(title=name)
     texts["recording_mbid"] = (
         texts["recording_mbid"].lower() if _MBID.fullmatch(texts["recording_mbid"]) else ""
@@ -78,9 +78,8 @@ def _text(tags: Mapping[str, Any] | None, keys: tuple[str, ...]) -> str:
         if isinstance(value, UFID):
             value = bytes(getattr(value, "data", b"")).decode("ascii", "replace")
         values = getattr(value, "text", value) or []
-        text = _clean(
-            ", ".join(str(one) for one in ([values] if isinstance(values, str) else values))
-        )
+        values = [values] if isinstance(values, str) else values
+        text = _clean(", ".join(str(one) for one in values))
         if text:
             return text
     return ""

@@ -50,14 +50,13 @@ class CachedCounts:
 
     def _is_valid(self, seq: int) -> bool:
         with self._state:
-            return bool(self._counts) and (
-                seq == self._seq or time.monotonic() < self._valid_until
-            )
+            return bool(self._counts) and (seq == self._seq or time.monotonic() < self._valid_until)
 
     def _count(self, seq: int) -> dict[str, int]:
         counts = self._library.counts()
         with self._state:
             self._counts, self._seq = counts, seq
+            # Timed from the end of counting, which may take seconds itself.
             is_large = counts["plays"] > EXACT_UP_TO_PLAYS
             self._valid_until = time.monotonic() + (RECOUNT_SECONDS if is_large else 0.0)
         return counts

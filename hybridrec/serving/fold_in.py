@@ -107,6 +107,7 @@ def _listener_factors(
     shape = (len(users), len(rows))
     plays = build_interactions(listeners, columns[: len(played)], weights, shape)
     ones = np.ones(len(owners), dtype=np.float32)
+    # `owners` ascends, so that the pairs are the rows of a CSR matrix in order.
     starts = np.searchsorted(owners, np.arange(len(users) + 1))
     left_out = sp.csr_matrix((ones, columns[len(played) :], starts), shape=shape)
     factors = tracks.factors[rows].astype(np.float32)

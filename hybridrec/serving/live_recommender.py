@@ -82,6 +82,7 @@ class LiveRecommender:
         n_factors = self.live.model.tracks.factors.shape[1]
         no_direction = np.zeros((1, n_factors), dtype=np.float32)
         cold_share, has_audio = np.ones(1, dtype=np.float32), np.ones(1, dtype=np.bool_)
+        # Cold and with audio: no play of the file is known, so only embeddings are compared.
         seed = ItemVectors(no_direction, unit_length(embedding[None, :]), cold_share, has_audio)
         return self._similar(seed, n, None, _NO_ROWS, filters)
 
@@ -104,6 +105,7 @@ class LiveRecommender:
 
     def _hits(self, query: Queries, n: int, excluded: Rows, filters: Filters) -> list[Hit]:
         selection = Selection(self.library, self.live, filters, excluded)
+        # The ranking leaves out rows; the selection, other files of the same recordings.
         denied = np.concatenate([excluded, self.live.rows(filters.deny)])
         allowed = selection.allowed_rows()
         selected = selection.select(lambda k: self._ranked(query, k, denied, allowed), n)
@@ -139,6 +141,7 @@ class LiveRecommender:
             rows, scores = model.rank(query, k, exclude=denied)
         else:
             rows, scores = model.rank(query, k, items=np.setdiff1d(allowed, denied))
+        # Where filters leave fewer than k, the ranking is filled with excluded rows.
         return np.asarray(rows[0][scores[0] > UNRANKED], dtype=np.int64)
 
 

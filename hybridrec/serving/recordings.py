@@ -42,6 +42,7 @@ class Recordings:
         """The recordings of tracks and their embeddings, in the same order."""
         lengths = [track.duration_seconds for track in tracks]
         seconds = [np.nan if length is None else length for length in lengths]
+        # Hashes differ between processes; these are compared within one answer only.
         ids = [hash(track.recording_mbid) if track.recording_mbid else 0 for track in tracks]
         return cls(vectors, np.array(ids, dtype=np.int64), np.array(seconds, dtype=np.float64))
 

@@ -49,9 +49,7 @@ class Selection:
         excluded: rows whose recordings must not be selected: what the user played, or the seed.
     """
 
-    def __init__(
-        self, library: Library, live: LiveModel, filters: Filters, excluded: Rows
-    ) -> None:
+    def __init__(self, library: Library, live: LiveModel, filters: Filters, excluded: Rows) -> None:
         self._library = library
         self._live = live
         self._filters = filters

@@ -84,6 +84,7 @@ class Uploads:
             Busy: if too many uploads wait.
             NotReady: if the library's embeddings are not of its own encoder.
         """
+        # The lock keeps `close`, and a change of encoder, from the pool while it embeds.
         with self._admission.turn(caller), self._pool_lock:
             pool, fingerprint = self._open_pool()
             file, embedded = pool.embed_one(path, filename)
@@ -98,6 +99,7 @@ class Uploads:
         if known is not None:
             return known, False
         id_ = details.id or content_hash[:16]
+        # Before embedding, which takes seconds; `add_upload` checks it again while it stores.
         self._refuse_taken(id_)
         file, embedded, fingerprint = self.embed(path, details.filename, caller)
         track = _track(id_, details, file.tags, embedded.duration_seconds, content_hash)

@@ -1,4 +1,4 @@
-"""Fitting a library's model: plays to factors, embeddings to the factor space, both kept as a version."""
+"""Fits the model of a library to its plays and embeddings, and stores it as a new version."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class FitReport:
     """What was fitted.
 
     Attributes:
-        version: of the model that is now current.
+        version: of the model, which is now the current one.
         users, tracks: how many rows the model has.
-        heard, cold: tracks with audio, and tracks that nobody played.
+        embedded, cold: tracks with audio, and tracks that nobody played.
         tuning: version of the tuning whose settings were used, or None for the defaults.
-        recall: share of the true ten best that an answer to a user has, at the audio weight that has the
-            fewest, as the index was measured; None where there are so few tracks that all are scored.
-        other_ears: whether that tuning was made with other ears, so that `tune` should run again.
-        seconds: how long it took.
+        recall: recall at 10 of answers to users by the index, at the audio weight where it is
+            lowest; None without an index, where all tracks are scored.
+        other_encoder: whether the tuning was made with another encoder and should be made again.
+        seconds: how long the fit took.
     """
 
     version: int
@@ -58,53 +58,56 @@ def fit(
         library: an open library.
         collaborative: settings of ALS; None takes what `tune` chose, or else the defaults.
         blend: settings of the weighting layer; None likewise.
-        index_from: index the tracks where so many can be ranked; fewer are all scored for each answer.
+        index_from: from this number of rankable tracks on, they are indexed; fewer are all
+            scored for each answer.
         seed: same seed, same model.
-        show_progress: draw a bar.
+        show_progress: draw a progress bar.
 
     Raises:
         NotReady: if the library has no tracks.
     """
     begin = time.monotonic()
-    known = library.interactions()
-    if len(known.track_ids) == 0:
-        raise NotReady(
-            "there is nothing to fit: the library has no tracks", fix="ingest audio or plays first"
-        )
-    encoder = library.encoder()
-    embeddings = None if encoder is None else align(library.embeddings(encoder), known.track_ids)
-    stored = library.current("tuning")
+    interactions = library.interactions()
+    if len(interactions.track_ids) == 0:
+        what, fix = "the library has no tracks to fit", "ingest audio or plays first"
+        raise NotReady(what, fix=fix)
+    # Read once: the library may get another encoder while the model is fitted.
+    encoder, tuning = library.encoder(), library.current("tuning")
+    embeddings = None
+    if encoder is not None:
+        embeddings = align(library.embeddings(encoder), interactions.track_ids)
     model = _recommender(tuned(library), collaborative, blend, seed)
-    model.fit(known.matrix, show_progress=show_progress, item_embeddings=embeddings)
-    indexed = (
-        model.index_tracks() if np.count_nonzero(model.tracks.scorable) >= index_from else None
-    )
-    support = model.tracks.support
+    model.fit(interactions.matrix, show_progress=show_progress, item_embeddings=embeddings)
+    recall = _index(model, index_from)
     counts = {
-        "users": len(known.user_ids),
-        "tracks": len(known.track_ids),
+        "users": len(interactions.user_ids),
+        "tracks": len(interactions.track_ids),
         "embedded": int(model.tracks.has_audio.sum()),
-        "cold": int((support == 0).sum()),
+        "cold": int((model.tracks.support == 0).sum()),
     }
-    tuning = None if stored is None else stored.version
-    summary = {**counts, "tuning": tuning, "seed": seed, "blend": model.blend.to_dict()}
-    summary["collaborative"] = model.fitted_model.collaborative.to_dict()
-    version = save_model(library, model, known.track_ids, summary, encoder)
-    recall = (
-        None
-        if indexed is None
-        else min(search.recall for search in indexed.users.search_parameters)
-    )
-    other_encoder = stored is not None and stored.fingerprint != (encoder or "")
-    seconds = time.monotonic() - begin
-    return FitReport(
-        version,
+    tuning_version = None if tuning is None else tuning.version
+    summary = {
         **counts,
-        tuning=tuning,
+        "tuning": tuning_version,
+        "seed": seed,
+        "blend": model.blend.to_dict(),
+        "collaborative": model.fitted_model.collaborative.to_dict(),
+    }
+    return FitReport(
+        save_model(library, model, interactions.track_ids, summary, encoder),
+        **counts,
+        tuning=tuning_version,
         recall=recall,
-        other_encoder=other_encoder,
-        seconds=seconds,
+        other_encoder=tuning is not None and tuning.fingerprint != (encoder or ""),
+        seconds=time.monotonic() - begin,
     )
+
+
+def _index(model: HybridRecommender, index_from: int) -> float | None:
+    """Index the tracks if there are many; returns the lowest recall of answers to users."""
+    if np.count_nonzero(model.tracks.scorable) < index_from:
+        return None
+    return min(search.recall for search in model.index_tracks().users.search_parameters)
 
 
 def _recommender(
@@ -113,7 +116,7 @@ def _recommender(
     blend: BlendConfig | None,
     seed: int,
 ) -> HybridRecommender:
-    """A recommender with the settings that are given, else those that `tune` chose, else the defaults."""
+    """A recommender with the settings given, else those that `tune` chose, else the defaults."""
     if chosen is None:
         return HybridRecommender(collaborative, blend=blend, random_state=seed)
     collaborative, blend = collaborative or chosen.collaborative, blend or chosen.blend
