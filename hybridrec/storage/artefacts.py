@@ -1,4 +1,4 @@
-"""Encoders, models and tunings by version, one of each kind current."""
+"""Encoders, models and tunings by version; one version of each kind is current."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from hybridrec.storage.embeddings import put_fingerprint
 Kind = Literal["encoder", "model", "tuning"]
 
 PART_BYTES = 16 * 1024 * 1024
+"""Payloads are stored in parts: a single value of a database has a limit of size."""
+
 _HOW_TO_MAKE = {
     "encoder": "make one with `hybridrec train-encoder`",
     "model": "make one with `hybridrec fit`",
@@ -32,8 +34,8 @@ class Artefact:
 
     Attributes:
         version: 1, 2, 3 ... of its kind.
-        fingerprint: the ears it is, or was fitted to.
-        summary: settings and figures, as its maker chose.
+        fingerprint: of the encoder that it is, or that its embeddings are of.
+        summary: settings and figures, as its maker chose; plain JSON values.
         created_at: UTC, in seconds since 1970.
         size_bytes: length of the payload.
         sha256: hex SHA-256 of the payload.
@@ -48,7 +50,7 @@ class Artefact:
 
 
 class ArtefactStore:
-    """The part of a library that keeps encoders, models and tunings."""
+    """The methods of a library for encoders, models and tunings."""
 
     _database: Database
 
@@ -58,10 +60,10 @@ class ArtefactStore:
     ) -> int:
         """Store a new version and make it current in the same transaction.
 
-        An encoder that becomes current becomes the library's ears too.
+        With an encoder, its fingerprint becomes the one whose embeddings the library uses.
 
         Returns:
-            the version.
+            The version.
         """
         row = {
             "kind": kind,
@@ -102,10 +104,10 @@ class ArtefactStore:
 
         Args:
             kind: of which kind.
-            keep: how many stay, 1 or more.
+            keep: how many of the newest to keep, 1 or more.
 
         Returns:
-            how many were deleted.
+            How many were deleted.
         """
         table, in_use = schema.artefacts.c, schema.current_artefacts.c
         newest = (

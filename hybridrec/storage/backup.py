@@ -1,4 +1,4 @@
-"""Backing a library up and restoring it, both while it serves."""
+"""Backup and restore of a library, both while a server uses it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hybridrec.storage.staging import staging_folder
 from hybridrec.storage.stored_paths import is_plain_file, is_plain_name, make_private
 
 _AHEAD = 1000
-"""By how much the feed of a restored library is ahead of what its readers know, so that none can miss it."""
+"""By how much the change feed of a restored library is ahead of what its readers have seen."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class CopyReport:
 
     Attributes:
         tracks, users, plays: how many of each.
-        files: kept uploads that came along.
-        missing: kept uploads that tracks name but that are not there.
+        files: uploads that were copied with it.
+        missing: uploads that tracks refer to but that are not there.
     """
 
     tracks: int
@@ -45,13 +45,13 @@ class CopyReport:
 def back_up(library: Library, destination: Path) -> CopyReport:
     """Copy a library as it is at one moment, while others read and write it.
 
-    Uses SQLite's online backup. Kept uploads never change, so those that the
-    copied database names are copied after it.
+    Uses SQLite's online backup. Uploads never change, so those that the copied database refers to
+    are copied after it.
 
     Args:
-        library: on SQLite; one on PostgreSQL has better tools of its own.
-        destination: a directory that does not exist yet. It appears when the backup is complete, and is a
-            library that can be opened where it is.
+        library: on SQLite; PostgreSQL has backup tools of its own.
+        destination: a directory that does not exist yet. It appears when the backup is complete,
+            and is itself a library that can be opened.
 
     Raises:
         InvalidInput: for a library on PostgreSQL.
@@ -78,17 +78,18 @@ def back_up(library: Library, destination: Path) -> CopyReport:
 def restore(
     backup: Path, location: Path, *, replace: bool = False, music: Sequence[Path] = ()
 ) -> CopyReport:
-    """Bring a backup back, where need be into a library that is being served: its servers go on with what it holds.
+    """Restore a backup, also over a library in use: its servers continue with the new content.
 
-    All of it or nothing: it is made beside, checked, and put in place in one step. A backup is
-    data: one with triggers, views, links, or paths that leave the library is refused. Which folders
-    audio may be read from is not believed of it.
+    All or nothing: the library is made in a staging folder, checked, and put in place in one step.
+    A backup is untrusted data: one with triggers, views, links, or paths that leave the library is
+    refused, and the folders it lists as readable are ignored.
 
     Args:
         backup: a directory that `back_up` made.
         location: the directory of the library.
-        replace: whether a library that is there already may be lost.
-        music: folders whose audio may be served, beside those of the library that is replaced.
+        replace: whether an existing library may be overwritten.
+        music: folders whose audio may be served, in addition to those of the library that is
+            replaced.
 
     Raises:
         LibraryError: if the backup is missing, damaged, or holds what no backup holds.
@@ -127,14 +128,20 @@ def restore(
 
 def _require_sqlite(library: Library) -> None:
     if library.engine.dialect.name != "sqlite":
-        fix = f"use pg_dump, and then copy the kept uploads in {library.files}; restore with pg_restore and the copy"
+        fix = (
+            f"use pg_dump, and then copy the uploads in {library.files};"
+            " restore with pg_restore and the copy"
+        )
         raise InvalidInput(
             "a library in PostgreSQL is backed up by PostgreSQL", got=library.location, fix=fix
         )
 
 
 def _copy_database(source: Path, target: Path, what: str = "the database cannot be copied") -> None:
-    """One snapshot in one step: the write-ahead log lets no writer wait, and none make it start over."""
+    """Copy one snapshot in one step.
+
+    With a write-ahead log, writers neither wait for it nor make it start again.
+    """
     make_private(target)
     try:
         with (
@@ -151,7 +158,7 @@ def _copy_database(source: Path, target: Path, what: str = "the database cannot 
 
 
 def _is_library(database: Path) -> bool:
-    """Whether a file is a library's database, and not what a killed run has left."""
+    """Whether a file is a database with tables, not an empty one that a killed run has left."""
     if not database.exists():
         return False
     try:
@@ -159,11 +166,15 @@ def _is_library(database: Path) -> bool:
             tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         return bool(tables[0])
     except sqlite3.Error:
-        return True  # damaged, and not ours to overwrite unasked
+        return True  # damaged: to be overwritten only when asked to
 
 
 def _present(backup: Path) -> Path:
-    """The database of a backup, if it is there as a plain file, with nothing beside it that SQLite would follow."""
+    """The database of a backup: a plain file, with nothing beside it that SQLite would follow.
+
+    Raises:
+        LibraryError: if it is missing, or there are links or a journal.
+    """
     path = backup / DATABASE_NAME
     if not path.is_file():
         fix = "name a directory that `hybridrec backup` made"
@@ -181,15 +192,15 @@ def _present(backup: Path) -> Path:
     return path
 
 
-def _put(made: Path, place: Path) -> None:
-    """Rename what was made to its place; it is there after a power cut."""
-    for beside in ("-wal", "-shm"):  # of a database that a killed run has left
-        place.with_name(place.name + beside).unlink(missing_ok=True)
-    put_in_place(made, place)
+def _put(staged: Path, target: Path) -> None:
+    """Rename what was staged, a database or a whole library, to its path."""
+    for suffix in ("-wal", "-shm"):  # of a database that a killed run has left
+        target.with_name(target.name + suffix).unlink(missing_ok=True)
+    put_in_place(staged, target)
 
 
 def _copy_files(library: Library, source: Path) -> CopyReport:
-    """Bring the kept uploads that a library names into its folder, from another."""
+    """Copy the uploads that a library refers to from another folder into its own."""
     named = library.kept_files()
     for name in named:
         if not is_plain_name(name):
@@ -207,7 +218,11 @@ def _copy_files(library: Library, source: Path) -> CopyReport:
 
 
 def _copied(folder: Path, name: str, target: Path) -> bool:
-    """Whether a plain file was there to be copied; a link or a device is refused."""
+    """Copy a plain file if it is there, and return whether it was.
+
+    Raises:
+        LibraryError: for a link or a device.
+    """
     source = folder / name
     if not source.exists() and not source.is_symlink():  # its track was deleted a moment ago
         return False
@@ -221,7 +236,7 @@ def _copied(folder: Path, name: str, target: Path) -> bool:
 
 
 def _name_music(restored: Library, music: Sequence[Path], replaced: Path | None) -> None:
-    """Believe of folders of music what the operator says, and said before, and not what the backup says."""
+    """Set the folders of music: those given and those of the replaced library, not the backup's."""
     folders = list(music)
     if replaced is not None:
         with Library.open(replaced) as library:
@@ -232,8 +247,8 @@ def _name_music(restored: Library, music: Sequence[Path], replaced: Path | None)
 
 
 def _run_ahead(restored: Library, location: Path) -> None:
-    """Number the restored state beyond all that readers of the one it replaces have seen, as a change of everything."""
+    """Let the change feed continue beyond what readers of the replaced library have seen."""
     with Library.open(location) as replaced:
         seq = replaced.seq()
     with restored._database.write() as connection:
-        changes.record(connection, changes.SWITCH, ["model", "ears"], beyond=seq + _AHEAD)
+        changes.record_replaced(connection, beyond=seq + _AHEAD)

@@ -17,7 +17,7 @@ from hybridrec.storage import schema
 from hybridrec.storage.schema_version import NEWEST, SchemaVersion, number_of, refuse_newer
 
 Objects = dict[tuple[str, str], str]
-"""What a database holds: by kind and name, the table it belongs to and the statement that made it."""
+"""What a database holds, by kind and name: its table and the statement that made it."""
 
 _MADE_OTHERWISE = "holds something that hybridrec makes otherwise"
 

@@ -1,4 +1,4 @@
-"""The catalogue: which tracks there are and what is known of each."""
+"""The catalogue: the tracks of a library and their metadata."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hybridrec.storage.uploads import UploadStore
 
 
 class Catalogue(UploadStore):
-    """The part of a library that keeps tracks."""
+    """The methods of a library for tracks."""
 
     _database: Database
     _paths: StoredPaths
@@ -58,14 +58,14 @@ class Catalogue(UploadStore):
 
     @retry_once
     def tracks(self, ids: Collection[str]) -> dict[str, Track]:
-        """Tracks by their ids; those that the library has not are left out."""
+        """Tracks by their ids; unknown ids are left out."""
         with self._database.read() as connection:
             query = select(*COLUMNS).where(id_in(connection, schema.tracks.c.id, ids))
             return {row.id: as_track(row, self._paths) for row in connection.execute(query).all()}
 
     @retry_once
     def track_by_hash(self, content_hash: str) -> Track | None:
-        """The track whose file has this hex SHA-256, or None; of several, the one that came first."""
+        """The track whose file has this hex SHA-256, or None; of several, the one added first."""
         with self._database.read() as connection:
             return read_track_by_hash(connection, content_hash, self._paths)
 
@@ -91,7 +91,7 @@ class Catalogue(UploadStore):
 
     @retry_once
     def track_ids(self, artist: str | None = None, album: str | None = None) -> list[str]:
-        """The ids of all tracks, or of those of an artist or album by their exact names, in order of arrival."""
+        """Ids of all tracks, or of an artist's or album's by exact name, in order of arrival."""
         query = select(schema.tracks.c.id).order_by(schema.tracks.c.key)
         for column, name in {schema.tracks.c.artist: artist, schema.tracks.c.album: album}.items():
             query = query if name is None else query.where(column == name)
@@ -100,7 +100,7 @@ class Catalogue(UploadStore):
 
     @retry_once
     def delete_track(self, id_: str) -> None:
-        """Forget a track with its embeddings and plays, and its file if the library keeps it.
+        """Delete a track with its embeddings and plays, and its file if it was uploaded.
 
         Raises:
             NotFound: if the library has none of that id.

@@ -1,11 +1,9 @@
-"""The feed of changes: how a long-running reader learns what others have written.
+"""The change feed: how a long-running reader learns what others have written.
 
-Each writing transaction draws the next number and marks what it touched with
-it. A track that is touched again moves to its newest number instead of being
-listed twice, so the feed never grows beyond a few rows a track, and the
-deleted stay listed. A stored play bears the number itself. Writers take turns
-(see `database.py`), so a number that is seen means that all lower ones are
-seen too.
+Each write transaction takes the next sequence number and records what it changed under it. A track
+that changes again moves to the newest number, so the feed holds a few rows a track at most, and
+deleted tracks stay listed. A play stores the number in its own row. As only one transaction writes
+at a time (see `database.py`), a reader who sees a number has seen all lower ones.
 """
 
 from __future__ import annotations
@@ -20,19 +18,20 @@ from hybridrec.storage.database import Database, retry_once, upsert
 
 TRACK, PLAYS, SWITCH = "track", "plays", "switch"
 _SOME_PLAYS = ""
-_SWITCHES = ("model", "encoder", "ears")
+_FINGERPRINT = "ears"  # as stored since schema 1: another fingerprint is in use
+_SWITCHES = ("model", "encoder", _FINGERPRINT)
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What happened after some number of the feed.
+    """What changed after a sequence number.
 
     Attributes:
-        seq: the newest number; ask for what comes after it next time.
-        tracks: ids of tracks that were added, changed, heard or deleted.
+        seq: the newest number; the next query starts there.
+        tracks: ids of tracks that were added, changed, embedded or deleted.
         plays: ids of tracks whose plays changed, and with them perhaps their support.
         models: whether another model is current.
-        ears: whether another encoder is current or the library changed its ears.
+        encoder: whether another encoder is current or another fingerprint in use.
     """
 
     seq: int
@@ -43,23 +42,23 @@ class Changes:
 
 
 class ChangeFeed:
-    """The part of a library that tells readers what is new."""
+    """The methods of a library for its change feed."""
 
     _database: Database
 
     @retry_once
     def seq(self) -> int:
-        """The newest number of the feed; note it, load what you need, then ask for the changes since."""
+        """The newest sequence number; read it first, then load data, then ask for later changes."""
         with self._database.read() as connection:
             return newest(connection)
 
     @retry_once
     def newest_tracks(self, after: int, most: int) -> list[str]:
-        """Ids of the tracks that were added, changed, heard or deleted last, newest first.
+        """Ids of the tracks that were added, changed, embedded or deleted last, newest first.
 
         Args:
-            after: only those that were touched after this number.
-            most: how many.
+            after: only those that changed after this number.
+            most: how many at most.
         """
         changed = schema.changes.c
         query = select(changed.subject).where(changed.kind == TRACK, changed.seq > after)
@@ -68,7 +67,7 @@ class ChangeFeed:
 
     @retry_once
     def switched_since(self, seq: int) -> bool:
-        """Whether another model or encoder became current after `seq`, or the library changed its ears."""
+        """Whether another model, encoder or fingerprint is in use since `seq`."""
         changed = schema.changes.c
         query = select(changed.seq).where(
             changed.kind == SWITCH, changed.subject.in_(_SWITCHES), changed.seq > seq
@@ -78,7 +77,7 @@ class ChangeFeed:
 
     @retry_once
     def changes_since(self, seq: int) -> Changes:
-        """All that was changed after `seq`, cheap when that is nothing."""
+        """All that changed after `seq`; cheap when that is nothing."""
         query = select(schema.changes.c.kind, schema.changes.c.subject, schema.changes.c.seq)
         with self._database.read() as connection:
             rows = connection.execute(query.where(schema.changes.c.seq > seq)).all()
@@ -95,25 +94,35 @@ class ChangeFeed:
             tracks=frozenset(subject for kind, subject, _ in rows if kind == TRACK),
             plays=frozenset(played),
             models="model" in switched,
-            encoder=not switched.isdisjoint({"encoder", "ears"}),
+            encoder=not switched.isdisjoint({"encoder", _FINGERPRINT}),
         )
 
 
 def record(connection: Connection, kind: str, subjects: Iterable[str], beyond: int = 0) -> None:
-    """Mark the subjects as changed, within the transaction that changes them.
+    """Record subjects as changed, within the transaction that changes them.
 
     Args:
         connection: of the transaction.
         kind: TRACK, PLAYS or SWITCH.
         subjects: what was changed.
-        beyond: a number that theirs must be above, beside all that were drawn before.
+        beyond: their number is above this one, and above all that were taken before.
     """
     _mark(connection, kind, subjects, beyond)
 
 
 def number_for_plays(connection: Connection) -> int:
-    """Draw the number that plays stored in this transaction must bear."""
+    """Take the number that plays of this transaction are stored with."""
     return _mark(connection, PLAYS, [_SOME_PLAYS])
+
+
+def record_fingerprint(connection: Connection) -> None:
+    """Record that another fingerprint is in use, within the transaction that sets it."""
+    _mark(connection, SWITCH, [_FINGERPRINT])
+
+
+def record_replaced(connection: Connection, beyond: int) -> None:
+    """Record a change of everything, as a restored library is for its readers; see `record`."""
+    _mark(connection, SWITCH, ["model", _FINGERPRINT], beyond)
 
 
 def _mark(connection: Connection, kind: str, subjects: Iterable[str], beyond: int = 0) -> int:
@@ -124,12 +133,12 @@ def _mark(connection: Connection, kind: str, subjects: Iterable[str], beyond: in
 
 
 def newest(connection: Connection) -> int:
-    """The newest number of the feed, within a transaction."""
+    """The newest sequence number, within a transaction."""
     return connection.scalar(select(func.coalesce(func.max(schema.changes.c.seq), 0))) or 0
 
 
 def catalogue_changed(connection: Connection, seq: int) -> bool:
-    """Whether anything but plays was changed after `seq`, within a transaction."""
+    """Whether anything but plays changed after `seq`, within a transaction."""
     table = schema.changes.c
     later = exists().where(table.seq > seq, table.kind != PLAYS)
     return bool(connection.scalar(select(later)))

@@ -1,4 +1,4 @@
-"""What a library no longer needs: old models, and kept uploads that belong to no track."""
+"""Deleting what a library no longer needs: old models, and uploads that belong to no track."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hybridrec.storage.library import Library
 from hybridrec.storage.staging import remove_abandoned
 
 SETTLED_SECONDS = 3600.0
-"""A file younger than this may belong to an upload that is just being stored."""
+"""A file younger than this may belong to an upload in progress."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class CleanedUp:
 
     Attributes:
         models, encoders: versions.
-        files: kept uploads without a track.
-        file_bytes: how much they took.
+        files: uploads without a track.
+        file_bytes: their size together.
     """
 
     models: int
@@ -36,14 +36,14 @@ class CleanedUp:
 def clean_up(
     library: Library, keep: int = 3, settled_seconds: float = SETTLED_SECONDS
 ) -> CleanedUp:
-    """Delete old versions of models and encoders, the files of no track, and what killed runs have left.
+    """Delete old models and encoders, uploads of no track, and what killed runs have left.
 
-    What a process is working with, such as the spectrograms of a training, is left alone.
+    Folders that a process has locked, such as the spectrograms of a training, are left alone.
 
     Args:
         library: what to clean.
-        keep: versions of each kind that stay, beside the one in use.
-        settled_seconds: how long a file must have been there.
+        keep: versions of each kind to keep, beside the current one.
+        settled_seconds: the least age of a file to be deleted.
 
     Raises:
         InvalidInput: if `keep` is below 1.
@@ -55,16 +55,18 @@ def clean_up(
         library.forget_artefacts("encoder", keep),
     )
     before = time.time() - settled_seconds
-    held = locked_folders(library.files)
-    there = [
+    locked = locked_folders(library.files)
+    settled = [
         path
         for path in library.files.rglob("*")
-        if _is_settled(path, before) and held.isdisjoint(path.parents)
+        if _is_settled(path, before) and locked.isdisjoint(path.parents)
     ]
     remove_abandoned(library.files.parent)
     _remove_old_scratch(library.files.parent, before)
-    named = {library.files / name for name in library.kept_files()}
-    orphans = (os.fsencode(path.relative_to(library.files)) for path in there if path not in named)
+    referenced = {library.files / name for name in library.kept_files()}
+    orphans = (
+        os.fsencode(path.relative_to(library.files)) for path in settled if path not in referenced
+    )
     sizes = [size for _, size in library.remove_unused(orphans)]
     return CleanedUp(models, encoders, len(sizes), sum(sizes))
 
@@ -72,12 +74,12 @@ def clean_up(
 def _is_settled(path: Path, before: float) -> bool:
     try:
         return path.is_file() and path.stat().st_mtime < before
-    except FileNotFoundError:  # whoever made it has deleted it meanwhile
+    except FileNotFoundError:  # deleted meanwhile
         return False
 
 
 def _remove_old_scratch(parent: Path, before: float) -> None:
-    """Delete what restores of earlier releases have left when they were killed; those held no lock."""
+    """Delete what killed restores of earlier releases have left, which held no lock."""
     for folder in parent.glob(".restore.*"):
         if folder.is_dir() and not folder.is_symlink() and folder.stat().st_mtime < before:
             shutil.rmtree(folder, ignore_errors=True)

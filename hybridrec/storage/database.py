@@ -1,22 +1,19 @@
 """The connection to a library: SQLite in a file, or PostgreSQL, with the same promises.
 
-Writers take turns. On SQLite `BEGIN IMMEDIATE` sees to that, on PostgreSQL an
-advisory lock held to the end of the transaction; so numbers drawn by one
-writer are visible before the next draws its own, and two writers never
-deadlock over the order of their rows. Readers see one snapshot and wait for
-nobody (WAL on SQLite, REPEATABLE READ on PostgreSQL).
+One transaction writes at a time: on SQLite by `BEGIN IMMEDIATE`, on PostgreSQL by an advisory lock
+that is held to its end. So a sequence number is visible before the next is taken, and two writers
+never deadlock over the order of their rows. Readers see one snapshot and never wait for writers
+(WAL on SQLite, REPEATABLE READ on PostgreSQL).
 
-Only a bounded number of writers wait, for a bounded time (`turns.py`). A
-connection that the server has closed is noticed at the latest at its first
-statement; what was asked is then tried once more (`retry_once`), unless it may
-have been stored already.
+A bounded number of writers wait, for a bounded time (`write_queue.py`). A connection that the
+server has closed is noticed at its first statement at the latest; the method is then run a second
+time (`retry_once`), unless its transaction may have been committed.
 
-A transaction is acknowledged when `write()` is left. SQLite runs with
-synchronous=FULL: the log is on the disk by then, and neither kill -9 nor a
-power cut takes it back. PostgreSQL's default (synchronous_commit=on) promises
-the same.
+A transaction is durable when `write()` is left. SQLite runs with synchronous=FULL: its log is on
+the disk by then, and survives kill -9 and power cuts. PostgreSQL's default, synchronous_commit=on,
+promises the same.
 
-As only one writes at a time, gather first, then write.
+Because writers exclude one another, callers gather their data first and write then.
 """
 
 from __future__ import annotations
@@ -77,30 +74,30 @@ if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
 
 _PRAGMAS = (
-    "busy_timeout=60000",  # of a reader, in milliseconds, while the log is brought in order; a writer sets its own
+    "busy_timeout=60000",  # milliseconds, for readers during recovery; writers set their own
     "journal_mode=WAL",
     "synchronous=FULL",
     "foreign_keys=ON",
-    "secure_delete=ON",  # what is deleted, such as a person's plays, does not stay in free pages
-    "wal_autocheckpoint=8192",  # pages of 4 KiB: a batch of plays touches many, and must not copy them back each time
+    "secure_delete=ON",  # deleted rows, such as a user's plays, do not stay in free pages
+    # Pages of 4 KiB. A batch of plays changes many, which should not be copied back each time.
+    "wal_autocheckpoint=8192",
     "cache_size=-32768",  # KiB
 )
 _WRITE = "hybridrec_write"
-_WRITERS_LOCK = 0x68796272  # "hybr": the advisory lock that makes writers take turns
+_WRITERS_LOCK = 0x68796272  # "hybr": the advisory lock of writers
 
 _POSTGRESQL_LOCK_TIMEOUT = "55P03"
-_POSTGRESQL_LIMITS = (
-    "54"  # the class of states that name a limit of the program, such as the size of an index row
-)
+# The class of states about a limit of the program, such as the size of an index row.
+_POSTGRESQL_LIMITS = "54"
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
 
 def retry_once(method: Callable[P, T]) -> Callable[P, T]:
-    """Let a method try once more where the database hung up before anything was stored.
+    """Run a method a second time if the connection was lost before anything could be stored.
 
-    Its arguments must bear to be used twice: no iterators.
+    Its arguments are used twice, so they must not be iterators.
     """
 
     @wraps(method)
@@ -114,7 +111,7 @@ def retry_once(method: Callable[P, T]) -> Callable[P, T]:
 
 
 class Database:
-    """Opens transactions and says in plain words when that cannot be done."""
+    """Opens transactions, and raises the library's own errors where the driver fails."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -155,7 +152,7 @@ class Database:
 
     @property
     def location(self) -> str:
-        """Where the data lies, without a password."""
+        """The file or URL of the database, without a password."""
         url = self.engine.url
         return (
             str(url.database)
@@ -165,7 +162,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A read-only look at one moment of the library.
+        """A read transaction, which sees the library at one moment.
 
         Raises:
             LibraryError: if the database cannot be reached or is damaged.
@@ -201,12 +198,14 @@ class Database:
                     plain.exec_driver_sql(f"SET LOCAL lock_timeout = {milliseconds}")
                     plain.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
                 yield plain
-                done = True  # from here on it may be stored, even where the acknowledgement is lost
+                done = (
+                    True  # from here on it may be committed, even where the server's answer is lost
+                )
 
     def empty_log(self) -> None:
-        """Bring SQLite's log into the database and cut it off, so that nothing deleted is left in it.
+        """Checkpoint and truncate SQLite's log, so that nothing deleted is left in it.
 
-        Readers and writers under way may prevent that; a later checkpoint overwrites it then.
+        Transactions under way may prevent that; a later checkpoint overwrites it then.
         """
         if self.engine.dialect.name == "sqlite":
             with closing(self.engine.raw_connection()) as connection:
@@ -228,10 +227,10 @@ class Database:
                 ) from error
             if not (isinstance(error, OperationalError) or type(error) is DatabaseError):
                 raise
-            raise self._said(error, is_repeatable()) from error
+            raise self._translated(error, is_repeatable()) from error
 
-    def _said(self, error: DatabaseError, repeatable: bool) -> HybridrecError:
-        """What the database's error means."""
+    def _translated(self, error: DatabaseError, repeatable: bool) -> HybridrecError:
+        """The library's error for one of the database's."""
         reason = str(error.orig).partition("\n")[0]
         if is_disk_full(error.orig):
             return storage_full(reason)
@@ -253,9 +252,8 @@ class Database:
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = (
-        None  # leave BEGIN to us: the driver's own begins too late to hold a snapshot
-    )
+    # No BEGIN by the driver: its own comes too late for a snapshot; see `_begin_sqlite`.
+    connection.isolation_level = None
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
 
@@ -274,7 +272,7 @@ def upsert(
     by: Sequence[str],
     unless_same: Sequence[str] = (),
 ) -> None:
-    """Insert rows; where one with the same `by` columns is there, its other given columns are replaced.
+    """Insert rows, or update the other given columns of those with the same `by` columns.
 
     If `unless_same` names columns, a row that differs in none of them is left as it is.
     """
@@ -291,7 +289,7 @@ def upsert(
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> int:
-    """Insert the rows that are not there yet and return how many these were."""
+    """Insert the rows that do not exist yet, and return how many were inserted."""
     if not rows:
         return 0
     statement = (
@@ -305,7 +303,7 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, An
 def insert_returning(
     connection: Connection, table: Table, rows: Sequence[dict[str, Any]]
 ) -> Sequence[Row[Any]]:
-    """Insert the rows that are not there yet and return these, with the keys that they were given."""
+    """Insert the rows that do not exist yet, and return these with their new keys."""
     if not rows:
         return []
     statement = _insert(connection, table).on_conflict_do_nothing().returning(*table.c)
@@ -315,16 +313,18 @@ def insert_returning(
 def _insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
     if connection.dialect.name != "postgresql":
         return sqlite.insert(table)
-    from sqlalchemy.dialects import postgresql  # takes time to import, and few need it
+    from sqlalchemy.dialects import postgresql  # slow to import, and needless on SQLite
 
     return postgresql.insert(table)
 
 
 def id_in(connection: Connection, column: Column[str], ids: Iterable[str]) -> ColumnElement[bool]:
-    """The condition that a column is one of many ids, which travel as one value however many they are.
+    """The condition that a column is one of many ids, sent as one bound value.
+
+    Databases limit the number of bound values, not the size of one.
 
     Raises:
-        InvalidInput: for an id that no database can hold.
+        InvalidInput: for an id that no database can store.
     """
     checked = [checked_id(id_) for id_ in ids]
     if connection.dialect.name == "postgresql":
@@ -335,7 +335,7 @@ def id_in(connection: Connection, column: Column[str], ids: Iterable[str]) -> Co
 def key_in(
     connection: Connection, column: ColumnElement[int], keys: Iterable[int]
 ) -> ColumnElement[bool]:
-    """The condition that a column is one of many whole numbers of 64 bits, which travel as one value."""
+    """The condition that a column is one of many 64-bit integers, sent as one bound value."""
     if connection.dialect.name == "postgresql":
         return column == any_(literal(list(keys), ARRAY(BigInteger)))
     return column.in_(select(func.json_each(json.dumps(list(keys))).table_valued("value").c.value))

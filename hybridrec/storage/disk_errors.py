@@ -30,7 +30,7 @@ def full_disk_as_storage_full() -> Iterator[None]:
 
 
 def is_disk_full(error: BaseException | None) -> bool:
-    """Whether a database driver reports a full disk: SQLite by its code, PostgreSQL by its state."""
+    """Whether a driver reports a full disk: SQLite by its code, PostgreSQL by its state."""
     return (
         getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
         or getattr(error, "sqlstate", None) == _POSTGRESQL_DISK_FULL

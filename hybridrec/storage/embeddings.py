@@ -1,4 +1,4 @@
-"""Embeddings by fingerprint, and the ears the library goes by."""
+"""Embeddings by fingerprint, and the fingerprint that the library uses."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Connection, Select, func, insert, select
 
+from hybridrec.data.arrays import Array
 from hybridrec.data.embeddings import Embeddings
 from hybridrec.data.tracks import Track
 from hybridrec.errors import FingerprintMismatch, InvalidInput
@@ -19,17 +19,18 @@ from hybridrec.storage.listens import join_listens
 from hybridrec.storage.stored_paths import StoredPaths
 from hybridrec.storage.track_rows import put_tracks, track_keys
 
-_LITTLE_ENDIAN = np.dtype("<f4")
+_LITTLE_ENDIAN = np.dtype("<f4")  # as stored, whatever the machine
+_SETTING = "ears"  # of the fingerprint in use, as stored since schema 1
 
 
 @dataclass(frozen=True)
 class FileStamp:
-    """How a file looked when it was heard; if it looks the same, it need not be heard again.
+    """Size and time of a file when it was embedded; unchanged files are not embedded again.
 
     Attributes:
-        size_bytes, mtime_ns: as the file system tells them.
+        size_bytes, mtime_ns: from the file system; time in nanoseconds since 1970.
         content_hash: hex SHA-256 of the file.
-        track_id: the track it became.
+        track_id: the track of the file.
     """
 
     size_bytes: int
@@ -40,27 +41,27 @@ class FileStamp:
 
 @dataclass(frozen=True)
 class EmbeddedTrack:
-    """A track that was just heard.
+    """A track that was just embedded.
 
     Attributes:
-        track: what its tags say.
-        stamp: how its file looked, or None for a file that is not watched.
-        fingerprint: the ears that heard it.
-        vector: `(d,)` float32, unit length.
+        track: its metadata.
+        stamp: of its file, or None for an upload, which never changes.
+        fingerprint: of the encoder.
+        vector: the embedding, `(d,)` float32, unit length.
     """
 
     track: Track
     stamp: FileStamp | None
     fingerprint: str
-    vector: NDArray[np.float32]
+    vector: Array
 
     def with_path(self, path: str) -> EmbeddedTrack:
-        """The same, its audio lying elsewhere."""
+        """The same with another path of the audio."""
         return replace(self, track=replace(self.track, path=path))
 
 
 class EmbeddingStore:
-    """The part of a library that keeps what tracks sound like."""
+    """The methods of a library for embeddings."""
 
     _database: Database
     _paths: StoredPaths
@@ -82,7 +83,7 @@ class EmbeddingStore:
 
     @retry_once
     def file_stamps(self) -> dict[str, FileStamp]:
-        """The stamps of all heard files, by absolute path."""
+        """The stamps of all embedded files, by absolute path."""
         stamps, tracks = schema.file_stamps.c, schema.tracks.c
         query = select(
             stamps.path, stamps.size_bytes, stamps.mtime_ns, stamps.content_hash, tracks.id
@@ -94,7 +95,7 @@ class EmbeddingStore:
 
     @retry_once
     def put_embeddings(self, embeddings: Embeddings) -> None:
-        """Store vectors; those of the same track and fingerprint are replaced, unknown tracks are created.
+        """Store embeddings in place of those of the same track and fingerprint; may create tracks.
 
         Raises:
             FingerprintMismatch: if the fingerprint has vectors of another dimension.
@@ -112,11 +113,14 @@ class EmbeddingStore:
 
     @retry_once
     def embeddings(self, fingerprint: str, ids: Collection[str] | None = None) -> Embeddings:
-        """Vectors of a fingerprint, `(n, d)` float32, in the tracks' order of arrival; (0, d) if none.
+        """Embeddings of a fingerprint, `(n, d)` float32, in the tracks' order of arrival.
 
         Args:
-            fingerprint: the ears that made them.
-            ids: of these tracks, as far as they were heard; None: of all.
+            fingerprint: of the encoder that made them.
+            ids: of these tracks, as far as they have embeddings; None: of all.
+
+        Returns:
+            Without any, vectors of shape `(0, d)`, where d is 0 for an unknown fingerprint.
         """
         query = (
             select(schema.tracks.c.id, schema.embeddings.c.vector)
@@ -144,13 +148,13 @@ class EmbeddingStore:
 
     @retry_once
     def encoder(self) -> str | None:
-        """The fingerprint whose embeddings the library goes by, or None before the first."""
+        """The fingerprint whose embeddings the library uses, or None before the first."""
         with self._database.read() as connection:
             return get_fingerprint(connection)
 
     @retry_once
     def set_fingerprint(self, fingerprint: str) -> None:
-        """Go by the embeddings of this fingerprint from now on."""
+        """Use the embeddings of this fingerprint from now on."""
         with self._database.write() as connection:
             put_fingerprint(connection, fingerprint)
 
@@ -158,7 +162,7 @@ class EmbeddingStore:
 def put_embedded_rows(
     connection: Connection, embedded: Sequence[EmbeddedTrack], paths: StoredPaths
 ) -> None:
-    """Store tracks that were heard, within a transaction; see `EmbeddingStore.put_embedded`."""
+    """Store embedded tracks within a transaction; see `EmbeddingStore.put_embedded`."""
     join_listens(connection, put_tracks(connection, [one.track for one in embedded], paths))
     _put_stamps(connection, embedded, paths)
     for fingerprint in dict.fromkeys(one.fingerprint for one in embedded):
@@ -168,17 +172,19 @@ def put_embedded_rows(
 
 
 def get_fingerprint(connection: Connection) -> str | None:
-    """The fingerprint the library goes by, within a transaction."""
+    """The fingerprint in use, within a transaction."""
     return connection.scalar(
-        select(schema.settings.c.value).where(schema.settings.c.name == "ears")
+        select(schema.settings.c.value).where(schema.settings.c.name == _SETTING)
     )
 
 
 def put_fingerprint(connection: Connection, fingerprint: str) -> None:
-    """Go by a fingerprint, within a transaction."""
+    """Use a fingerprint, within a transaction."""
     if get_fingerprint(connection) != fingerprint:
-        upsert(connection, schema.settings, [{"name": "ears", "value": fingerprint}], by=("name",))
-        changes.record(connection, changes.SWITCH, ["ears"])
+        upsert(
+            connection, schema.settings, [{"name": _SETTING, "value": fingerprint}], by=("name",)
+        )
+        changes.record_fingerprint(connection)
 
 
 def _put_stamps(
@@ -200,7 +206,7 @@ def _put_stamps(
 
 
 def _put_vectors(
-    connection: Connection, fingerprint: str, ids: Sequence[str], vectors: NDArray[np.float32]
+    connection: Connection, fingerprint: str, ids: Sequence[str], vectors: Array
 ) -> None:
     if not np.isfinite(vectors).all():
         raise InvalidInput(

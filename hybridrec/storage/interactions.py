@@ -1,4 +1,4 @@
-"""All plays at once, as the matrix that models learn from."""
+"""All plays at once, as the matrix that models are fitted to."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from itertools import chain
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 from sqlalchemy import Connection, Table, func, select
 
+from hybridrec.data.arrays import Rows
 from hybridrec.data.ids import IdMap
 from hybridrec.data.play_table import PlayTable
 from hybridrec.storage import schema
@@ -35,12 +35,12 @@ class Interactions:
 
     @cached_property
     def matrix(self) -> sp.csr_matrix:
-        """CSR `(n_users, n_tracks)` float32 confidences, the plays summed up."""
+        """CSR `(n_users, n_tracks)` float32 confidences: the sums of weights."""
         return self.plays.interactions()
 
 
 class InteractionStore:
-    """The part of a library that sums plays up."""
+    """The methods of a library for sums over plays."""
 
     _database: Database
 
@@ -51,8 +51,8 @@ class InteractionStore:
         with self._database.read() as connection:
             user_ids, user_keys = _ids(connection, schema.users)
             track_ids, track_keys = _ids(connection, schema.tracks)
-            told = select(plays.user_key, plays.track_key, plays.played_at, EFFECTIVE_WEIGHT)
-            rows = connection.execute(told).all()
+            query = select(plays.user_key, plays.track_key, plays.played_at, EFFECTIVE_WEIGHT)
+            rows = connection.execute(query).all()
         columns = np.fromiter(
             chain.from_iterable(rows), dtype=np.float64, count=4 * len(rows)
         ).reshape(-1, 4)
@@ -73,7 +73,7 @@ class InteractionStore:
             track_ids: the tracks to count for, or None for all of the library.
 
         Returns:
-            a count for every track asked for, 0 where nobody is known to have played it.
+            A count for every track asked for, 0 where nobody is known to have played it.
         """
         with self._database.read() as connection:
             if track_ids is None:
@@ -84,7 +84,7 @@ class InteractionStore:
             return dict.fromkeys(track_ids, 0) | _support(connection, track_ids)
 
 
-def _ids(connection: Connection, table: Table) -> tuple[IdMap, NDArray[np.int64]]:
+def _ids(connection: Connection, table: Table) -> tuple[IdMap, Rows]:
     rows = connection.execute(select(table.c.id, table.c.key).order_by(table.c.key)).all()
     return IdMap(id_ for id_, _ in rows), np.array([key for _, key in rows], dtype=np.int64)
 
@@ -96,10 +96,10 @@ def _support(connection: Connection, track_ids: Collection[str] | None) -> dict[
         pairs = pairs.where(
             plays.track_key.in_(select(tracks.key).where(id_in(connection, tracks.id, track_ids)))
         )
-    embedded = pairs.having(func.sum(EFFECTIVE_WEIGHT) > 0).subquery()
+    played = pairs.having(func.sum(EFFECTIVE_WEIGHT) > 0).subquery()
     counts = (
-        select(embedded.c.track_key, func.count().label("support"))
-        .group_by(embedded.c.track_key)
+        select(played.c.track_key, func.count().label("support"))
+        .group_by(played.c.track_key)
         .subquery()
     )
     query = select(tracks.id, counts.c.support).join_from(

@@ -42,15 +42,14 @@ class Library(
     ListenStore,
     MusicFolderStore,
 ):
-    """A catalogue with its plays, vectors and models; see the parts it is made of.
+    """A catalogue with its plays, vectors and models; its methods are those of its base classes.
 
-    Safe to use from several threads and, each opening its own, from several
-    processes. What a method has stored when it returns survives kill -9.
-    Use `Library.open`; it is a context manager.
+    Safe to use from several threads, and from several processes that each open it. What a method
+    has stored when it returns survives kill -9. Made by `Library.open`; it is a context manager.
 
     Attributes:
-        files: the folder of kept uploads; a track's file there is deleted with the track.
-        opened_at: the location that `open` was given, with the password of a database if it has one.
+        files: the folder of uploads; a track's file there is deleted with the track.
+        opened_at: the location as given to `open`, with the password of a database if it has one.
     """
 
     def __init__(self, database: Database, files: Path) -> None:
@@ -76,13 +75,14 @@ class Library(
         Args:
             location: a directory, or a URL `postgresql://name:password@host/database`.
             create: make the library if there is none.
-            files: where uploads are kept; by default `files` in the directory. Of a library in a database
-                it is said once, here or by the environment's HYBRIDREC_FILES, and remembered.
-            files_moved: whether a library in a database is to remember another place.
+            files: where uploads are kept; by default `files` in the directory. For a library in a
+                database it must be given once, and is remembered.
+            files_moved: whether a library in a database is to remember another folder.
 
         Raises:
             LibraryError: if it is missing, damaged, no library, or newer than this program.
-            InvalidInput: for a URL of an unknown kind, or if the place of the files is unknown or another.
+            InvalidInput: for a URL of an unknown kind, or if the folder of uploads is unknown or
+                differs from the one that is remembered.
         """
         database, beside = _database(location, create)
         library = cls(database, files or beside or Path())
@@ -98,7 +98,7 @@ class Library(
         return library
 
     def close(self) -> None:
-        """Close all connections; what was stored stays stored."""
+        """Close all connections."""
         self.engine.dispose()
 
     def __enter__(self) -> Self:
@@ -111,34 +111,34 @@ class Library(
 
     @property
     def engine(self) -> Engine:
-        """The SQLAlchemy engine, for what no method offers; write through the methods."""
+        """The SQLAlchemy engine, for queries that no method offers; write by the methods alone."""
         return self._database.engine
 
     @property
     def location(self) -> str:
-        """Where the library is, without a password."""
+        """The file or URL of the library, without a password."""
         return self._database.location
 
     def limit_writers(self, limits: WriteLimits) -> None:
-        """Set how many writers of this process may wait, and how long; readers never wait for writers."""
+        """Set how many writers of this process may wait, and for how long."""
         self._database.write_queue.limits = limits
 
     @retry_once
     def born(self) -> float:
-        """When the library was made, UTC in seconds since 1970: tells two libraries apart."""
+        """When the library was made, UTC in seconds since 1970; it tells two libraries apart."""
         with self._database.read() as connection:
             return float(connection.scalar(select(func.min(schema.migrations.c.applied_at))))
 
     @retry_once
     def counts(self) -> dict[str, int]:
-        """How many `tracks`, `users` and `plays` there are; large tables take a while."""
+        """How many `tracks`, `users` and `plays` there are; takes a while on large tables."""
         with self._database.read() as connection:
             tables = (schema.tracks, schema.users, schema.plays)
             return {table.name: int(connection.scalar(_count(table)) or 0) for table in tables}
 
     @retry_once
     def status(self) -> dict[str, Any]:
-        """Where the library is and how much is in it, ready for JSON."""
+        """The location of the library and how much is in it, as plain JSON values."""
         with self._database.read() as connection:
             number = read_schema_version(connection).number
         current = {kind: self.current(kind) for kind in ("encoder", "model", "tuning")}
@@ -171,7 +171,7 @@ def _count(table: Table) -> Any:
 
 
 def _database(location: str | Path, create: bool) -> tuple[Database, Path | None]:
-    """The database at a location and the folder for files beside it, which a URL has not."""
+    """The database at a location, and the folder of uploads beside it, None for a URL."""
     if "://" in str(location):
         return Database.at_url(str(location)), None
     directory = Path(location).absolute()

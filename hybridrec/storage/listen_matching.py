@@ -1,4 +1,4 @@
-"""Which track a listen is of: candidates by an index on names, and the best of them."""
+"""Matching of listens to tracks: candidates by an index on names, then the most similar."""
 
 from __future__ import annotations
 
@@ -15,14 +15,22 @@ from hybridrec.storage import schema
 from hybridrec.storage.database import batches, id_in, key_in
 
 MAX_CANDIDATES = 50
-"""How many tracks a listen is compared with for each key of its name."""
+"""How many tracks at most a listen is compared with for each key of its name."""
 
 _LISTENS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
 class KnownTrack:
-    """A track that a listen may be of."""
+    """What matching needs of a track.
+
+    Attributes:
+        id: outside id.
+        name: artist and title, normalised.
+        album: as tagged, or empty.
+        duration_seconds: of the recording, or None.
+        recording_mbid: MusicBrainz id of the recording, or empty.
+    """
 
     id: str
     name: Name
@@ -32,11 +40,11 @@ class KnownTrack:
 
 
 class Candidates:
-    """Tracks, and which of them a listen is most likely of.
+    """Tracks that listens are matched to.
 
     Args:
-        tracks: found by a MusicBrainz id.
-        by_key: found by a key of their name.
+        tracks: to be matched by MusicBrainz id.
+        by_key: to be matched by name, by each key of the name.
     """
 
     def __init__(self, tracks: Iterable[KnownTrack], by_key: dict[int, list[KnownTrack]]) -> None:
@@ -48,7 +56,7 @@ class Candidates:
 
     @classmethod
     def of(cls, tracks: Collection[KnownTrack]) -> Candidates:
-        """These tracks, by all that they may be found by."""
+        """These tracks, to be matched by MusicBrainz id and by name."""
         by_key: dict[int, list[KnownTrack]] = defaultdict(list)
         for track in tracks:
             for key in track.name.keys:
@@ -56,39 +64,42 @@ class Candidates:
         return cls(tracks, by_key)
 
     def best(self, listen: Listen) -> KnownTrack | None:
-        """The track a listen is of, or None; of several the likeliest, then the one of its album, then the first."""
+        """The track of a listen, or None.
+
+        A MusicBrainz id decides; else the most similar name, then the same album, then the id.
+        """
         if (
             listen.recording_mbid
             and (known := self._by_mbid.get(listen.recording_mbid)) is not None
         ):
             return known
         name, album = listen.name, listen.album.casefold()
-        alike = {track.id: track for key in name.keys for track in self._by_key.get(key, ())}
-        scored = {id_: name.similarity(track.name) for id_, track in alike.items()}
-        likely = [alike[id_] for id_, similarity in scored.items() if similarity > 0]
-        ranking = sorted(likely, key=lambda t: (-scored[t.id], t.album.casefold() != album, t.id))
+        candidates = {track.id: track for key in name.keys for track in self._by_key.get(key, ())}
+        scored = {id_: name.similarity(track.name) for id_, track in candidates.items()}
+        matching = [candidates[id_] for id_, similarity in scored.items() if similarity > 0]
+        ranking = sorted(matching, key=lambda t: (-scored[t.id], t.album.casefold() != album, t.id))
         return ranking[0] if ranking else None
 
 
 def match(connection: Connection, listens: Sequence[Listen]) -> dict[Listen, KnownTrack | None]:
-    """The track that each listen is of, or None; each listen once.
+    """The track of each listen, or None; each listen once.
 
-    A listen costs a bounded number of comparisons, however many tracks its artist has.
+    A listen takes a bounded number of comparisons, however many tracks its artist has.
     """
     found: dict[Listen, KnownTrack | None] = {}
     for batch in batches(dict.fromkeys(listens), _LISTENS_AT_ONCE):
         candidates = _candidates(connection, batch)
         known: dict[tuple[Name, str, str], KnownTrack | None] = {}
         for listen in batch:
-            told = (listen.name, listen.album, listen.recording_mbid)
-            if told not in known:
-                known[told] = candidates.best(listen)
-            found[listen] = known[told]
+            identity = (listen.name, listen.album, listen.recording_mbid)
+            if identity not in known:
+                known[identity] = candidates.best(listen)
+            found[listen] = known[identity]
     return found
 
 
 def known_tracks(connection: Connection, condition: Any) -> dict[int, KnownTrack]:
-    """Tracks of a condition by their keys."""
+    """The tracks that meet a condition, by their keys."""
     tracks, named = schema.tracks.c, schema.track_names.c
     columns = (tracks.key, tracks.id, tracks.album, tracks.duration_seconds, tracks.recording_mbid)
     query = select(*columns, named.artist, named.title)
@@ -102,7 +113,7 @@ def known_tracks(connection: Connection, condition: Any) -> dict[int, KnownTrack
 def first_of_each_key(
     connection: Connection, table: Any, column: Any, keys: Iterable[int], most: int
 ) -> Any:
-    """A subquery of name keys with the first rows that share each, `rank` from 1 to `most`."""
+    """A query for name keys and the first `most` rows of each, in order of `column`."""
     rank = func.row_number().over(partition_by=table.c.name_key, order_by=column).label("rank")
     ranked = (
         select(table.c.name_key, column, rank)

@@ -1,4 +1,4 @@
-"""Listens: storing them as plays, and keeping those whose track is not there yet."""
+"""Listens: storing them as plays, and keeping those whose track is not in the library yet."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _FIELDS = ("user", "listened_at", "artist", "title", "album", "recording_mbid", 
 _TRIES = 5
 _AT_ONCE = 10_000
 
-MAX_ALIKE = 1000
-"""How many waiting listens of a name that is only alike are compared with a track that comes."""
+MAX_SIMILAR = 1000
+"""How many waiting listens of a similar name at most are compared with a new track."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class ListensAdded:
 
     Attributes:
         added: new plays of tracks that the library has.
-        waiting: new ones that are kept until their track comes.
-        repeated: those that had been told before.
+        waiting: new listens, kept until their track is added.
+        repeated: listens that were known already.
     """
 
     added: int
@@ -52,35 +52,36 @@ class ListensAdded:
 
 
 class ListenStore:
-    """The part of a library that takes in what scrobblers tell."""
+    """The methods of a library for the listens of scrobblers."""
 
     _database: Database
 
     def add_listens(self, listens: Iterable[Listen]) -> ListensAdded:
-        """Store listens, all or nothing: as plays of the tracks they name, or until such a track comes.
+        """Store listens, all or nothing: as plays of their tracks, or until such a track is added.
 
-        A track is found by MusicBrainz id (its recording's, or its own id), else by artist and title, which may
-        differ in case, accents, punctuation, additions such as "(feat. ...)" and a few letters. That is done before
-        others are kept from writing, and again if they changed the catalogue meanwhile.
+        A track is matched by MusicBrainz id (of its recording, or its own id), else by artist and
+        title, which may differ in case, accents, punctuation, additions such as "(feat. ...)" and
+        a few letters. Matching takes time, so it is done before the write transaction, and again
+        if the catalogue changed meanwhile.
 
         Raises:
             InvalidInput: for text that cannot be stored; nothing is then.
         """
-        told = list(listens)
-        for listen in told:
+        given = list(listens)
+        for listen in given:
             listen.check()
-        return self._add_listens(told)
+        return self._add_listens(given)
 
     @retry_once
-    def _add_listens(self, told: Sequence[Listen]) -> ListensAdded:
+    def _add_listens(self, listens: Sequence[Listen]) -> ListensAdded:
         for _ in range(_TRIES):
             with self._database.read() as connection:
-                seq, found = changes.newest(connection), match(connection, told)
+                seq, found = changes.newest(connection), match(connection, listens)
             with self._database.write() as connection:
                 if not changes.catalogue_changed(connection, seq):
-                    return _store(connection, found, len(told))
+                    return _store(connection, found, len(listens))
         with self._database.write() as connection:
-            return _store(connection, match(connection, told), len(told))
+            return _store(connection, match(connection, listens), len(listens))
 
     @retry_once
     def waiting_listens(self) -> int:
@@ -90,7 +91,7 @@ class ListenStore:
 
 
 def join_listens(connection: Connection, ids: Collection[str]) -> None:
-    """Turn the listens that wait for one of these tracks into its plays, within the transaction that writes them."""
+    """Turn listens that wait for one of these tracks into plays, within the tracks' transaction."""
     if not ids:
         return
     tracks = list(known_tracks(connection, id_in(connection, schema.tracks.c.id, ids)).values())
@@ -112,7 +113,7 @@ def join_listens(connection: Connection, ids: Collection[str]) -> None:
 
 
 def put_listen_keys(connection: Connection) -> None:
-    """Write down the keys of the names of all waiting listens."""
+    """Index the names of all waiting listens."""
     last = 0
     query = select(schema.listens).order_by(schema.listens.c.key).limit(_AT_ONCE)
     while rows := connection.execute(query.where(schema.listens.c.key > last)).all():
@@ -121,13 +122,13 @@ def put_listen_keys(connection: Connection) -> None:
 
 
 def _waiting_for(connection: Connection, tracks: Sequence[KnownTrack]) -> Iterator[int]:
-    """Keys of the listens that may be of one of these tracks."""
+    """Keys of the waiting listens that may match one of these tracks."""
     table, listens = schema.listen_name_keys, schema.listens.c
     exact = {track.name.exact_key for track in tracks if track.name.title}
-    alike = {key for track in tracks for key in track.name.keys}
+    similar = {key for track in tracks for key in track.name.keys}
     same = select(table.c.listen_key).where(key_in(connection, table.c.name_key, exact))
     found = set(connection.scalars(same))
-    query = first_of_each_key(connection, table, table.c.listen_key, alike - exact, MAX_ALIKE)
+    query = first_of_each_key(connection, table, table.c.listen_key, similar - exact, MAX_SIMILAR)
     found.update(key for _, key in connection.execute(query))
     mbids = {mbid for track in tracks for mbid in (track.id, track.recording_mbid) if mbid}
     found.update(
@@ -139,7 +140,7 @@ def _waiting_for(connection: Connection, tracks: Sequence[KnownTrack]) -> Iterat
 
 
 def _store(
-    connection: Connection, found: Mapping[Listen, KnownTrack | None], told: int
+    connection: Connection, found: Mapping[Listen, KnownTrack | None], given: int
 ) -> ListensAdded:
     added = waiting = 0
     for batch in batches(found.items(), _AT_ONCE):
@@ -148,7 +149,7 @@ def _store(
             connection, [listen.play_of(t.id, t.duration_seconds) for listen, t in known]
         )
         waiting += _keep(connection, [listen for listen, track in batch if track is None])
-    return ListensAdded(added, waiting, told - added - waiting)
+    return ListensAdded(added, waiting, given - added - waiting)
 
 
 def _keep(connection: Connection, listens: Sequence[Listen]) -> int:

@@ -1,4 +1,4 @@
-"""The places that audio may be read from: the kept files, and folders of music that the operator named."""
+"""Where audio may be read from: uploads, and folders of music that the operator named."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from hybridrec.storage.stored_paths import MAX_PATH_BYTES, StoredPaths, is_plain
 
 
 class MusicFolderStore:
-    """The part of a library that knows where audio may lie."""
+    """The methods of a library for the location of audio."""
 
     _database: Database
     _paths: StoredPaths
 
     @retry_once
     def add_music_folder(self, folder: Path) -> None:
-        """Let the audio of tracks below a folder be read: the operator ingests it, or names it.
+        """Allow the audio of tracks below a folder to be read, as when the operator ingests it.
 
         Raises:
             InvalidInput: if its path is longer than a library stores.
@@ -39,12 +39,13 @@ class MusicFolderStore:
 
     @retry_once
     def audio_file(self, id_: str) -> Path:
-        """The audio of a track: a kept file, or one below a folder of music.
+        """The audio file of a track: an upload, or a file below a folder of music.
 
-        What a database says alone opens no other file, so that one from elsewhere can be served.
+        A path in the database is not enough to read a file, so that a library from elsewhere can
+        be served safely.
 
         Raises:
-            NotFound: if there is no such track, or no such file, or it lies elsewhere.
+            NotFound: if there is no such track, or no such file, or it is elsewhere.
         """
         with self._database.read() as connection:
             stored = connection.scalar(
@@ -59,7 +60,7 @@ class MusicFolderStore:
         )
 
     def _music_file(self, name: str) -> Path | None:
-        """A file below a folder of music; links inside the folder are the operator's own."""
+        """A file below a folder of music; links inside it are the operator's, and are followed."""
         path = Path(name)
         if not (path.is_absolute() and is_plain_name(name) and path.is_file()):
             return None
@@ -67,7 +68,7 @@ class MusicFolderStore:
 
 
 def put_music_folders(connection: Connection, folders: Iterable[Path]) -> None:
-    """Name folders of music, within a transaction.
+    """Add folders of music, within a transaction.
 
     Raises:
         InvalidInput: if a path is longer than a library stores.
@@ -83,7 +84,7 @@ def put_music_folders(connection: Connection, folders: Iterable[Path]) -> None:
 
 
 def record_existing_files(connection: Connection) -> None:
-    """Name the folders of the files that were ingested, and the track of each kept file."""
+    """Fill the tables of folders and uploads of a library that was made without them."""
     stamped = connection.scalars(select(schema.file_stamps.c.path))
     parents = {
         PurePosixPath(os.fsdecode(path)).parent

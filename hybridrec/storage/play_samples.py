@@ -1,8 +1,7 @@
-"""Who plays what, for many tracks or users with one statement, and no more of each than is asked for.
+"""Samples of plays of many tracks or users by one statement, of bounded size for each.
 
-Where there are more, the same ones are taken every time: each key is
-scattered by one fixed multiplication, and the lowest come first. So a sample
-changes little as more plays arrive.
+A sample is the same every time: keys are hashed by one fixed multiplication, and the lowest hashes
+are taken. So it changes little as plays arrive.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _SCATTER, _PRIME = 48_271, 2_147_483_647  # Lehmer's generator, as C++ has it in
 
 
 class PlaySamples:
-    """The part of a library that tells of many tracks' listeners, and of many users' tracks."""
+    """The methods of a library for samples of plays."""
 
     _database: Database
 
@@ -30,7 +29,7 @@ class PlaySamples:
 
         Args:
             tracks: ids; unknown ones are left out.
-            most: users of each track.
+            most: how many users of each track at most.
         """
         plays, rows = schema.plays.c, schema.tracks.c
         with self._database.read() as connection:
@@ -46,8 +45,8 @@ class PlaySamples:
         """Tracks of some users, skips included: `(user key, track id, summed signed weight)`.
 
         Args:
-            user_keys: as `listeners_of` gave them.
-            most: tracks of each user.
+            user_keys: as `listeners_of` returns them.
+            most: how many tracks of each user at most.
         """
         plays, rows = schema.plays.c, schema.tracks.c
         with self._database.read() as connection:
@@ -60,7 +59,7 @@ class PlaySamples:
 
 
 def _sample(chosen: ColumnElement[bool], each: Any, other: Any, most: int) -> Any:
-    """Summed plays by user and track, of at most so many others for each, as a subquery."""
+    """A subquery of summed weights by user and track, `most` pairs at most for each `each`."""
     plays = schema.plays.c
     place = func.row_number().over(partition_by=each, order_by=(other * _SCATTER % _PRIME, other))
     numbered: Select[Any] = select(

@@ -1,4 +1,4 @@
-"""Plays: adding them, a user's history, and forgetting a user."""
+"""Plays: adding them, a user's history, and deleting a user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hybridrec.storage.tokens import forget_holder
 from hybridrec.storage.track_rows import track_keys
 
 EFFECTIVE_WEIGHT = func.coalesce(schema.plays.c.weight, schema.plays.c.fraction, 1.0, type_=Float)
-"""`Play.effective_weight`, said in SQL."""
+"""`Play.effective_weight` in SQL."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class PlaysAdded:
 
     Attributes:
         added: how many were new.
-        repeated: how many had been told before, in the library or in the batch.
+        repeated: how many were known already, from the library or the same batch.
     """
 
     added: int
@@ -34,22 +34,22 @@ class PlaysAdded:
 
 @dataclass(frozen=True)
 class UserSummary:
-    """A user and how many plays are known of her."""
+    """A user and how many plays the library has of her."""
 
     id: str
     plays: int
 
 
 class PlayStore:
-    """The part of a library that keeps plays."""
+    """The methods of a library for plays and users."""
 
     _database: Database
 
     def add_plays(self, plays: Iterable[Play]) -> PlaysAdded:
         """Store plays in one transaction, all or nothing; unknown users and tracks are created.
 
-        A play that is told again (same user, track and time) counts once and
-        takes the weight and fraction told last.
+        A play that is given again (same user, track and time) counts once, with the weight and
+        fraction given last.
 
         Raises:
             InvalidInput: for an id that cannot be stored; nothing is then.
@@ -128,14 +128,13 @@ class PlayStore:
             return [UserSummary(id_, plays) for id_, plays in connection.execute(statement)]
 
     def forget_user(self, user: str) -> None:
-        """Forget a person: her plays, the listens that wait for their track, and who held her tokens.
+        """Delete a user with her plays and waiting listens; revoke and anonymise her tokens.
 
-        Her tokens are revoked and renamed. On SQLite nothing of it stays in the database's file or
-        its log; PostgreSQL overwrites it when it vacuums. Models keep her factors until the next fit,
-        and backups what they hold.
+        On SQLite nothing of it stays in the database's file or its log; PostgreSQL overwrites it
+        when it vacuums. Models keep her factors until the next fit, and backups what they hold.
 
         Raises:
-            NotFound: if nothing is known of such a user.
+            NotFound: if the library has nothing of such a user.
         """
         self._forget_user(user)
         self._database.empty_log()
@@ -155,9 +154,9 @@ class PlayStore:
 
 
 def _forget_plays(connection: Connection, key: int) -> None:
-    embedded = select(schema.plays.c.track_key).where(schema.plays.c.user_key == key)
+    played = select(schema.plays.c.track_key).where(schema.plays.c.user_key == key)
     ids = connection.scalars(
-        select(schema.tracks.c.id).where(schema.tracks.c.key.in_(embedded))
+        select(schema.tracks.c.id).where(schema.tracks.c.key.in_(played))
     ).all()
     connection.execute(delete(schema.users).where(schema.users.c.key == key))
     changes.record(connection, changes.PLAYS, ids)

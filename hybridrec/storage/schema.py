@@ -1,7 +1,6 @@
 """The tables of a library, as the newest migration leaves them.
 
-Outside ids are text and live in `tracks.id` and `users.id` only; everything
-else refers to the integer keys beside them.
+Outside ids are text, in `tracks.id` and `users.id` only; all else refers to integer keys.
 """
 
 from __future__ import annotations
@@ -27,16 +26,16 @@ from hybridrec.data.plays import MAX_ID_CHARACTERS
 from hybridrec.errors import InvalidInput
 
 UNKNOWN_TIME = -1.0
-"""Stands in `plays.played_at` for a play without a time: NULLs would all count as different."""
+"""The value of `plays.played_at` for a play without a time; in a key, NULLs would all differ."""
 
 metadata = MetaData()
 
 
 def checked_id(id_: str) -> str:
-    """The id, if a database can hold it.
+    """The id, if a database can store it.
 
     Raises:
-        InvalidInput: if it is empty, or has zero bytes or halves of characters.
+        InvalidInput: if it is empty, or has zero bytes or lone surrogates.
     """
     if not id_ or "\0" in id_ or id_ != id_.encode("utf-8", "replace").decode("utf-8"):
         raise InvalidInput(
@@ -61,10 +60,10 @@ def checked_new_id(id_: str) -> str:
 
 
 def checked_name(field: str, text: str) -> str:
-    """An artist, title, album or genre, if it is not too long to be stored.
+    """An artist, title, album or genre, if it is short enough to be stored.
 
     Raises:
-        InvalidInput: if it is; says of which field.
+        InvalidInput: if it is not; names the field.
     """
     if len(text) > MAX_NAME_CHARACTERS:
         raise InvalidInput(
@@ -76,7 +75,7 @@ def checked_name(field: str, text: str) -> str:
 
 
 class Id(TypeDecorator[str]):
-    """An outside id: text that is checked on its way in."""
+    """The column type of outside ids: text that is checked before it is stored."""
 
     impl = Text
     cache_ok = True

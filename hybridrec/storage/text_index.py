@@ -1,8 +1,8 @@
-"""Finding tracks by parts of words, without looking at every track.
+"""Search for tracks by parts of words, by an index of trigrams.
 
-On SQLite an FTS5 index of trigrams over `tracks.searchable`, on PostgreSQL a GIN index over the
-same trigrams, which needs no extension. A part of a word that is shorter than three characters
-has no trigram: it is looked for in the tracks that the other parts leave.
+On SQLite an FTS5 index over `tracks.searchable`, on PostgreSQL a GIN index over the same trigrams,
+which needs no extension. A part of a word of fewer than three characters has no trigram: only the
+tracks that match the other parts are scanned for it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from hybridrec.storage.database import batches, id_in, upsert
 
 MAX_WORDS = 8
 MAX_WORD_CHARACTERS = 64
-"""How much of a query counts: its first words, each by its first characters."""
+"""How much of a query is used: its first words, each by its first characters."""
 
 _GRAM = 3
 _GRAMS = Table(
@@ -47,20 +47,20 @@ _INDEX = table("track_search", column("track_search"), column("rowid"), column("
 
 
 def searchable(*texts: str) -> str:
-    """Text as searches compare it: without case and accents, so that "beyonce" finds "Beyoncé"."""
-    apart = unicodedata.normalize("NFKD", " ".join(texts).casefold())
+    """Text in the form that is searched: without case and accents, so "beyonce" finds "Beyoncé"."""
+    decomposed = unicodedata.normalize("NFKD", " ".join(texts).casefold())
     return storable(
-        "".join(character for character in apart if not unicodedata.combining(character))
+        "".join(character for character in decomposed if not unicodedata.combining(character))
     )
 
 
 def storable(text: str) -> str:
-    """Text without what databases refuse: zero bytes and lone surrogates."""
+    """Text without zero bytes and lone surrogates, which databases refuse."""
     return text.replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
 
 
 def words_of(query: str) -> list[str]:
-    """The parts of words to look for: at most 8 different ones, of at most 64 characters."""
+    """The parts of words of a query: at most 8 different ones, of at most 64 characters."""
     words = searchable(query[: MAX_WORDS * MAX_WORD_CHARACTERS]).split()
     return list(dict.fromkeys(word[:MAX_WORD_CHARACTERS] for word in words))[:MAX_WORDS]
 
@@ -77,7 +77,10 @@ def has_words(connection: Connection, words: Collection[str]) -> list[ColumnElem
 
 
 def put_texts(connection: Connection, ids: Collection[str]) -> None:
-    """Index the text of tracks that were just written; what was indexed of them must be forgotten before."""
+    """Index the text of tracks after they were written.
+
+    Changed tracks must have been removed with `forget_texts` before they were written.
+    """
     tracks = schema.tracks.c
     texts = select(tracks.key, tracks.searchable).where(id_in(connection, tracks.id, ids))
     if connection.dialect.name != "postgresql":
@@ -90,9 +93,12 @@ def put_texts(connection: Connection, ids: Collection[str]) -> None:
 
 
 def forget_texts(connection: Connection, ids: Collection[str]) -> None:
-    """Take tracks out of the index, before their text is changed or they are deleted."""
+    """Remove tracks from the index, before they are changed or deleted.
+
+    FTS5 stores no text of its own here, so it must be given the old text.
+    """
     if connection.dialect.name == "postgresql":
-        return  # there each track has one row, which is replaced, and goes with the track
+        return  # its row is replaced by `put_texts`, or deleted with the track
     tracks = schema.tracks.c
     texts = select(literal("delete"), tracks.key, tracks.searchable).where(
         id_in(connection, tracks.id, ids)
@@ -117,7 +123,7 @@ def _grams(text: str) -> list[str]:
 
 
 def put_all_texts(connection: Connection) -> None:
-    """Index all tracks, where none is."""
+    """Index all tracks, when none is indexed."""
     ids = connection.scalars(select(schema.tracks.c.id).order_by(schema.tracks.c.key)).all()
     for batch in batches(ids):
         put_texts(connection, batch)

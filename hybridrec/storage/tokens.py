@@ -1,4 +1,4 @@
-"""Access tokens: who may ask the service, and for what."""
+"""Access tokens of the server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hybridrec.storage.database import Database, retry_once
 
 Role = Literal["read", "write", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
-"""What a token allows, each with all that those before it allow: to ask, to add, to delete."""
+"""What a token allows: to read, also to add, also to delete."""
 
 _SECRET_BYTES = 32
 _MAX_SECRET_CHARACTERS = 200
@@ -30,14 +30,14 @@ _COLUMNS = [
 
 @dataclass(frozen=True)
 class Token:
-    """What is known of a token; the token itself is told once and kept nowhere.
+    """What is known of a token; the token itself is shown once and not stored.
 
     Attributes:
-        name: who holds it, as the operator calls her.
+        name: of its holder, as the operator chose.
         role: what it allows.
-        listener: the user whose listens come with it.
-        person: the only user whom it serves; None: it serves all, as far as its role allows.
-        created_at, revoked_at: UTC, in seconds since 1970; `revoked_at` is None while it holds.
+        listener: the user of the listens that are submitted with it.
+        person: the only user whose data it opens; None: those of all.
+        created_at, revoked_at: UTC, in seconds since 1970; `revoked_at` is None while it is valid.
     """
 
     name: str
@@ -48,19 +48,18 @@ class Token:
     person: str | None = None
 
     def allows(self, role: Role) -> bool:
-        """Whether it allows what this role may do."""
+        """Whether it allows what a role allows."""
         return ROLES.index(self.role) >= ROLES.index(role)
 
     def serves(self, user: str) -> bool:
-        """Whether it opens what is known of a user."""
+        """Whether it opens the data of a user."""
         return self.person is None or self.person == user
 
 
 class TokenStore:
-    """The part of a library that keeps tokens, as SHA-256 only.
+    """The methods of a library for tokens, of which it stores the SHA-256 only.
 
-    A token is 256 random bits, which nobody can guess or try out, so a fast
-    hash keeps it as well as a slow one would keep a password.
+    A token is 256 random bits, beyond guessing, so it needs no slow hash as a password does.
     """
 
     _database: Database
@@ -69,13 +68,13 @@ class TokenStore:
         """Make a token and return it; it cannot be shown again.
 
         Args:
-            name: who holds it; free again when a token of that name is revoked.
+            name: of its holder; free again when the token is revoked.
             role: what it allows.
-            person: the only user whom it serves, and whose listens come with it; None: it serves all, and
-                its listens are of the user that is called as it is.
+            person: the only user whose data it opens, and the user of the listens submitted with
+                it; None: it opens all data, and its listens are of the user named as the token.
 
         Raises:
-            Conflict: if a token of that name holds.
+            Conflict: if a valid token has that name.
             InvalidInput: for a name that is empty or too long.
         """
         if not 1 <= len(name) <= MAX_ID_CHARACTERS:
@@ -105,7 +104,7 @@ class TokenStore:
 
     @retry_once
     def token(self, given: str) -> Token | None:
-        """The token that was given, or None if there is none such or it was revoked."""
+        """The token that a caller gave, or None if it is unknown or revoked."""
         digest = _digest(given[:_MAX_SECRET_CHARACTERS])
         query = select(*_COLUMNS, schema.tokens.c.digest).where(schema.tokens.c.digest == digest)
         with self._database.read() as connection:
@@ -117,7 +116,7 @@ class TokenStore:
 
     @retry_once
     def tokens(self) -> list[Token]:
-        """All tokens, in the order they were made, the revoked among them."""
+        """All tokens in order of creation, including revoked ones."""
         with self._database.read() as connection:
             return [
                 _token(row)
@@ -126,7 +125,7 @@ class TokenStore:
 
     @retry_once
     def has_tokens(self) -> bool:
-        """Whether any token holds."""
+        """Whether there is a valid token."""
         query = (
             select(func.count())
             .select_from(schema.tokens)
@@ -137,10 +136,10 @@ class TokenStore:
 
     @retry_once
     def revoke_token(self, name: str) -> None:
-        """Let a token hold no longer, from the next request on.
+        """Revoke a token, from the next request on.
 
         Raises:
-            NotFound: if no token of that name holds.
+            NotFound: if no valid token has that name.
         """
         holds = (schema.tokens.c.name == name) & schema.tokens.c.revoked_at.is_(None)
         with self._database.write() as connection:
@@ -156,7 +155,7 @@ class TokenStore:
 
 
 def forget_holder(connection: Connection, user: str) -> int:
-    """Revoke the tokens of a person and rename them, within a transaction; returns how many there were."""
+    """Revoke and anonymise the tokens of a user, within a transaction; returns how many."""
     tokens = schema.tokens.c
     query = select(tokens.key, tokens.revoked_at, tokens.person)
     hers = or_(*(column == user for column in (tokens.name, tokens.listener, tokens.person)))

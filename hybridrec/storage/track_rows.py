@@ -1,4 +1,4 @@
-"""The rows of tracks: written and looked up within a transaction."""
+"""Rows of tracks: reading and writing them within a transaction."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def read_track_by_hash(
 
 
 def put_tracks(connection: Connection, tracks: Sequence[Track], paths: StoredPaths) -> list[str]:
-    """Add or update tracks within a transaction; unchanged ones are not written. Returns the ids of the others."""
+    """Add or update tracks within a transaction, and return the ids of those that changed."""
     new: dict[str, dict[str, Any]] = {}
     for track in tracks:
         new[track.id] = _merge(new.get(track.id, {}), _row(track, paths))
@@ -65,7 +65,7 @@ def put_tracks(connection: Connection, tracks: Sequence[Track], paths: StoredPat
 
 
 def put_names(connection: Connection, ids: Collection[str]) -> None:
-    """Write down what tracks are called in a comparable form, so that listens find them."""
+    """Index the names of tracks in normalised form, for matching with listens."""
     tracks, keys = schema.tracks.c, schema.track_name_keys
     query = select(tracks.key, tracks.artist, tracks.title).where(tracks.title != "")
     query = query.where(id_in(connection, tracks.id, ids))
@@ -83,26 +83,26 @@ def put_names(connection: Connection, ids: Collection[str]) -> None:
 
 
 def put_all_names(connection: Connection) -> None:
-    """Write down what all tracks are called."""
+    """Index the names of all tracks."""
     ids = connection.scalars(select(schema.tracks.c.id).order_by(schema.tracks.c.key)).all()
     for batch in batches(ids):
         put_names(connection, batch)
 
 
 def track_keys(connection: Connection, ids: Collection[str]) -> dict[str, int]:
-    """Keys of tracks by id, within a transaction; unknown tracks are created bare."""
+    """Keys of tracks by id, within a transaction; unknown tracks are created without metadata."""
     columns = schema.tracks.c
     known = select(columns.id, columns.key).where(id_in(connection, columns.id, ids))
     keys = {id_: key for id_, key in connection.execute(known).all()}
     missing = [id_ for id_ in ids if id_ not in keys]
     if missing:
-        bare = [
+        rows = [
             dict.fromkeys(_TEXTS, "")
             | {"id": schema.checked_new_id(id_), "searchable": searchable(id_)}
             for id_ in missing
         ]
         new = insert(schema.tracks).returning(columns.id, columns.key)
-        keys.update({id_: key for id_, key in connection.execute(new, bare).all()})
+        keys.update({id_: key for id_, key in connection.execute(new, rows).all()})
         put_texts(connection, missing)
         changes.record(connection, changes.TRACK, missing)
     return keys

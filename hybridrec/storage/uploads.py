@@ -1,4 +1,4 @@
-"""Uploads: the library keeps each audio file once, for one track, and deletes it with that track."""
+"""Uploads: each audio file is kept once, for one track, and is deleted with it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class UploadStore:
 
         Args:
             path: the file; it is copied, not moved.
-            embedded: its track, with the hex SHA-256 of the file; the path of the copy is filled in.
+            embedded: its track, with the hex SHA-256 of the file; the path of the copy is added.
 
         Returns:
             The track, and whether it is new.

@@ -1,4 +1,4 @@
-"""Writers of a process queue for the database, and the queue is short: each waiter holds a thread."""
+"""The queue of writers of a process; it is short, because each waiter holds a thread."""
 
 from __future__ import annotations
 

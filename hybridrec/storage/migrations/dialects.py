@@ -30,9 +30,11 @@ _SPELLINGS = {
         "by_hash": "USING hash",  # names of any length; a tree takes none above 2.7 KB
         "listens_once": """
             ALTER TABLE listens DROP CONSTRAINT listens_user_listened_at_artist_title_key;
-            CREATE UNIQUE INDEX listens_once ON listens ("user", listened_at, md5(artist), md5(title))""",
+            CREATE UNIQUE INDEX listens_once
+                ON listens ("user", listened_at, md5(artist), md5(title))""",
         "text_index": """CREATE TABLE track_grams (
-            track_key BIGINT PRIMARY KEY REFERENCES tracks (key) ON DELETE CASCADE, grams TEXT[] NOT NULL)""",
+            track_key BIGINT PRIMARY KEY REFERENCES tracks (key) ON DELETE CASCADE,
+            grams TEXT[] NOT NULL)""",
         "text_grams": "CREATE INDEX track_grams_grams ON track_grams USING gin (grams)",
     },
 }

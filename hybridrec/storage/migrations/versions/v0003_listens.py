@@ -21,11 +21,13 @@ def upgrade() -> None:
         "CREATE INDEX track_names_start ON track_names (start)",
         """CREATE TABLE listens (
             key {key}, "user" {id} NOT NULL, listened_at {double} NOT NULL, artist TEXT NOT NULL,
-            title TEXT NOT NULL, album TEXT NOT NULL, recording_mbid TEXT NOT NULL, heard_seconds {double},
+            title TEXT NOT NULL, album TEXT NOT NULL, recording_mbid TEXT NOT NULL,
+            heard_seconds {double},
             plain_artist TEXT NOT NULL, plain_title TEXT NOT NULL, start TEXT NOT NULL,
             UNIQUE ("user", listened_at, artist, title))""",
         "CREATE INDEX listens_plain_artist ON listens (plain_artist)",
         "CREATE INDEX listens_plain_title ON listens (plain_title)",
         "CREATE INDEX listens_start ON listens (start)",
-        "CREATE INDEX listens_recording_mbid ON listens (recording_mbid) WHERE recording_mbid <> ''",
+        "CREATE INDEX listens_recording_mbid ON listens (recording_mbid)"
+        " WHERE recording_mbid <> ''",
     )

@@ -21,7 +21,8 @@ def upgrade() -> None:
         "DROP INDEX track_names_start",
         "ALTER TABLE track_names DROP COLUMN start",
         """CREATE TABLE track_name_keys (
-            name_key BIGINT NOT NULL, track_key BIGINT NOT NULL REFERENCES tracks (key) ON DELETE CASCADE,
+            name_key BIGINT NOT NULL,
+            track_key BIGINT NOT NULL REFERENCES tracks (key) ON DELETE CASCADE,
             PRIMARY KEY (name_key, track_key)) {clustered}""",
         "CREATE INDEX track_name_keys_track ON track_name_keys (track_key)",
         "DROP INDEX listens_plain_artist",
@@ -31,7 +32,8 @@ def upgrade() -> None:
         "ALTER TABLE listens DROP COLUMN plain_title",
         "ALTER TABLE listens DROP COLUMN start",
         """CREATE TABLE listen_name_keys (
-            name_key BIGINT NOT NULL, listen_key BIGINT NOT NULL REFERENCES listens (key) ON DELETE CASCADE,
+            name_key BIGINT NOT NULL,
+            listen_key BIGINT NOT NULL REFERENCES listens (key) ON DELETE CASCADE,
             PRIMARY KEY (name_key, listen_key)) {clustered}""",
         "CREATE INDEX listen_name_keys_listen ON listen_name_keys (listen_key)",
         "{listens_once}",
