@@ -45,12 +45,13 @@ def write(tmp_path: Path, content: str | bytes, name: str = "plays.csv") -> Path
         "user,track,played_at,fraction,weight\nann,t2,1700000000,0.5,\nann,t1,,,3\n",
         "user;track;played_at;fraction;weight\nann;t2;1700000000;0.5;\nann;t1;;;3",
         "user\ttrack\tplayed_at\tfraction\tweight\nann\tt2\t1.7e9\t0.5\t\nann\tt1\t\t\t3\n",
-        '\ufeffUser, Track ,played_at,fraction,plays\r\n"ann", t2 ,2023-11-14T22:13:20Z,.5,\r\n\r\nann,"t1",,,3\r\n',
-        "count,title,track,user,played_at,fraction\n,ignored,t2,ann,2023-11-14 23:13:20+01:00,0.5\n3,,t1,ann,,\n",
+        "\ufeffUser, Track ,played_at,fraction,plays\r\n"
+        '"ann", t2 ,2023-11-14T22:13:20Z,.5,\r\n\r\nann,"t1",,,3\r\n',
+        "count,title,track,user,played_at,fraction\n"
+        ",ignored,t2,ann,2023-11-14 23:13:20+01:00,0.5\n3,,t1,ann,,\n",
         b"\xff\xfe"
-        + "user,track,played_at,fraction,weight\nann,t2,2023-11-14T22:13:20,0.5,\nann,t1,,,3".encode(
-            "utf-16-le"
-        ),
+        + "user,track,played_at,fraction,weight\n"
+        "ann,t2,2023-11-14T22:13:20,0.5,\nann,t1,,,3".encode("utf-16-le"),
     ],
     ids=[
         "commas",

@@ -117,9 +117,7 @@ def ingest_plays(
         return
     echo_all(report.bad)
     if report.ignored_columns:
-        click.echo(
-            f"  columns that mean nothing here: {', '.join(report.ignored_columns)}", err=True
-        )
+        click.echo(f"  unknown columns, ignored: {', '.join(report.ignored_columns)}", err=True)
     click.echo(
         f"{report.rows} rows: {report.added} plays added,"
         f" {report.repeated} repeated, {report.n_bad} bad"

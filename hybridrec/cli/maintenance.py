@@ -1,4 +1,4 @@
-"""Maintenance of a library: `hybridrec backup | restore | clean-up`."""
+"""Maintenance of a library: `hybridrec backup | restore | clean-up | move-files`."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ def restore(
     "--keep",
     type=click.IntRange(1),
     default=3,
-    help="Versions of the model and of the encoder that stay.",
+    help="Versions of the model and of the encoder to keep.",
 )
 @as_json_option
 def clean_up(library: str, keep: int, as_json: bool) -> None:
-    """Delete old models and encoders, and kept uploads that belong to no track."""
+    """Delete old models and encoders, and uploads that belong to no track."""
     from hybridrec.storage.clean_up import clean_up as run
 
     with open_library(library) as opened:
@@ -83,7 +83,7 @@ def clean_up(library: str, keep: int, as_json: bool) -> None:
 @click.argument("place", type=DIRECTORY)
 @with_library
 def move_files(place: Path, library: str) -> None:
-    """Say that the uploads of a library in a database were moved to PLACE."""
+    """Record that the uploads of a library in a database were moved to PLACE."""
     if "://" not in library:
         fix = "move the directory"
         raise InvalidInput("a library in a directory keeps its uploads there", got=library, fix=fix)

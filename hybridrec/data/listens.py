@@ -1,4 +1,4 @@
-"""A listen: a play as a scrobbler tells it, by artist and title."""
+"""A listen: a play as a scrobbler reports it, by artist and title."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hybridrec.errors import InvalidInput
 
 @dataclass(frozen=True)
 class Listen:
-    """What somebody heard and when; which track of the catalogue that was, is to be found out.
+    """A listening event that is not yet matched to a track of the catalogue.
 
     Attributes:
         user: outside id.
@@ -20,7 +20,7 @@ class Listen:
         artist, title: as the player names them.
         album: likewise, or empty.
         recording_mbid: the recording's MusicBrainz id, or empty.
-        heard_seconds: how long it was heard, or None.
+        heard_seconds: for how long the user listened, or None.
     """
 
     user: str
@@ -33,21 +33,21 @@ class Listen:
 
     @cached_property
     def name(self) -> Name:
-        """Artist and title, comparable."""
+        """Artist and title in normalised form."""
         return Name.of(self.artist, self.title)
 
     def play_of(self, track: str, duration_seconds: float | None) -> Play:
-        """The play that it is, once its track is known."""
+        """The play of this listen, given its track."""
         fraction = None
         if self.heard_seconds is not None and duration_seconds:
             fraction = max(0.0, min(1.0, self.heard_seconds / duration_seconds))
         return Play(self.user, track, self.listened_at, fraction)
 
     def check(self) -> None:
-        """See that every database holds it.
+        """Check that every database can store it.
 
         Raises:
-            InvalidInput: if a text is too long; says which.
+            InvalidInput: if a text is too long; names the field.
         """
         names = {"artist": self.artist, "title": self.title, "album": self.album}
         limits = dict.fromkeys(names, MAX_NAME_CHARACTERS)

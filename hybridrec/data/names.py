@@ -1,4 +1,4 @@
-"""Artists and titles as people and programs write them, made comparable."""
+"""Normalised names of recordings, to match artists and titles that are spelt differently."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 
-LEAST_TITLE_LIKENESS = 88.0
-LEAST_ARTIST_LIKENESS = 85.0
-"""Likeness, 0 to 100, from which a misspelt name counts as the same."""
+MIN_TITLE_SIMILARITY = 88.0
+MIN_ARTIST_SIMILARITY = 85.0
+"""Similarity, 0 to 100, from which a misspelt name counts as the same."""
 
 MAX_NAME_CHARACTERS = 10_240
-"""The longest artist, title, album or genre that is stored: as long as ListenBrainz takes them."""
+"""The longest artist, title, album or genre that is stored: the limit of ListenBrainz."""
 
 COMPARED_CHARACTERS = 250
-"""How much of a name is compared, so that the cost of a comparison has a bound; names differ before."""
+"""How much of a normalised name is compared, to bound the cost of a comparison."""
 
-_READ_CHARACTERS = 1000
+_READ_CHARACTERS = 1000  # of the original name, to bound the cost of normalisation
 
 _START_CHARACTERS = 3
 _END_CHARACTERS = 5
@@ -37,11 +37,11 @@ _NUMBERS = re.compile(r"\b(?:\d+|[ivx]+)\b")
 
 @dataclass(frozen=True)
 class Name:
-    """What a recording is called, in a form that can be compared.
+    """Artist and title of a recording in normalised form.
 
     Attributes:
-        artist, title: without case, accents, punctuation and asides such as "(feat. ...)" or
-            "- Remastered", cut at 250 characters.
+        artist, title: without case, accents, punctuation and additions such as "(feat. ...)" or
+            "- Remastered"; at most 250 characters.
     """
 
     artist: str
@@ -49,26 +49,26 @@ class Name:
 
     @classmethod
     def of(cls, artist: str, title: str) -> Name:
-        """The comparable form of an artist and a title."""
+        """The normalised form of an artist and a title."""
         return cls(_plain(artist).removeprefix("the "), _plain(title))
 
     @cached_property
     def numbers(self) -> tuple[str, ...]:
-        """The numbers of the title, Roman ones too: symphony no. 5 is not no. 6."""
+        """The numbers of the title, also Roman ones: symphony no. 5 is not no. 6."""
         return tuple(_NUMBERS.findall(self.title))
 
     @cached_property
     def exact_key(self) -> int:
-        """A signed 64-bit number that names of the same artist and title share."""
+        """A signed 64-bit hash of artist and title."""
         return _key("same", self.artist, self.title)
 
     @cached_property
     def keys(self) -> frozenset[int]:
-        """Signed 64-bit numbers, at most ten, by which an index finds the names to compare.
+        """Signed 64-bit hashes, at most ten, by which an index finds the names to compare.
 
-        Names that are alike share one: they have the same artist and title, or the same title
-        and a word or the beginning of the artist, or the beginning of the artist and the
-        beginning or end of the title. A name without a title has none.
+        Similar names share at least one: of artist and title; of the title and a word or the
+        beginning of the artist; or of the beginning of the artist and the beginning or end of the
+        title. A name without a title has none.
         """
         return frozenset(self._keys()) if self.title else frozenset()
 
@@ -85,22 +85,22 @@ class Name:
         yield _key("end", artist_start, title[-_END_CHARACTERS:], *self.numbers)
 
     def similarity(self, other: Name) -> float:
-        """How alike two names are, 0 to 200; 0 if they name different recordings.
+        """Similarity of two names, 0 to 200; 0 if they name different recordings.
 
-        The edit distance is RapidFuzz'. Numbers must agree.
+        The sum of RapidFuzz's ratios of titles and artists. Numbers must be equal.
         """
         if not self.title or self.numbers != other.numbers:
             return 0.0
-        from rapidfuzz import fuzz  # takes time to import, and only listens need it
+        from rapidfuzz import fuzz  # slow to import, and only listens need it
 
-        title = fuzz.ratio(self.title, other.title, score_cutoff=LEAST_TITLE_LIKENESS)
+        title = fuzz.ratio(self.title, other.title, score_cutoff=MIN_TITLE_SIMILARITY)
         if not title:
             return 0.0
         artist = max(
             fuzz.ratio(self.artist, other.artist),
             fuzz.token_set_ratio(self.artist, other.artist) - 1,
         )
-        return title + artist if artist >= LEAST_ARTIST_LIKENESS else 0.0
+        return title + artist if artist >= MIN_ARTIST_SIMILARITY else 0.0
 
 
 def _key(*parts: str) -> int:

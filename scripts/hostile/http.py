@@ -1,4 +1,4 @@
-"""Requests that mean ill to the HTTP server: each sends, lets the neighbour begin, and says what came of it."""
+"""Hostile requests to the HTTP server, each sent beside a well-behaved client."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from functools import partial
 from http.client import HTTPConnection, HTTPException
 
 HELD_SECONDS = 5.0
-"""How long slow clients stay."""
+"""How long slow clients keep their connections, in seconds."""
 
 ANSWER_SECONDS = 120.0
 HEAD = b"POST /v1/plays HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -27,8 +27,9 @@ class Case:
     """One request, or several at once.
 
     Attributes:
-        request: in words.
-        send: sends it to a host and port, calls when the neighbour may begin, and returns the answer in a few words.
+        request: its description.
+        send: sends it to a host and port, calls when the other client may begin, and returns the
+            answer in a few words.
     """
 
     request: str
@@ -54,7 +55,7 @@ def post(path: str, kind: str, body: bytes, headers: dict[str, str] | None = Non
 
 
 def hold(sent: bytes, count: int) -> Send:
-    """So many connections that send this and then nothing more."""
+    """Several connections that send this and then nothing more."""
 
     def send(place: str, begin: Callable[[], None]) -> str:
         host, _, port = place.rpartition(":")

@@ -1,8 +1,8 @@
-"""What requests that mean ill cost the storage of a library: seconds, and memory where it counts.
+"""What hostile requests cost the storage of a library: seconds and memory.
 
     python scripts/hostile/storage.py [--tracks 8000] [--library postgresql://...]
 
-Prints one row a request. A library in a directory is made anew in a temporary folder.
+Prints one row a request. Without --library, a library is made in a temporary folder.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ ARTIST = "The Band"
 
 @dataclass(frozen=True)
 class Cost:
-    """What a request cost.
+    """The cost of a request.
 
     Attributes:
-        request: in words.
+        request: its description.
         cpu_seconds: of this process.
         wall_seconds: until the answer.
         became: the answer, or the error.
-        grown_megabytes: by how much the largest memory of the process grew.
+        grown_megabytes: by how much the peak memory of the process grew.
     """
 
     request: str
@@ -48,7 +48,7 @@ class Cost:
 
 
 def measure(request: str, work: Callable[[], object]) -> Cost:
-    """Do the work and say what it cost; an error of the user is an answer."""
+    """Do the work and measure its cost; a refusal is an answer."""
     before, cpu, wall = _peak_megabytes(), time.process_time(), time.monotonic()
     try:
         became = repr(work())
@@ -84,7 +84,7 @@ def _submissions() -> dict[str, list[Listen]]:
             for n in range(LISTENS)
         ],
         "1,000 listens, of no track, of the artist": [
-            Listen("u", 1.1e9 + n, ARTIST, f"Unheard of {n}") for n in range(LISTENS)
+            Listen("u", 1.1e9 + n, ARTIST, f"Unknown song {n}") for n in range(LISTENS)
         ],
         "1,000 listens with names of 10 kB": [
             Listen("u", 1.2e9 + n, f"{feat}{n}", f"{asides}{n}") for n in range(LISTENS)

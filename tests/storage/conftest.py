@@ -78,7 +78,7 @@ def postgresql_server() -> Iterator[str]:
 
 @pytest.fixture
 def postgresql_url(postgresql_server: str) -> str:
-    """A place of its own in the server's database: a fresh schema costs less than a fresh database."""
+    """The URL of a new schema in the server's database, which costs less than a new database."""
     import psycopg
 
     name = f"library_{next(_numbers)}"

@@ -1,4 +1,4 @@
-"""Many tracks' listeners and many users' tracks with one statement, and no more of each than asked for."""
+"""Samples of the users of many tracks and the tracks of many users have a bounded size."""
 
 from __future__ import annotations
 

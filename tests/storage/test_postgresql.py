@@ -37,7 +37,8 @@ def test_a_library_goes_on_after_the_server_has_dropped_its_connections(
             other.engine.connect() as connection,
         ):
             others = text(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE pid <> pg_backend_pid()"
             )
             connection.execute(others)
         assert library.user_weights("u") == {"t": 1.0}

@@ -1,4 +1,4 @@
-"""Several real processes on one library: nothing acknowledged is lost, nothing is missed, nothing counts twice."""
+"""Several processes on one library: nothing acknowledged is lost, missed or counted twice."""
 
 from __future__ import annotations
 

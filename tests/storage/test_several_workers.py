@@ -1,4 +1,4 @@
-"""Several workers of a real server: what one accepts, all know, and all go over to a new fit without a failure."""
+"""Workers of a real server share what each accepts, and all reload a new model without failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Uploads: one audio is one track, an id is one audio, and a file goes with the last that points to it."""
+"""Uploads: an audio file is one track, and is deleted with the last track that refers to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers of a real server are killed under load: what it acknowledged is there, once, and nothing is left behind."""
+"""Workers of a real server are killed under load: what was acknowledged is stored, once."""
 
 from __future__ import annotations
 
@@ -194,7 +194,8 @@ def test_killing_workers_loses_nothing_and_leaves_nothing_behind(
         assert sorted(plays) == sorted(load.plays)
         assert sorted(tracks) == sorted(load.tracks)
         print(
-            f"\n{KILLS} kills, {load.broken} broken requests, {len(plays)} plays, {len(tracks)} uploads: all there"
+            f"\n{KILLS} kills, {load.broken} broken requests,"
+            f" {len(plays)} plays, {len(tracks)} uploads: all stored"
         )
     assert not list(scratch.iterdir())
     with Library.open(location) as library:

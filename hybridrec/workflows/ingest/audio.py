@@ -1,4 +1,7 @@
-"""From a folder of audio into the library: every core hears, nothing stored is lost, no file stops the rest."""
+"""Ingest of a folder of audio: files are embedded on all cores and stored in small batches.
+
+A file that cannot be embedded is reported and does not stop the others.
+"""
 
 from __future__ import annotations
 
@@ -23,15 +26,15 @@ from hybridrec.storage.library import Library
 from hybridrec.storage.stored_paths import reason_not_storable
 
 BATCH_TRACKS = 16
-"""Tracks stored in one transaction, and the most that are heard again after an interruption."""
+"""Tracks in one transaction, and the most that are embedded again after an interruption."""
 
 ID_CHARACTERS = 16
-"""A new track's id is this much of its file's SHA-256, so it stays the same wherever the file goes."""
+"""A new track's id is the beginning of its file's SHA-256, so it does not depend on the path."""
 
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A file that could not be heard, and why."""
+    """A file that could not be embedded, and why."""
 
     path: str
     why: str
@@ -39,16 +42,17 @@ class Unreadable:
 
 @dataclass
 class IngestReport:
-    """What became of a folder; each audio file counts once.
+    """The result of an ingest; each audio file counts once.
 
     Attributes:
         added: files that became new tracks.
-        updated: files of known tracks that were heard again: their content changed, or the ears did.
+        updated: files of known tracks that were embedded again, as their content or the encoder
+            changed.
         unchanged: files that were skipped.
         moved: files whose content the library knew from another path.
-        failed: files that could not be heard.
+        failed: files that could not be embedded.
         seconds: wall-clock time.
-        tracks_per_second: files heard in that time.
+        tracks_per_second: files embedded per second of that time.
         stage_seconds: processor time by stage, over all workers.
     """
 
@@ -71,21 +75,21 @@ def ingest_audio(
     progress: bool = True,
     limits: AudioLimits | None = None,
 ) -> IngestReport:
-    """Hear every audio file below a directory and store its track and embedding.
+    """Embed every audio file below a directory, and store its track and embedding.
 
-    Files that look as they did (size and time, else content) and that these
-    ears have heard are skipped, so an interrupted run goes on where it stopped.
-    A file that moved, or whose tags or content were edited in place, keeps its
-    track and with it its plays. The same content twice is one track. Tracks of
-    files that are gone stay.
+    Files that are unchanged (by size and time, else by content) and embedded by this encoder are
+    skipped, so an interrupted run continues where it stopped. A file that moved, or whose tags or
+    content were edited in place, keeps its track and with it its plays. The same content twice is
+    one track. Tracks of deleted files stay.
 
     Args:
         library: where the tracks go.
-        directory: searched to any depth, through links too; names that begin with a dot are left out.
-        ears_bytes: the checkpoint of the ears; the library goes by them if it has no other yet.
-        workers: processes that hear; None: as many as there are cores.
+        directory: searched to any depth, also through links; names that begin with a dot are
+            left out.
+        checkpoint_bytes: the encoder; its fingerprint is set for a library that has none yet.
+        workers: embedder processes; None: as many as there are cores.
         progress: show a bar with an estimate on standard error.
-        limits: what a file may ask before it is refused.
+        limits: of a file's length, and of time and memory to embed it.
 
     Raises:
         NotFound: if the directory does not exist.
@@ -102,7 +106,7 @@ def ingest_audio(
     if changed:
         workers = min(workers or os.cpu_count() or 1, len(changed))
         done, total = run.report.unchanged, len(paths)
-        bar = tqdm(total=total, initial=done, desc="hearing", unit="file", disable=not progress)
+        bar = tqdm(total=total, initial=done, desc="embedding", unit="file", disable=not progress)
         with (
             EmbedderPool(
                 checkpoint_bytes, limits or AudioLimits(), run.known_hashes(), workers
@@ -117,7 +121,7 @@ def ingest_audio(
 
 
 def files_below(directory: Path, leave_out: Path) -> Iterator[Path]:
-    """Files below a directory in the order of their names; no directory is entered twice, so loops of links end."""
+    """Files below a directory in order of names; each directory is entered once, so loops end."""
     seen = {_identity(leave_out)} if leave_out.exists() else set()
     for place, subdirectories, names in os.walk(directory.absolute(), followlinks=True):
         identity = _identity(Path(place))
@@ -135,7 +139,7 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 class _Ingest:
-    """One run: what the library knew before it, and what has come of it so far."""
+    """One run: what the library held before it, and its results so far."""
 
     def __init__(self, library: Library, fingerprint: str) -> None:
         self.report = IngestReport()
@@ -149,7 +153,7 @@ class _Ingest:
             library.set_fingerprint(fingerprint)
 
     def is_unchanged(self, path: Path) -> bool:
-        """Whether a file was heard by these ears and has its size and time of then."""
+        """Whether a file is embedded by this encoder and has the same size and time."""
         stamp = self._stamps.get(str(path))
         if stamp is None or stamp.track_id not in self._tracks_embedded:
             return False
@@ -160,11 +164,11 @@ class _Ingest:
         return (facts.st_size, facts.st_mtime_ns) == (stamp.size_bytes, stamp.mtime_ns)
 
     def known_hashes(self) -> frozenset[str]:
-        """Contents that these ears have heard."""
+        """Hex SHA-256 of the files that are embedded by this encoder."""
         return frozenset(hash_ for hash_, id_ in self._ids.items() if id_ in self._tracks_embedded)
 
     def take(self, file: EmbeddedFile) -> None:
-        """Count what became of a file, and store it with the next batch."""
+        """Count the result for a file, and store it with the next batch."""
         why = file.why or reason_not_storable(str(file.path))
         if why:
             self.report.failed.append(Unreadable(str(file.path), why))
@@ -179,12 +183,12 @@ class _Ingest:
             self.store()
 
     def store(self) -> None:
-        """Store the batch: all of it or, if this is interrupted, nothing."""
+        """Store the batch in one transaction."""
         self._library.put_embedded(self._batch)
         self._batch = []
 
     def finished(self, seconds: float) -> IngestReport:
-        """The report of the run that took so long."""
+        """The report of a run of so many seconds of wall-clock time."""
         self.report.seconds = seconds
         self.report.tracks_per_second = (self.report.added + self.report.updated) / seconds
         return self.report

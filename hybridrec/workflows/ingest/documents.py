@@ -1,7 +1,7 @@
-"""Files of entries, read entry by entry: however large the file or archive, little of it is in memory.
+"""Reading files and archives of entries one by one, in bounded memory.
 
-An archive of a few megabytes may unpack to gigabytes, and one entry may go on for ever, so the size
-that an archive states, the size that comes out of it, and the length of an entry have bounds.
+An archive of a few megabytes may unpack to gigabytes, and one entry may be endless, so there are
+limits to the size that an archive states, the size it unpacks to, and the length of an entry.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ import ijson
 from hybridrec.errors import InvalidInput
 
 MAX_ENTRY_BYTES = 1_000_000
-"""The longest line of a file, and the longest entry of a JSON array."""
+"""Limit of a line of a file, and of an entry of a JSON array."""
 
 MAX_UNPACKED_BYTES = 4_000_000_000
-"""What the members of an archive may have together: some ten million listens."""
+"""Limit of the members of an archive together: some ten million listens."""
 
 _BUFFER_BYTES = 65_536
 _BOM = b"\xef\xbb\xbf"
@@ -52,14 +52,14 @@ def bounded_lines(text: TextIO, name: str) -> Iterator[str]:
 
 
 def json_entries(path: Path, is_wanted: Callable[[str], bool]) -> Iterator[Any]:
-    """The entries of a file of JSON lines or of one JSON array, or of all such files in an archive.
+    """Entries of a file of JSON lines or of one JSON array, or of all such files in an archive.
 
     Args:
         path: the file.
-        is_wanted: says of the name of an archive's member whether it is read.
+        is_wanted: whether a member of an archive is read, by its name.
 
     Raises:
-        InvalidInput: if it is not JSON, cannot be unpacked, or is larger than anything that is read.
+        InvalidInput: if it is not JSON, cannot be unpacked, or exceeds a limit.
     """
     with _broken_is_said(path.name):
         if not zipfile.is_zipfile(path):
@@ -75,7 +75,7 @@ def json_entries(path: Path, is_wanted: Callable[[str], bool]) -> Iterator[Any]:
 
 
 def _check_sizes(members: list[zipfile.ZipInfo], name: str) -> None:
-    """Refuse an archive that states more than is read; `ZipFile.open` holds each member to what it states."""
+    """Refuse an archive that states too large a size; `ZipFile.open` enforces what each states."""
     stated = sum(member.file_size for member in members)
     if stated > MAX_UNPACKED_BYTES:
         what = f"the archive unpacks to more than {MAX_UNPACKED_BYTES:,} bytes"
@@ -112,24 +112,24 @@ def _array(file: IO[bytes], name: str) -> Iterator[Any]:
 
 
 class _Raw(io.RawIOBase):
-    """A member of an archive, or a file, in the form that Python's buffers take."""
+    """A member of an archive, or a file, as the raw stream of a `io.BufferedReader`."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
 
     def readable(self) -> bool:
-        """It is."""
+        """Always true."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Read as `io.RawIOBase` says."""
+        """Read into a buffer; see `io.RawIOBase`."""
         piece = self._file.read(len(buffer))
         buffer[: len(piece)] = piece
         return len(piece)
 
 
 class _Counted:
-    """A file that gives up when too much of it was read since the last entry."""
+    """A file that raises when too much was read since the last entry."""
 
     def __init__(self, file: IO[bytes], name: str) -> None:
         self._file = file

@@ -1,4 +1,4 @@
-"""From a file of vectors that other ears have made into the library."""
+"""Ingest of a file of embeddings that another encoder made."""
 
 from __future__ import annotations
 
@@ -16,31 +16,36 @@ from hybridrec.storage.library import Library
 
 _ID_COLUMN = "id"
 
+Vectors = NDArray[np.float64]
+"""As read, before they are scaled to single precision and unit length."""
+
 
 def ingest_embeddings(library: Library, path: str | Path, *, name: str) -> int:
     """Store audio vectors of any dimension from a file, scaled to unit length.
 
-    An `.npz` has two arrays: `ids` `(n,)` text and `vectors` `(n, d)` numbers. A
-    `.parquet` has a column `id` and either one column of lists or numeric
-    columns. Unknown tracks are created. The fingerprint is `external:NAME`; the
-    library goes by it if it has no other ears yet.
+    An `.npz` has two arrays: `ids` `(n,)` text and `vectors` `(n, d)` numbers. A `.parquet` has a
+    column `id` and either one column of lists or numeric columns. Unknown tracks are created. The
+    fingerprint is `external:NAME`; it is set for a library that has none yet.
 
     Args:
         library: where the vectors go.
         path: the file.
-        name: names who made the vectors, such as "vggish".
+        name: of the encoder that made the vectors, such as "vggish".
 
     Returns:
-        how many vectors were stored.
+        How many vectors were stored.
 
     Raises:
         NotFound: if there is no such file.
-        InvalidInput: if the file is of another form, has a vector that is zero or not finite, or an id twice.
+        InvalidInput: if the file has another form, a vector that is zero or not finite, or an id
+            twice.
         FingerprintMismatch: if vectors of that name have another dimension.
     """
     if not name.strip():
         raise InvalidInput(
-            "the vectors need a name", got=name, fix="name who made them, such as vggish"
+            "the vectors need a name",
+            got=name,
+            fix="name the encoder that made them, such as vggish",
         )
     ids, vectors = _read(Path(path))
     _check(ids, vectors)
@@ -51,7 +56,7 @@ def ingest_embeddings(library: Library, path: str | Path, *, name: str) -> int:
     return len(ids)
 
 
-def _read(path: Path) -> tuple[list[str], NDArray[np.float64]]:
+def _read(path: Path) -> tuple[list[str], Vectors]:
     readers = {".npz": _from_npz, ".parquet": _from_parquet, ".pq": _from_parquet}
     reader = readers.get(path.suffix.lower())
     if reader is None:
@@ -71,7 +76,7 @@ def _read(path: Path) -> tuple[list[str], NDArray[np.float64]]:
         ) from error
 
 
-def _from_npz(path: Path) -> tuple[list[str], NDArray[np.float64]]:
+def _from_npz(path: Path) -> tuple[list[str], Vectors]:
     with np.load(path, allow_pickle=False) as arrays:
         missing = {"ids", "vectors"} - set(arrays)
         if missing:
@@ -87,7 +92,7 @@ def _from_npz(path: Path) -> tuple[list[str], NDArray[np.float64]]:
         return [str(id_) for id_ in ids], np.asarray(arrays["vectors"], dtype=np.float64)
 
 
-def _from_parquet(path: Path) -> tuple[list[str], NDArray[np.float64]]:
+def _from_parquet(path: Path) -> tuple[list[str], Vectors]:
     table = pyarrow.parquet.read_table(path)
     if _ID_COLUMN not in table.column_names:
         fix = f"name the column of track ids {_ID_COLUMN}"
@@ -103,7 +108,7 @@ def _from_parquet(path: Path) -> tuple[list[str], NDArray[np.float64]]:
     return ids, np.column_stack([np.asarray(column, dtype=np.float64) for column in columns])
 
 
-def _check(ids: list[str], vectors: NDArray[np.float64]) -> None:
+def _check(ids: list[str], vectors: Vectors) -> None:
     if vectors.ndim != 2 or len(vectors) != len(ids) or vectors.shape[1] == 0:
         raise InvalidInput(
             "one vector a track is needed", got=f"{len(ids)} ids, vectors of shape {vectors.shape}"

@@ -1,4 +1,4 @@
-"""A listener's own history, as ListenBrainz, Last.fm and Spotify give it out."""
+"""Ingest of a user's listening history, as exported from ListenBrainz, Last.fm or Spotify."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HistoryFormat = Literal["listenbrainz", "lastfm", "spotify"]
 HISTORY_FORMATS: tuple[HistoryFormat, ...] = get_args(HistoryFormat)
 
 LEAST_SPOTIFY_SECONDS = 30.0
-"""Spotify lists every skip; what was heard for less is none of its streams, and none of ours."""
+"""Shorter listens are skips: Spotify exports them, but does not count them as streams."""
 
 _Read = Listen | BadRow | None
 
@@ -45,15 +45,15 @@ _LASTFM_HEADLESS = ("artist", "album", "title", "time")
 
 @dataclass(frozen=True)
 class HistoryReport:
-    """What became of a history.
+    """The result of an ingest of a history.
 
     Attributes:
         rows: entries of the file.
         added: new plays of tracks that the library has.
-        waiting: new ones that are kept until their track comes.
-        repeated: those that had been told before.
+        waiting: new listens, kept until their track is added.
+        repeated: listens that were known already.
         left_out: entries that are no listens: podcasts, skips, rows without a time.
-        n_bad: entries that cannot be stored, for a text is too long.
+        n_bad: entries that cannot be stored, because a text is too long.
         bad: the first 100 of these.
     """
 
@@ -67,17 +67,17 @@ class HistoryReport:
 
 
 def ingest_history(library: Library, path: Path, kind: HistoryFormat, user: str) -> HistoryReport:
-    """Read a history and store its listens, 10,000 at a time; told twice, each counts once.
+    """Read a history and store its listens, 10,000 at a time; repeated listens count once.
 
     Args:
-        library: where they go.
+        library: that stores them.
         path: the file; a ListenBrainz or Spotify export may stay zipped.
-        kind: who made it.
-        user: whose history it is.
+        kind: the service that exported it.
+        user: of the listens.
 
     Raises:
         NotFound: if there is no such file.
-        InvalidInput: if it is not what it should be.
+        InvalidInput: if it is no such export, or cannot be read.
     """
     if not path.is_file():
         raise NotFound("no such file", got=str(path), fix="check its path")
@@ -99,7 +99,7 @@ def ingest_history(library: Library, path: Path, kind: HistoryFormat, user: str)
 
 
 def _entries(path: Path, kind: HistoryFormat, user: str) -> Iterator[_Read]:
-    """A listen for each entry, or None for one that is none, or why it cannot be stored."""
+    """For each entry a listen, None if it is no listen, or a `BadRow` if it cannot be stored."""
     reader = {"listenbrainz": _of_listenbrainz, "lastfm": _of_lastfm, "spotify": _of_spotify}[kind]
     entries = _lastfm_rows(path) if kind == "lastfm" else json_entries(path, _is_history)
     for number, entry in enumerate(entries, start=1):
@@ -165,7 +165,7 @@ def _lastfm_rows(path: Path) -> Iterator[dict[str, str]]:
 
 
 def _named(cells: Iterator[list[str]]) -> Iterator[dict[str, str]]:
-    """The cells of each row by what they mean."""
+    """The cells of each row, by the names of their columns."""
     head = next(cells, [])
     names = [_LASTFM_COLUMNS.get(name.partition("#")[0].strip().lower(), "") for name in head]
     if not {"artist", "title", "time"} <= set(
@@ -208,7 +208,7 @@ def _listen(
     mbid: object = "",
     heard_seconds: float | None = None,
 ) -> Listen | None:
-    """A listen, or None where it has no artist, title or time that could be one."""
+    """A listen, or None without a valid artist, title or time."""
     if not (
         isinstance(artist, str)
         and isinstance(title, str)

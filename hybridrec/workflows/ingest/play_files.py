@@ -1,4 +1,4 @@
-"""Files of plays, read row by row: CSV and its cousins, JSON lines, Parquet."""
+"""Reading files of plays row by row: CSV, TSV, JSON lines and Parquet."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ COLUMNS = {
     "plays": "weight",
     "count": "weight",
 }
-"""What a column may be called, and the field of a play that it fills."""
+"""The field of a play for each accepted name of a column."""
 
 REQUIRED = ("user", "track")
 _DELIMITERS = ",;\t"
@@ -34,11 +35,11 @@ _PARQUET_ROWS = 10_000
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a file as it stands there.
+    """One row of a file, not parsed.
 
     Attributes:
-        line: of a text file the line it begins on, of Parquet the row; from 1.
-        values: by field of a play; columns of other names are left out.
+        line: the line of a text file where it begins, or the row of a Parquet file; from 1.
+        values: by field of a play; other columns are left out.
         why: what is wrong with the row as a whole, or empty.
     """
 
@@ -54,7 +55,7 @@ class PlayFile:
     Attributes:
         path: the file; its ending tells the format.
         columns: names of the columns where a CSV file has no header line.
-        ignored: columns that were met and mean nothing here; complete when all rows were read.
+        ignored: unknown columns that were met; complete when all rows were read.
     """
 
     path: Path
@@ -66,7 +67,7 @@ class PlayFile:
 
         Raises:
             NotFound: if there is no such file.
-            InvalidInput: for an unknown ending, a missing column, or a file that cannot be read at all.
+            InvalidInput: for an unknown ending, a missing column, or a file that cannot be read.
         """
         if not self.path.exists():
             raise NotFound("no such file", got=str(self.path), fix="check its path")
@@ -153,16 +154,14 @@ class PlayFile:
                 used = [
                     name for name, known in zip(names, fields, strict=True) if known is not None
                 ]
-                line = 0
+                numbers = count(1)
                 for batch in file.iter_batches(_PARQUET_ROWS, columns=used):
                     columns = {
                         COLUMNS[name.strip().lower()]: batch.column(name).to_pylist()
                         for name in used
                     }
-                    for line, values in enumerate(
-                        zip(*columns.values(), strict=True), start=line + 1
-                    ):
-                        yield Row(line, dict(zip(columns, values, strict=True)))
+                    for values in zip(*columns.values(), strict=True):
+                        yield Row(next(numbers), dict(zip(columns, values, strict=True)))
         except pyarrow.ArrowException as error:
             reason = str(error).partition("\n")[0]
             raise InvalidInput(
@@ -170,7 +169,7 @@ class PlayFile:
             ) from error
 
     def _fields(self, names: Sequence[str]) -> list[str | None]:
-        """The field of a play for each named column, None for those that mean nothing here."""
+        """The field of a play for each column; None for unknown columns."""
         fields = [COLUMNS.get(name.strip().lower()) for name in names]
         for name in REQUIRED:
             if name not in fields:

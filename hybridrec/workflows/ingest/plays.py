@@ -1,4 +1,4 @@
-"""From a file of plays into the library."""
+"""Ingest of a file of plays."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _BATCH_PLAYS = 10_000
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row that is no play.
+    """A row that is not a valid play.
 
     Attributes:
-        line: of a text file the line it begins on, of Parquet the row; from 1.
+        line: the line of a text file where it begins, or the row of a Parquet file; from 1.
         field: the field that is wrong, or "row" if it is the row as a whole.
-        value: what stands there.
+        value: its value in the file.
         why: what is wrong with it.
     """
 
@@ -44,15 +44,15 @@ class BadRow:
 
 @dataclass(frozen=True)
 class PlaysReport:
-    """What became of a file of plays.
+    """The result of an ingest of plays.
 
     Attributes:
         rows: how many it has.
         added: plays that were new.
-        repeated: plays that had been told before, in the library or in the file.
-        n_bad: rows that are no plays and were left out.
+        repeated: plays that were known already, from the library or the same file.
+        n_bad: rows that are not valid plays and were left out.
         bad: the first 100 of these.
-        ignored_columns: columns that mean nothing here.
+        ignored_columns: columns of unknown names.
     """
 
     rows: int
@@ -64,7 +64,7 @@ class PlaysReport:
 
 
 class BadRows(InvalidInput):
-    """A file has rows that are no plays, and nothing of it was stored.
+    """A file has rows that are not valid plays, and nothing of it was stored.
 
     Attributes:
         name: of the file.
@@ -90,18 +90,17 @@ def ingest_plays(
 ) -> PlaysReport:
     """Read plays from CSV (comma, semicolon or tab), JSON lines or Parquet and store them.
 
-    Columns: user, track, and if they are known played_at (seconds since 1970, or
-    ISO 8601, which is UTC unless it says otherwise), fraction, and weight, which
-    may be called plays or count. The file is checked to its end before the first
-    play is stored. Plays are stored 10,000 at a time; an import that was cut short
-    is simply repeated, for a play that is told twice counts once.
+    Columns: user, track, and if known played_at (seconds since 1970, or ISO 8601, which is UTC
+    unless it has an offset), fraction, and weight, which may also be called plays or count. The
+    whole file is checked before the first play is stored. Plays are stored 10,000 at a time; an
+    interrupted ingest is simply repeated, because a repeated play counts once.
 
     Args:
-        library: where the plays go.
+        library: that stores the plays.
         path: the file; its ending tells the format.
         on_error: whether a bad row stops the import before anything is stored, or is skipped.
         columns: names of the columns where a CSV file has no header line.
-        progress: whether to draw a bar on stderr.
+        progress: whether to draw a progress bar on standard error.
 
     Raises:
         BadRows: if a row is bad and `on_error` is "stop".
@@ -131,7 +130,7 @@ def ingest_plays(
 
 
 def _check(file: PlayFile, progress: bool) -> tuple[int, int, list[BadRow]]:
-    """Read the file once and count rows and bad rows; the first bad ones come with their reasons."""
+    """Count the rows and the bad rows of a file, and return the first bad rows."""
     n_rows = n_bad = 0
     bad: list[BadRow] = []
     for row in tqdm(
@@ -166,7 +165,7 @@ def _parse(row: Row) -> Play | BadRow:
 
 
 def _blame(row: Row, values: dict[str, Any]) -> BadRow:
-    """Which of the values no play can have."""
+    """The bad row for the first value that is not valid in a play."""
     for name, value in values.items():
         try:
             Play(**({"user": "-", "track": "-"} | {name: value}))
@@ -176,7 +175,7 @@ def _blame(row: Row, values: dict[str, Any]) -> BadRow:
 
 
 def _id(value: Any) -> str:
-    """An id; numbers are taken where they are whole, as data frames write them."""
+    """An id; whole numbers are accepted, also as floats, as data frames write them."""
     if value is None or value == "":
         raise ValueError("is missing")
     if isinstance(value, float) and value.is_integer():
