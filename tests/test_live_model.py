@@ -225,3 +225,15 @@ def test_the_background_does_not_undo_what_a_request_applied_meanwhile(
     monkeypatch.setattr(Library, "embeddings", slow)
     live.catch_up()
     assert live.model.tracks.has_audio[live.ids.row("calm-18")]
+
+
+def test_factors_of_tracks_do_not_depend_on_how_many_users_are_read_at_once(
+    fitted_library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = load_live_model(fitted_library)
+    model, ids = live.model.fitted_model, ["calm-00", "calm-18", "loud-03", "loud-00"]
+    at_once = fold_in.fold_in_tracks(fitted_library, model, live.ids, ids)
+    monkeypatch.setattr(fold_in, "USERS_PER_STATEMENT", 3)
+    in_blocks = fold_in.fold_in_tracks(fitted_library, model, live.ids, ids)
+    np.testing.assert_allclose(in_blocks, at_once, rtol=1e-4, atol=1e-6)
+    assert at_once.any(axis=1).tolist() == [True, False, True, True]  # calm-18 is cold
