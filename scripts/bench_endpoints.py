@@ -85,7 +85,7 @@ def slow_modules(pid: int) -> list[str]:
 
 
 def main() -> None:
-    """Build, start, upload, print."""
+    """Parse the arguments, make the library and the files, measure."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -99,24 +99,28 @@ def main() -> None:
         files = [Path(scratch) / f"{n}.mp3" for n in range(options.uploads)]
         for n, file in enumerate(files):
             write_mp3(file, 60 * options.minutes, seed=n)
-        serve = ["hybridrec", "serve", "--library", str(library), "--port", "0"]
-        command = [sys.executable, "-m", *serve]
-        begin = time.perf_counter()
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        try:
-            assert server.stdout is not None
-            address = server.stdout.readline().split("http://")[1].strip(" /\n")
-            ready = call(address, "GET", "/readyz")
-            seconds, count = time.perf_counter() - begin, ready["embedded"]
-            print(f"start to first answer: {seconds:.2f} s, {count} embeddings")
-            print(f"slow modules loaded by then: {slow_modules(server.pid) or 'none'}")
-            for n, file in enumerate(files):
-                seconds, id_ = upload(address, file)
-                found = is_found(address, id_)
-                print(f"upload {n + 1}: {seconds:.2f} s; the next request returns it: {found}")
-        finally:
-            server.terminate()
-            server.wait()
+        measure(library, files)
+
+
+def measure(library: Path, files: list[Path]) -> None:
+    """Start a server, upload the files, and print the times."""
+    serve = ["hybridrec", "serve", "--library", str(library), "--port", "0"]
+    begin = time.perf_counter()
+    server = subprocess.Popen([sys.executable, "-m", *serve], stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        address = server.stdout.readline().split("http://")[1].strip(" /\n")
+        ready = call(address, "GET", "/readyz")
+        seconds, count = time.perf_counter() - begin, ready["embedded"]
+        print(f"start to first answer: {seconds:.2f} s, {count} embeddings")
+        print(f"slow modules loaded by then: {slow_modules(server.pid) or 'none'}")
+        for n, file in enumerate(files):
+            seconds, id_ = upload(address, file)
+            found = is_found(address, id_)
+            print(f"upload {n + 1}: {seconds:.2f} s; the next request returns it: {found}")
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def is_found(address: str, id_: str) -> bool:

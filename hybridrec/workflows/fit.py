@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -79,20 +80,9 @@ def fit(
     model = _recommender(tuned(library), collaborative, blend, seed)
     model.fit(interactions.matrix, show_progress=show_progress, item_embeddings=embeddings)
     recall = _index(model, index_from)
-    counts = {
-        "users": len(interactions.user_ids),
-        "tracks": len(interactions.track_ids),
-        "embedded": int(model.tracks.has_audio.sum()),
-        "cold": int((model.tracks.support == 0).sum()),
-    }
+    counts = _counts(model, len(interactions.user_ids))
     tuning_version = None if tuning is None else tuning.version
-    summary = {
-        **counts,
-        "tuning": tuning_version,
-        "seed": seed,
-        "blend": model.blend.to_dict(),
-        "collaborative": model.fitted_model.collaborative.to_dict(),
-    }
+    summary = counts | {"tuning": tuning_version, "seed": seed} | _settings(model)
     return FitReport(
         save_model(library, model, interactions.track_ids, summary, encoder),
         **counts,
@@ -101,6 +91,18 @@ def fit(
         other_encoder=tuning is not None and tuning.fingerprint != (encoder or ""),
         seconds=time.monotonic() - begin,
     )
+
+
+def _counts(model: HybridRecommender, users: int) -> dict[str, int]:
+    tracks = model.tracks
+    embedded, cold = int(tracks.has_audio.sum()), int((tracks.support == 0).sum())
+    return {"users": users, "tracks": len(tracks), "embedded": embedded, "cold": cold}
+
+
+def _settings(model: HybridRecommender) -> dict[str, Any]:
+    # Of the fitted model: there, settings that depend on the plays have their values.
+    collaborative = model.fitted_model.collaborative.to_dict()
+    return {"blend": model.blend.to_dict(), "collaborative": collaborative}
 
 
 def _index(model: HybridRecommender, index_from: int) -> float | None:
