@@ -1,4 +1,4 @@
-"""Uploads: a file is heard, compared, added, and never trusted."""
+"""Uploads are embedded, compared and added, and never trusted."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def tone(hertz: float, kind: str = "FLAC", seconds: float = 4.0) -> bytes:
 def client(
     connect: Callable[[RecommendationService], FlaskClient], library: Library
 ) -> FlaskClient:
-    """A client of an empty library that has ears."""
+    """A client of an empty library that has an encoder."""
     ensure_encoder(library)
     encoder = library.current("encoder")
     assert encoder is not None
@@ -128,11 +128,11 @@ def test_a_file_is_compared_without_being_kept(
         (b"Dear diary, " * 1000, "not audio"),
         (tone(220, seconds=0.05), "too short"),
         (tone(0), "it holds no sound"),
-        (tone(220)[:60], "damaged"),
+        (tone(220)[:60], "too damaged to be decoded"),
     ],
     ids=["empty", "text", "short", "silent", "cut"],
 )
-def test_what_cannot_be_heard_is_said_by_the_name_the_client_gave(
+def test_a_file_that_cannot_be_embedded_is_named_as_the_client_named_it(
     client: FlaskClient, audio: bytes, reason: str
 ) -> None:
     for answer in (similar(client, audio, "mine.mp3"), upload(client, audio, "mine.mp3")):
@@ -160,7 +160,7 @@ def test_a_form_is_checked_field_by_field(client: FlaskClient) -> None:
     assert refused(upload(client, tone(220), id="x" * 513)) == ["id"]
 
 
-def test_a_library_without_ears_says_what_to_run(
+def test_a_library_without_an_encoder_says_what_to_run(
     connect: Callable[[RecommendationService], FlaskClient], embedded_library: Library
 ) -> None:
     document = similar(connect(RecommendationService(embedded_library)), tone(220)).get_json(
@@ -170,7 +170,7 @@ def test_a_library_without_ears_says_what_to_run(
     assert "hybridrec" in document["fix"]
 
 
-def test_ears_hear_through_http_as_they_do_directly(
+def test_http_gives_the_same_embedding_as_the_embedder(
     client: FlaskClient, library: Library, tmp_path: Path
 ) -> None:
     track = upload(client, tone(220)).json["track"]
