@@ -1,4 +1,4 @@
-"""Who asks, whether she may, and how often."""
+"""Authentication by token, authorisation by role and user, and the rate limit of a caller."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ PUBLIC = HEALTH | {
     *("page.index", "page.static", "docs.swagger", "docs.openapi", "docs.static"),
     "listenbrainz.validate_token",
 }
-"""What needs no token: health, what a browser must load before it can ask for one, and the question whether a token
-holds. None shows the library."""
+"""Endpoints without a token: health, the files of the page, and the validation of a token.
+
+None of them shows data of the library."""
 
 _OF_ALL_USERS = frozenset({"users.list_users"})
-"""What tells of everybody, and so takes the role admin."""
+"""Endpoints that show data of all users, and so need the role admin."""
 
 _READING_POSTS = frozenset({"similar.similar_to_audio"})
 _READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -37,12 +38,12 @@ _UPLOAD_COST = 10
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks.
+    """Who sent a request.
 
     Attributes:
-        name: of her token, or `anonymous`.
-        address: where the request came from.
-        token: hers, where she gave one that holds.
+        name: name of the token, or `anonymous`.
+        address: IP address that the request came from.
+        token: the token, if a valid one was sent.
     """
 
     name: str
@@ -51,7 +52,7 @@ class Caller:
 
 
 class _Unauthorized(HTTPException):
-    """Nobody knows who she is: a 401 with a challenge, as RFC 6750 has it."""
+    """The caller is not authenticated: 401 with a challenge (RFC 6750)."""
 
     code = 401
 
@@ -62,35 +63,38 @@ class _Unauthorized(HTTPException):
         )
 
     def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
-        """The challenge, beside the usual ones."""
+        """The usual headers and the challenge."""
         return [
             *super().get_headers(*args, **kwargs),
             ("WWW-Authenticate", f"Bearer {self._challenge}"),
         ]
 
 
-class _Insufficient(_Unauthorized):
-    """She is known, but may not."""
+class _InsufficientRole(_Unauthorized):
+    """The role of the token does not allow this: 403."""
 
     code = 403
     fix = "use a token of a higher role; an operator makes one with `hybridrec token create`"
 
 
-class _OfAnother(_Insufficient):
-    """She may, but not with what belongs to others."""
+class _WrongUser(_InsufficientRole):
+    """The token is of one user, and this concerns another: 403."""
 
-    fix = "ask for the user of your token alone; an operator makes others with `hybridrec token create --user`"
+    fix = (
+        "ask for the user of your token only; an operator makes other tokens with "
+        "`hybridrec token create --user`"
+    )
 
 
 def guard(app: Flask, rate_limit: RateLimit) -> None:
-    """Let only those in who may do what they ask for, no faster than they may."""
+    """Check the token, role, user and rate of every request before it is answered."""
 
     @app.before_request
     def admit() -> None:
         token = token_in(service(), request.headers.get("Authorization", ""))
         g.caller = Caller(token.name if token else "anonymous", request.remote_addr or "", token)
         if request.endpoint not in HEALTH:
-            _slow_down(rate_limit, g.caller)
+            _check_rate(rate_limit, g.caller)
         if settings().require_tokens:
             role = role_for(request.endpoint, request.method)
             require(role)
@@ -105,12 +109,15 @@ def caller() -> Caller:
 
 
 def may_know() -> bool:
-    """Whether the caller may be told what the library holds."""
+    """Whether the caller may see data of the library."""
     return not settings().require_tokens or caller().token is not None
 
 
 def role_for(endpoint: str | None, method: str) -> Role | None:
-    """The role that a call needs, or None for what is public; a call that nobody thought of needs one, too."""
+    """The role that a request needs, None if it is public.
+
+    Endpoints that are not listed need a role by their method, so a new one is never open.
+    """
     if endpoint in PUBLIC:
         return None
     if endpoint in _OF_ALL_USERS:
@@ -121,64 +128,61 @@ def role_for(endpoint: str | None, method: str) -> Role | None:
 
 
 def require(role: Role | None) -> None:
-    """Refuse a caller without a token of this role: 401 without one that holds, 403 where it allows less."""
+    """Refuse a caller without this role: 401 without a valid token, 403 with a lower role."""
     token = caller().token
     if role is None or (token is not None and token.allows(role)):
         return
     if token is not None:
-        what = f"this needs a token of the role {role}; yours is {token.role}"
-        raise _Insufficient(what, error="insufficient_scope", scope=role)
+        detail = f"this needs a token of the role {role}; yours is {token.role}"
+        raise _InsufficientRole(detail, error="insufficient_scope", scope=role)
     if "Authorization" in request.headers:
         raise _Unauthorized("the token is not known here, or was revoked", error="invalid_token")
     raise _Unauthorized("this needs an access token")
 
 
 def require_users(users: Iterable[str]) -> None:
-    """Refuse a caller whose token serves one person what concerns another: 403."""
+    """Refuse with 403 if the token is of one user and other users are concerned."""
     token = caller().token
     if settings().require_tokens and token is not None and not all(map(token.serves, users)):
-        raise _OfAnother(
+        raise _WrongUser(
             f"this token serves the user {token.person} alone", error="insufficient_scope"
         )
 
 
 def _require_own(role: Role | None) -> None:
-    """An address that names a user is of that user; what takes an admin and names none concerns everybody."""
+    """Refuse a token of one user on paths of other users, and on admin endpoints of all users."""
     user, token = (request.view_args or {}).get("user"), caller().token
     if user is not None:
         require_users([user])
     elif role == "admin" and token is not None and token.person is not None:
-        raise _OfAnother(
+        raise _WrongUser(
             f"this token serves the user {token.person} alone", error="insufficient_scope"
         )
 
 
 def token_in(service: RecommendationService, authorization: str) -> Token | None:
-    """The token that an Authorization header holds, where there is one that holds."""
+    """The valid token in an Authorization header, or None."""
     scheme, _, given = authorization.strip().partition(" ")
     return service.library.token(given.strip()) if scheme.lower() in _SCHEMES and given else None
 
 
-def _slow_down(rate_limit: RateLimit, who: Caller) -> None:
+def _check_rate(rate_limit: RateLimit, who: Caller) -> None:
     cost = _UPLOAD_COST if request.mimetype == "multipart/form-data" else 1
     seconds = rate_limit.wait_seconds(counted_by(who), cost, time.monotonic())
     if seconds:
-        raise TooManyRequests(
-            "these are more requests than one caller may send", retry_after=math.ceil(seconds)
-        )
+        raise TooManyRequests("too many requests by one caller", retry_after=math.ceil(seconds))
 
 
 def counted_by(who: Caller) -> str:
-    """What the requests of one caller are counted by: her token, or the network that she asks from."""
+    """The key by which requests of one caller are counted: the token, or else the network."""
     return f"token {who.name}" if who.token else f"address {_network(who.address)}"
 
 
 def _network(address: str) -> str:
-    """An IPv4 address, or the /64 of an IPv6 one: one household has as many of those as it likes."""
+    """An IPv4 address, or the /64 network of an IPv6 one, in which a client chooses its address."""
     try:
-        known = ipaddress.ip_address(
-            address.partition("%")[0]
-        )  # a proxy may name the interface, too
+        # a proxy may add the network interface, as in fe80::1%eth0
+        known = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return address
     return address if known.version == 4 else str(ipaddress.ip_network((known, 64), strict=False))

@@ -1,4 +1,4 @@
-"""The application: every view, behind one service."""
+"""The WSGI application: all endpoints over one service."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hybridrec.serving.service import RecommendationService
 from .access import guard
 from .audit import refuse_unlogged
 from .browser_security import secure
-from .context import give_context
+from .context import set_context
 from .endpoints.docs import docs_of
 from .endpoints.health import health
 from .endpoints.listenbrainz import is_listenbrainz, listenbrainz, refuse_listens
@@ -32,16 +32,17 @@ from .settings import ApiSettings
 from .urls import IdConverter, keep_slashes
 
 _ABOUT = (
-    "A music recommender that hears the tracks and knows the taste. A track is recommendable by its sound the moment "
-    "it is uploaded; as plays arrive, behaviour takes over, track by track. Errors are problem documents (RFC 9457)."
+    "A hybrid music recommender: audio embeddings blended with collaborative filtering. A track is "
+    "recommended by its audio as soon as it is uploaded; with each play, behaviour counts for more "
+    "of its score. Errors are problem documents (RFC 9457)."
 )
 
 _TOKEN = {
     "type": "http",
     "scheme": "bearer",
-    "description": "Needed wherever others than this machine can reach the service. Roles: read asks, write adds, "
-    "admin deletes and lists the users; each may what those before it may. A token made for one user opens what is "
-    "known of that user, and of nobody else.",
+    "description": "Needed unless the service listens on a loopback address. Roles: read queries, "
+    "write also adds, admin also deletes and lists users. A token of one user gives access to the "
+    "data of that user only.",
 }
 
 
@@ -51,16 +52,16 @@ def create_app(
     settings: ApiSettings | None = None,
     rate_limit: RateLimit | None = None,
 ) -> OpenAPI:
-    """Make the WSGI application.
+    """Create the WSGI application.
 
     Args:
-        service: answers everything; it stays open as long as the application serves.
-        settings: limits; the defaults suit a loopback service.
-        pace: how fast a caller may ask of several processes together; None: of this one, as the settings say.
+        service: must stay open while the application serves.
+        settings: limits; the defaults suit a service on a loopback address.
+        rate_limit: shared with other processes; None: one for this process, from the settings.
     """
     settings = settings or ApiSettings()
     app = _bare_app(settings)
-    give_context(app, service, settings)
+    set_context(app, service, settings)
     answer_errors(app)
     log_requests(app)
     measure(app, service)

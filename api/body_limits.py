@@ -1,4 +1,4 @@
-"""How much of a body is taken in before anybody looks at the request."""
+"""How many bytes of a request body are received before the application sees the request."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .settings import ApiSettings
 def body_limit(
     service: RecommendationService, settings: ApiSettings, environ: dict[str, Any]
 ) -> int:
-    """The most bytes that are held for whoever sends them; nothing is held for strangers.
+    """The most bytes of a body that are buffered; 0 for callers without a needed token.
 
-    Single calls take less, and refuse what is longer themselves.
+    Endpoints with smaller limits check them themselves.
 
     Args:
-        service: knows the tokens.
+        service: its library has the tokens.
         settings: of the application.
-        environ: the request, as WSGI has it.
+        environ: the WSGI environment of the request.
     """
     if settings.require_tokens and not _is_known(service, environ.get("HTTP_AUTHORIZATION", "")):
         return 0
@@ -36,5 +36,5 @@ def body_limit(
 def _is_known(service: RecommendationService, authorization: str) -> bool:
     try:
         return token_in(service, authorization) is not None
-    except LibraryError:  # the application will say so
+    except LibraryError:  # the application answers with the error
         return False

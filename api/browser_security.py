@@ -1,4 +1,4 @@
-"""What every answer says to browsers, and what no web page may make them do."""
+"""Security headers for browsers, and refusal of requests by pages of other sites."""
 
 from __future__ import annotations
 
@@ -24,31 +24,37 @@ _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
 def secure(app: Flask) -> None:
-    """Add the security headers to every answer; refuse other names of this host, and writes by other sites."""
-    app.before_request(_refuse_other_names)
+    """Add security headers to every response; refuse unknown Host headers and foreign origins."""
+    app.before_request(_refuse_unknown_hosts)
     app.before_request(_refuse_other_sites)
     app.after_request(_add_headers)
 
 
-def _refuse_other_names() -> None:
-    """Where no token is asked for, DNS rebinding must be. Werkzeug's `trusted_hosts` cannot hold an IPv6 address."""
+def _refuse_unknown_hosts() -> None:
+    """Prevent DNS rebinding, which could reach a loopback service without tokens.
+
+    Werkzeug's `trusted_hosts` does not support IPv6 addresses.
+    """
     try:
         name = urlsplit(f"//{request.headers.get('Host', '')}").hostname
     except ValueError:
         name = None
     if not settings().require_tokens and name not in settings().trusted_hosts:
-        abort(400, "this server does not go by the name in the Host header")
+        abort(400, "the Host header names another host than this server")
 
 
 def _refuse_other_sites() -> None:
-    """Needless where writing takes a token, which no other site has; and a proxy may know the host by another name."""
+    """Prevent cross-site requests that write.
+
+    With tokens there is no need: no other site has one, and a proxy may use another host name.
+    """
     origin = None if settings().require_tokens else request.headers.get("Origin")
     if request.method in _SAFE_METHODS or not origin:
         return
     try:
         site = urlsplit(origin).netloc
     except ValueError:
-        abort(400, "the Origin header names no site")
+        abort(400, "the Origin header is not a valid origin")
     if site != request.host:
         abort(403, "a page of another site may not write here")
 

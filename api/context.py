@@ -1,4 +1,4 @@
-"""What a view may use of the application that serves it."""
+"""The service and the settings of the application that answers the current request."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class _Context:
     settings: ApiSettings
 
 
-def give_context(app: Flask, service: RecommendationService, settings: ApiSettings) -> None:
-    """Tie a service and its settings to an application, before its first request."""
+def set_context(app: Flask, service: RecommendationService, settings: ApiSettings) -> None:
+    """Store the service and the settings in an application, before its first request."""
     app.extensions[_KEY] = _Context(service, settings)
 
 

@@ -1,4 +1,4 @@
-"""A worker serves before its library can be opened: it says that it is not ready, and goes on by itself."""
+"""A worker starts even if its library cannot be opened yet: it answers 503 and retries."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ _log = logging.getLogger("hybridrec")
 
 
 class StartupApplication:
-    """The application of a library, or one that answers 503 until the library can be opened.
+    """The application of a library; answers 503 until the library can be opened.
 
     Args:
-        make: opens the library and makes the application; may raise `HybridrecError`.
+        make: opens the library and creates the application; `HybridrecError` means a retry.
     """
 
     def __init__(self, make: Callable[[], WSGIApplication]) -> None:
         self._make = make
         self._application: WSGIApplication | None = None
-        self._ended = threading.Event()
+        self._closed = threading.Event()
         if not self._opens():
-            threading.Thread(target=self._keep_trying, name="library-startup", daemon=True).start()
+            threading.Thread(target=self._retry, name="library-startup", daemon=True).start()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         return (self._application or _not_ready)(environ, start_response)
 
     def close(self) -> None:
-        """Try no more."""
-        self._ended.set()
+        """Stop retrying."""
+        self._closed.set()
 
     def _opens(self) -> bool:
         try:
             self._application = self._make()
         except HybridrecError as error:
-            _log.error("the library cannot be opened, trying again: %s", error)
+            _log.error("the library cannot be opened, retrying: %s", error)
             return False
         return True
 
-    def _keep_trying(self) -> None:
-        while not self._ended.wait(RETRY_SECONDS):
+    def _retry(self) -> None:
+        while not self._closed.wait(RETRY_SECONDS):
             if self._opens():
                 return
 

@@ -1,4 +1,4 @@
-"""ListenBrainz' contract: what a scrobbler may send, with the limits that ListenBrainz has."""
+"""Schemas of the protocol of ListenBrainz, with its limits."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class _Listened(BaseModel):
 
 
 class AdditionalInfo(_Listened):
-    """What else a scrobbler knows; fields that are not listed are taken and left aside."""
+    """Further metadata; fields that are not listed are accepted and ignored."""
 
     duration: Duration | None = Field(None, description="length of the track in seconds")
     duration_ms: Duration | None = Field(None, description="length of the track in milliseconds")
@@ -82,7 +82,7 @@ class AdditionalInfo(_Listened):
 
 
 class TrackMetadata(_Listened):
-    """What was heard, as the player names it."""
+    """The track that was played, as the player names it."""
 
     artist_name: Name = Field(examples=["Claude Debussy"])
     track_name: Name = Field(examples=["Clair de lune"])
@@ -96,7 +96,7 @@ class ListenIn(_Listened):
     listened_at: StrictInt | None = Field(
         None,
         ge=EARLIEST,
-        description="seconds since 1970; absent for what plays just now",
+        description="seconds since 1970; absent for `playing_now`",
         examples=[1767225600],
     )
     track_metadata: TrackMetadata
@@ -122,20 +122,20 @@ class SubmitListensBody(BaseModel):
             raise ValueError(f"a {self.listen_type} submission has one listen")
         for listen in self.payload:
             if self.listen_type == "playing_now" and listen.listened_at is not None:
-                raise ValueError("what plays just now has no listened_at")
+                raise ValueError("a playing_now listen has no listened_at")
             if self.listen_type != "playing_now" and listen.listened_at is None:
                 raise ValueError("every listen needs listened_at")
         return self
 
     def listens(self, user: str, now: float) -> list[Listen]:
-        """The listens to be kept; none of what plays just now.
+        """The listens to store; none for `playing_now`.
 
         Args:
-            user: whose they are.
+            user: id of the listener.
             now: seconds since 1970.
 
         Raises:
-            InvalidInput: for one that lies more than an hour ahead.
+            InvalidInput: if a listen is more than an hour in the future.
         """
         return [_listen(user, one, now) for one in self.payload if one.listened_at is not None]
 
@@ -143,7 +143,7 @@ class SubmitListensBody(BaseModel):
 def _listen(user: str, sent: ListenIn, now: float) -> Listen:
     assert sent.listened_at is not None
     if sent.listened_at > now + MAX_AHEAD_SECONDS:
-        raise InvalidInput("listened_at lies more than an hour ahead", got=sent.listened_at)
+        raise InvalidInput("listened_at is more than an hour in the future", got=sent.listened_at)
     about = sent.track_metadata
     return Listen(
         user,
@@ -156,13 +156,13 @@ def _listen(user: str, sent: ListenIn, now: float) -> Listen:
 
 
 class SubmittedOut(BaseModel):
-    """The listens are kept."""
+    """The listens are stored."""
 
     status: str = Field(examples=["ok"])
 
 
 class RefusedOut(BaseModel):
-    """Why they are not, as ListenBrainz says it."""
+    """An error, in the form of ListenBrainz."""
 
     code: int = Field(examples=[400])
     error: str = Field(examples=["payload.0.track_metadata.artist_name: Field required"])

@@ -17,7 +17,10 @@ def structured(logger: logging.Logger) -> BoundLogger:
     structlog is not configured globally, so that a program that embeds the application keeps its
     own configuration. A handler without `json_lines` prints the fields as a dictionary.
     """
-    processors: list[Any] = [structlog.stdlib.filter_by_level, ProcessorFormatter.wrap_for_formatter]
+    processors: list[Any] = [
+        structlog.stdlib.filter_by_level,
+        ProcessorFormatter.wrap_for_formatter,
+    ]
     wrapped = structlog.wrap_logger(logger, processors, wrapper_class=BoundLogger)
     return cast(BoundLogger, wrapped.bind())
 

@@ -1,4 +1,4 @@
-"""Errors as problem documents (RFC 9457): what was wrong, what was got, what to do."""
+"""Errors as problem documents (RFC 9457): what was wrong, the value received, how to fix it."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ MOST_ERRORS = 20
 _MAX_GOT_CHARACTERS = 200
 _REPR = reprlib.Repr()
 _REPR.maxlevel, _REPR.maxdict, _REPR.maxlist, _REPR.maxstring = 3, 10, 10, _MAX_GOT_CHARACTERS
-_OF_EVERY_CALL = (400, 401, 403, 408, 422, 429, 500, 503, 507)
+_OF_EVERY_ENDPOINT = (400, 401, 403, 408, 422, 429, 500, 503, 507)
 TOO_LONG: dict[str | int, Any] = {414: {"description": "the address is too long; answered as text"}}
-"""What the server says before the application is asked: eight kilobytes are the most, which long ids may exceed."""
+"""gunicorn's answer to a request line above eight kilobytes, which long ids may exceed."""
 
 FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
 FREE_SPACE = "nothing was stored; ask the operator to free some, then send it again"
@@ -69,9 +69,9 @@ _HTTP_KINDS: dict[int, tuple[str, str | None]] = {
 
 
 class FieldError(BaseModel):
-    """One field of a request that was refused."""
+    """One invalid field of a request."""
 
-    field: str = Field(description="where it stands, as in `plays.3.fraction`", examples=["n"])
+    field: str = Field(description="path of the field, as in `plays.3.fraction`", examples=["n"])
     got: str = Field(description="the value, shortened", examples=["1000"])
     fix: str = Field(
         description="what it should be", examples=["Input should be less than or equal to 100"]
@@ -79,31 +79,32 @@ class FieldError(BaseModel):
 
 
 class Problem(BaseModel):
-    """Why a request was not answered, after RFC 9457."""
+    """A problem document (RFC 9457)."""
 
     type: str = Field(
-        description="names the kind of problem; never changes", examples=["/problems/not-found"]
+        description="kind of problem; stable across releases", examples=["/problems/not-found"]
     )
-    title: str = Field(description="the kind in words", examples=["Not Found"])
+    title: str = Field(description="name of the status", examples=["Not Found"])
     status: int = Field(description="the HTTP status", examples=[404])
-    detail: str = Field(description="what was wrong this time", examples=["there is no such track"])
+    detail: str = Field(description="what was wrong", examples=["there is no such track"])
     got: str | None = Field(
         None, description="the offending value, shortened", examples=["song-17"]
     )
     fix: str | None = Field(
-        None, description="what to do about it", examples=["search for it with GET /v1/tracks?q="]
+        None, description="how to fix it", examples=["search for it with GET /v1/tracks?q="]
     )
     errors: list[FieldError] | None = Field(
         None,
-        description=f"the fields that were refused, {MOST_ERRORS} at most; `detail` counts them",
+        description=f"the invalid fields, at most {MOST_ERRORS}; `detail` has their number",
     )
 
 
 def documented(*statuses: int) -> dict[str | int, Any]:
-    """Which problems a call may answer with, beside those of every call, for the OpenAPI document."""
+    """Problems that an endpoint may respond with, and those of every endpoint, for OpenAPI."""
     schema = {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}
     problems = {
-        status: {"content": {MEDIA_TYPE: schema}} for status in sorted({*_OF_EVERY_CALL, *statuses})
+        status: {"content": {MEDIA_TYPE: schema}}
+        for status in sorted({*_OF_EVERY_ENDPOINT, *statuses})
     }
     return TOO_LONG | problems
 
@@ -116,7 +117,7 @@ def problem(
     extra: Mapping[str, object] | None = None,
     **members: Any,
 ) -> Response:
-    """A problem document as a response; `extra` adds members that RFC 9457 calls extensions."""
+    """A response with a problem document; `extra` adds extension members."""
     document = Problem(
         type=f"/problems/{kind}",
         title=HTTPStatus(status).phrase,
@@ -128,7 +129,7 @@ def problem(
 
 
 def refuse_fields(error: ValidationError) -> Response:
-    """The answer to a request whose fields do not fit their schema."""
+    """The response to a request whose fields do not match the schema."""
     errors = [
         FieldError(
             field=_shown(".".join(str(part) for part in found["loc"]) or "body"),
@@ -138,15 +139,15 @@ def refuse_fields(error: ValidationError) -> Response:
         for found in error.errors(include_url=False, include_context=False)[:MOST_ERRORS]
     ]
     count = error.error_count()
-    rest = f"; the first {MOST_ERRORS} are listed" if count > MOST_ERRORS else ""
-    detail = f"{count} field{'s' * (count > 1)} of the request cannot be used{rest}"
+    shortened = f"; the first {MOST_ERRORS} are listed" if count > MOST_ERRORS else ""
+    detail = f"{count} field{'s' * (count > 1)} of the request cannot be used{shortened}"
     return problem(
         "invalid-input", 422, detail, fix=f"{errors[0].field}: {errors[0].fix}", errors=errors
     )
 
 
 def answer_errors(app: Flask) -> None:
-    """Let an application answer every error with a problem document."""
+    """Answer every error of an application with a problem document."""
     app.register_error_handler(HybridrecError, _from_hybridrec)
     app.register_error_handler(HTTPException, _from_http)
     app.register_error_handler(OSError, _from_system)
@@ -154,7 +155,7 @@ def answer_errors(app: Flask) -> None:
 
 
 def refusing_status(error: HybridrecError) -> HTTPStatus:
-    """The HTTP status that goes with a mistake."""
+    """The HTTP status of an error."""
     found = (status for cls, _, status in _KINDS if isinstance(error, cls))
     broken = (
         HTTPStatus.SERVICE_UNAVAILABLE
@@ -176,7 +177,7 @@ def _from_hybridrec(error: HybridrecError) -> Response:
 
 
 def _from_library(error: LibraryError) -> Response:
-    """What is wrong with the library is the operator's to read: it names places on this machine."""
+    """Details go to the log only: they name paths of the server."""
     current_app.logger.error("%s %s failed: %s", request.method, request.path, error)
     return problem(
         "unavailable",
@@ -208,7 +209,7 @@ def _from_http(error: HTTPException) -> Response:
 
 
 def _from_system(error: OSError) -> Response:
-    """A full disk is the operator's to mend; anything else is our fault."""
+    """A full disk is reported as such; any other error is a bug."""
     if error.errno not in FULL_DISK:
         return _from_bug(error)
     current_app.logger.error(

@@ -1,4 +1,4 @@
-"""How fast one caller may ask: a bucket of requests for each, refilled at a steady rate."""
+"""Rate limit: a token bucket per caller, refilled at a constant rate."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ import struct
 import threading
 
 BUCKETS = 2**18
-"""Buckets kept, in 4 MiB. Callers of one hash share a bucket; nobody outside can foresee who does."""
+"""Number of buckets, in 4 MiB. Callers whose hashes collide share one; hashes are salted."""
 
-_BUCKET = struct.Struct(
-    "=dd"
-)  # the requests that it lacks to be full, and the second when that was so
+_BUCKET = struct.Struct("=dd")
+"""Requests that the bucket lacks to be full, and the time in seconds at which it did."""
 
 
 class RateLimit:
-    """Token buckets by caller; safe to use from several threads, and shared by the processes that are forked later.
+    """Token buckets by caller; thread-safe, and shared with processes forked afterwards.
 
-    Processes do not wait for each other: two that ask for one caller in the same
-    microsecond may count one request for both.
+    There is no lock between processes: two requests of one caller in the same microsecond may be
+    counted as one.
 
     Args:
-        per_minute: requests a minute that may go on for ever; None: any number. A sixth of them may come at once.
+        per_minute: sustained requests per minute, a sixth of it at once; None: no limit.
     """
 
     def __init__(self, per_minute: int | None) -> None:
@@ -31,24 +30,24 @@ class RateLimit:
         self._lock = threading.Lock()
 
     def wait_seconds(self, caller: str, cost: float, now: float) -> float:
-        """Take a request from a caller's bucket.
+        """Take a request from the bucket of a caller.
 
         Args:
-            caller: a token's name or an address.
-            cost: how many requests it counts as; more than a full bucket counts as a full one.
+            caller: key of the caller.
+            cost: number of requests it counts as, at most a full bucket.
             now: seconds of a monotonic clock that all processes share.
 
         Returns:
-            0 if it may pass, else the seconds until it may, and nothing is taken.
+            0 if the request is allowed; else the seconds until it is, and nothing is taken.
         """
         if self._per_second is None:
             return 0.0
-        place = hash(caller) % BUCKETS * _BUCKET.size
+        offset = hash(caller) % BUCKETS * _BUCKET.size
         with self._lock:
-            lacked, since = _BUCKET.unpack_from(self._buckets, place)
+            lacked, since = _BUCKET.unpack_from(self._buckets, offset)
             lacks: float = max(0.0, lacked - (now - since) * self._per_second) + min(
                 cost, self._full
             )
             if lacks <= self._full:
-                _BUCKET.pack_into(self._buckets, place, lacks, now)
+                _BUCKET.pack_into(self._buckets, offset, lacks, now)
         return max(0.0, lacks - self._full) / self._per_second

@@ -1,4 +1,4 @@
-"""How requests are read: JSON strictly, uploads straight into a temporary file."""
+"""Parsing of request bodies: strict JSON, and uploads into a temporary file."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from hybridrec.errors import AudioError
 from .context import settings
 
 MOST_JSON_VALUES = 300_000
-"""Of one document: three hundred for each of a thousand listens."""
+"""In one document: 300 for each of 1000 listens."""
 
 MOST_FORM_PARTS = 20
 MOST_FILES = 1
 
 
 class StrictJson(DefaultJSONProvider):
-    """JSON that refuses NaN, lone surrogates and absurd nesting, each with a 400, and too many values with a 413."""
+    """Refuses NaN, lone surrogates and deep nesting with 400, and too many values with 413."""
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
         """Read a JSON document.
 
         Raises:
-            ValueError: if it is none.
-            RequestEntityTooLarge: if it has more values than any call takes, before they are read.
+            ValueError: if it is not JSON.
+            RequestEntityTooLarge: for more values than any endpoint takes, before parsing.
         """
         comma = "," if isinstance(s, str) else b","
         if s.count(comma) > MOST_JSON_VALUES:  # type: ignore[arg-type]
@@ -46,7 +46,7 @@ class StrictJson(DefaultJSONProvider):
 
 
 class UploadRequest(Request):
-    """A request whose file is written to disk once, under a name that the client cannot choose."""
+    """A request whose file is written to disk once, under a name that the server chooses."""
 
     max_form_parts = MOST_FORM_PARTS
     _files = 0
@@ -64,7 +64,7 @@ class UploadRequest(Request):
         return tempfile.NamedTemporaryFile(prefix="hybridrec-upload-")
 
     def on_json_loading_failed(self, e: ValueError | None) -> Any:
-        """Say where a body stops being JSON; without an error it has the wrong type, which is a 415."""
+        """Respond with 400 and the place of the error; without one the media type is wrong: 415."""
         if e is None:
             return super().on_json_loading_failed(e)
         abort(400, f"the body is not JSON: {e}")
@@ -72,10 +72,10 @@ class UploadRequest(Request):
 
 @contextmanager
 def uploaded(upload: FileStorage) -> Iterator[Path]:
-    """Where an upload lies until its request is answered; errors call it what the client calls it.
+    """The path of an upload, until the block ends.
 
     Raises:
-        AudioError: what the body raises, without the name of the temporary file.
+        AudioError: raised in the block, with the client's file name instead of the temporary one.
     """
     upload.stream.flush()
     path = Path(upload.stream.name)
@@ -89,26 +89,26 @@ def uploaded(upload: FileStorage) -> Iterator[Path]:
 
 
 def read_json(limit_bytes: int, *, force: bool = False) -> None:
-    """Read the body: 413 where it is too long, 400 where it is broken, and 415 where it is not called JSON.
+    """Read a JSON body: 413 if it is too long, 400 if it is invalid, 415 for other media types.
 
     Args:
         limit_bytes: the longest body.
-        force: whatever it is called.
+        force: accept any media type.
     """
     request.max_content_length = limit_bytes
     request.get_data()
     if request.content_length is None:
-        request.stream.read(1)  # chunks are cut off at the limit in silence; to read on is a 413
+        request.stream.read(1)  # a chunked body is cut off at the limit; reading on is a 413
     request.get_json(force=force)
 
 
 def expect_json() -> None:
-    """Before a view that takes JSON: 413 where it is too long, 415 where it is something else, 400 where broken."""
+    """Before an endpoint that takes JSON: see `read_json`."""
     if request.method == "POST":
         read_json(settings().body_limit_bytes)
 
 
 def expect_form() -> None:
-    """Before a view that takes a file: 415 where the body is no multipart form."""
+    """Before an endpoint that takes a file: 415 unless the body is a multipart form."""
     if request.method == "POST" and request.mimetype != "multipart/form-data":
         abort(415, "the audio file must come as multipart/form-data")

@@ -1,4 +1,4 @@
-"""The contract, what the service takes. The OpenAPI document is made from these."""
+"""Schemas of requests. The OpenAPI document is generated from them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _seconds(value: object) -> object:
     except ValueError:
         raise ValueError("give seconds since 1970, or a time as in 2026-07-01T12:00:00Z") from None
     if moment.tzinfo is None:
-        raise ValueError("say the time zone, as in 2026-07-01T12:00:00Z")
+        raise ValueError("give a time zone, as in 2026-07-01T12:00:00Z")
     return moment.timestamp()
 
 
@@ -65,25 +65,25 @@ Moment = Annotated[
 
 
 class _Request(BaseModel):
-    """Requests refuse what they do not know: a misspelt field is an error, not a silent default."""
+    """Refuses unknown fields: a misspelt one is an error, not a silent default."""
 
     model_config = ConfigDict(extra="forbid")
 
     @model_validator(mode="before")
     @classmethod
     def _refuse_many_unknown(cls, data: Any) -> Any:
-        """One error for all unknown fields where these are many: each of its own would cost more than the request."""
+        """One error for very many unknown fields, which would cost more than the request."""
         if isinstance(data, dict) and len(data) > len(cls.model_fields) + MAX_UNKNOWN:
             unknown = len(data.keys() - cls.model_fields.keys())
             if unknown > MAX_UNKNOWN:
                 raise PydanticCustomError(
-                    "unknown_fields", "{count} fields are not known here", {"count": unknown}
+                    "unknown_fields", "{count} fields are unknown", {"count": unknown}
                 )
         return data
 
     @classmethod
     def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """What pydantic makes, made once: it is asked for with every request that has a query."""
+        """The schema, cached: flask-openapi3 asks for it with every request."""
         return _json_schema(super().model_json_schema, *args, **kwargs)
 
 
@@ -93,7 +93,7 @@ def _json_schema(make: Callable[..., dict[str, Any]], *args: Any, **kwargs: Any)
 
 
 def _without_null(schema: dict[str, Any]) -> None:
-    """Leave out what only JSON can say."""
+    """Drop null from the types: a query string or a form cannot send it."""
     for field in schema["properties"].values():
         kinds = [kind for kind in field.pop("anyOf", []) if kind != {"type": "null"}]
         if kinds:
@@ -102,69 +102,65 @@ def _without_null(schema: dict[str, Any]) -> None:
             field.pop("default", None)
 
 
-class _Written(_Request):
-    """What comes in an address or a form: a field is there or left out, but never null."""
+class _QueryOrForm(_Request):
+    """A query string or a form: fields are present or absent, never null."""
 
     model_config = ConfigDict(json_schema_extra=_without_null)
 
 
 class NoQuery(_Request):
-    """A call without query parameters."""
+    """A request without query parameters."""
 
 
 class UserPath(_Request):
-    """Names a user."""
+    """The id of a user."""
 
     user: Id = Field(
-        description="outside id of the user; a slash in it is sent as %2F",
+        description="id of the user; encode a slash in it as %2F",
         json_schema_extra={"example": "ada"},
     )
 
 
 class TrackPath(_Request):
-    """Names a track."""
+    """The id of a track."""
 
     track: Id = Field(
-        description="outside id of the track; a slash in it is sent as %2F",
+        description="id of the track; encode a slash in it as %2F",
         json_schema_extra={"example": "song-17"},
     )
 
 
-class SimilarToAudioQuery(_Written):
-    """How many similar tracks, which may come, and whether each says why."""
+class SimilarToAudioQuery(_QueryOrForm):
+    """Number of similar tracks, filters and explanations."""
 
     n: int = Field(
-        10, ge=1, le=MAX_RESULTS, description="how many tracks", json_schema_extra={"example": 10}
+        10, ge=1, le=MAX_RESULTS, description="number of tracks", json_schema_extra={"example": 10}
     )
     explain: bool = Field(
-        False, description="add a sentence to each result that says where its score comes from"
+        False, description="add a sentence to each result that explains its score"
     )
     deny: list[Id] = Field(
         [],
         max_length=MAX_NAMED,
-        description="ids of tracks that must not come; say it once for each",
+        description="ids of tracks to leave out; repeat the parameter for each",
     )
     allow: list[Id] = Field(
         [],
         max_length=MAX_NAMED,
-        description="ids of the tracks that may come; say it once for each, or not at all for all",
+        description="ids of the only tracks to choose from; repeat the parameter for each",
     )
-    artist: Text | None = Field(
-        None, description="only tracks of this artist, named as in the catalogue"
-    )
-    album: Text | None = Field(
-        None, description="only tracks of this album, named as in the catalogue"
-    )
+    artist: Text | None = Field(None, description="only tracks of this artist, by exact name")
+    album: Text | None = Field(None, description="only tracks of this album, by exact name")
     per_artist: int | None = Field(
-        None, ge=1, le=MAX_RESULTS, description="at most so many tracks of one artist"
+        None, ge=1, le=MAX_RESULTS, description="at most this many tracks of one artist"
     )
     per_album: int | None = Field(
-        None, ge=1, le=MAX_RESULTS, description="at most so many tracks of one album"
+        None, ge=1, le=MAX_RESULTS, description="at most this many tracks of one album"
     )
 
     @property
     def filters(self) -> Filters:
-        """Which tracks may come."""
+        """The filters of the query."""
         return Filters(
             deny=tuple(self.deny),
             allow=tuple(self.allow) or None,
@@ -176,50 +172,51 @@ class SimilarToAudioQuery(_Written):
 
 
 class SimilarQuery(SimilarToAudioQuery):
-    """How many similar tracks, and how they are weighted."""
+    """Number of similar tracks, filters and audio weight."""
 
     audio_weight: float | None = Field(
         None,
         ge=0,
         le=1,
-        description="the share of sound in a track that many play, for this answer; the fewer play a track, the nearer "
-        "its own weight is to 1. Left out, the tuned one",
+        description="share of audio in the scores of tracks with very many listeners, 0 to 1; the "
+        "fewer listeners a track has, the nearer its effective audio weight is to 1. Default: the "
+        "tuned one",
     )
 
 
 class RecommendationsQuery(SimilarQuery):
-    """How many recommendations, how they are weighted, and what is left out."""
+    """Number of recommendations, filters and audio weight."""
 
-    exclude_played: bool = Field(True, description="leave out the tracks that the user has played")
+    exclude_played: bool = Field(True, description="leave out tracks that the user has played")
 
 
-class SearchQuery(_Written):
+class SearchQuery(_QueryOrForm):
     """A page of a list, ordered by id."""
 
     q: Text = Field(
         "",
-        description="words to look for; empty lists everything",
+        description="words to search for; empty lists all",
         json_schema_extra={"example": "night"},
     )
-    after: Id | None = Field(None, description="the `next` of the page before")
-    limit: int = Field(50, ge=1, le=MAX_PAGE, description="how many on a page")
+    after: Id | None = Field(None, description="`next` of the previous page")
+    limit: int = Field(50, ge=1, le=MAX_PAGE, description="most entries of a page")
 
 
 class UserPlaysQuery(_Request):
-    """How many plays of a user."""
+    """Number of plays of a user."""
 
-    limit: int = Field(50, ge=1, le=MAX_PLAYS, description="how many plays, newest first")
+    limit: int = Field(50, ge=1, le=MAX_PLAYS, description="most plays to list, newest first")
 
 
-class AudioForm(_Written):
+class AudioForm(_QueryOrForm):
     """An audio file."""
 
-    audio: FileStorage = Field(description=f"{AUDIO_KINDS}; known by its content, not by its name")
+    audio: FileStorage = Field(description=f"{AUDIO_KINDS}; recognised by content, not by name")
 
     @model_validator(mode="before")
     @classmethod
     def _text_as_sent(cls, data: dict[str, Any]) -> dict[str, Any]:
-        """Take text as it was sent: flask-openapi3 reads the title `1999` as a number."""
+        """Use text as it was sent: flask-openapi3 parses the title `1999` as a number."""
         return {name: request.form.get(name, value) for name, value in data.items()}
 
     @field_validator("audio")
@@ -231,9 +228,9 @@ class AudioForm(_Written):
 
 
 class TrackForm(AudioForm):
-    """A track to be added: its audio and what is known of it. What is left out is read from the file's tags."""
+    """A track to add: its audio and metadata. Missing metadata is read from the file's tags."""
 
-    id: Id | None = Field(None, description="outside id; left out, one is made from the audio")
+    id: Id | None = Field(None, description="id of the track; default: made from the audio")
     title: Text = Field("", examples=["Clair de lune"])
     artist: Text = Field("", examples=["Claude Debussy"])
     album: Text = Field("", examples=["Suite bergamasque"])
@@ -241,7 +238,7 @@ class TrackForm(AudioForm):
 
 
 class PlayIn(_Request):
-    """One listening event. User, track and time are its identity: told twice, it counts once."""
+    """One listening event, identified by user, track and time: sent twice, it counts once."""
 
     model_config = ConfigDict(strict=True)
 
@@ -249,26 +246,27 @@ class PlayIn(_Request):
     track: Id = Field(examples=["song-17"])
     played_at: Moment | None = Field(
         None,
-        description="seconds since 1970 in UTC, or ISO 8601 with a time zone; left out, the play stands for all that "
-        "the user played of the track",
+        description="seconds since 1970 in UTC, or ISO 8601 with a time zone; without it the play "
+        "stands for all plays of the track by the user",
         examples=[1767225600],
     )
     fraction: float | None = Field(
-        None, ge=0, le=1, description="the share of the track that was heard"
+        None, ge=0, le=1, description="share of the track that was played"
     )
     weight: float | None = Field(
         None,
         ge=-MAX_WEIGHT,
         le=MAX_WEIGHT,
-        description="how much it counts: below zero for a skip, above one for a like; left out, the fraction, or 1",
+        description="weight in the interactions: below 0 for a skip, above 1 for a like; default: "
+        "the fraction, or 1",
     )
 
     def to_play(self) -> Play:
-        """The play as the library knows it."""
+        """The play as a value object of the library."""
         return Play(**self.model_dump())
 
 
 class PlaysBody(_Request):
-    """Plays to be added, all or none."""
+    """Plays to add, all or none."""
 
     plays: list[PlayIn] = Field(min_length=1, max_length=MAX_PLAYS)

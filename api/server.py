@@ -28,10 +28,9 @@ if TYPE_CHECKING:
     from hybridrec.serving.service import RecommendationService
 
 AUDIT_NAME = "audit.jsonl"
-_MEMORY = "/dev/shm"  # noqa: S108 (no file of a known name; where gunicorn's signs of life need no disk)
-_MAX_REQUEST_LINE_CHARACTERS = (
-    8190  # an id of 512 characters, each up to 12 when encoded, and its query
-)
+_MEMORY = "/dev/shm"  # noqa: S108 (heartbeat files of gunicorn have random names; no disk needed)
+# an id of 512 characters, each up to 12 when encoded, and the query
+_MAX_REQUEST_LINE_CHARACTERS = 8190
 
 
 def serve(
@@ -46,23 +45,25 @@ def serve(
     certificate: Path | None = None,
     key: Path | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM, then let the requests under way finish. Prints the address once it answers.
+    """Serve until SIGINT or SIGTERM, then finish requests in progress.
+
+    Prints the address once the first worker is ready.
 
     Args:
         library: directory or database URL.
-        host: an address of this machine; on any but a loopback one, and behind a proxy, every call wants a
-            token, and each caller is held to `REQUESTS_PER_MINUTE` unless the settings say otherwise.
+        host: address to listen on. On any but a loopback address, and behind a proxy, tokens are
+            required and `REQUESTS_PER_MINUTE` is the default rate limit.
         port: TCP port; 0 takes a free one.
-        workers: processes.
-        threads: how many requests each process answers at a time.
-        files: the folder of uploads, for a library in a database that does not know it yet.
+        workers: number of processes.
+        threads: the most requests that a process answers at a time.
+        files: folder of uploads, for a library in a database that has none recorded yet.
         settings: limits.
-        log_requests: whether each request is logged; None: where tokens are asked for. Writes always are,
-            in the file `audit.jsonl` of the library's directory.
-        certificate, key: PEM files; with them, HTTPS is spoken.
+        log_requests: whether to log each request; None: if tokens are required. Writes are always
+            logged, to `audit.jsonl` in the library's directory.
+        certificate, key: PEM files, for HTTPS.
 
     Raises:
-        InvalidInput: for an address that others can reach, while the library has no token.
+        InvalidInput: if tokens are required and the library has none.
         LibraryError: if the library cannot be opened.
     """
     settings = settings or ApiSettings()
@@ -83,10 +84,10 @@ def serve(
 
 
 def for_address(settings: ApiSettings, host: str, has_tokens: bool) -> ApiSettings:
-    """The settings as an address calls for them: what others can reach asks who they are, and bounds their pace.
+    """The settings for an address: if other machines can reach it, tokens and a rate limit.
 
     Raises:
-        InvalidInput: if tokens are needed and there is none.
+        InvalidInput: if tokens are required and there is none.
     """
     if settings.proxies or not is_loopback(host):
         rate_limit = settings.requests_per_minute or REQUESTS_PER_MINUTE
@@ -95,15 +96,16 @@ def for_address(settings: ApiSettings, host: str, has_tokens: bool) -> ApiSettin
         )
     if settings.require_tokens and not has_tokens:
         raise InvalidInput(
-            "there is no access token yet, and without one nobody could ask this server anything",
+            "there is no access token yet, and this server would answer nobody without one",
             got=host,
-            fix="make one with `hybridrec token create NAME --role admin`, or serve this machine alone, at 127.0.0.1",
+            fix="make one with `hybridrec token create NAME --role admin`, or serve this machine "
+            "alone, at 127.0.0.1",
         )
     return dataclasses.replace(settings, trusted_hosts=(*settings.trusted_hosts, host))
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
+    """Whether an address can be reached from this machine only."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -115,7 +117,7 @@ def _address(host: str, port: int) -> str:
 
 
 class _Server(BaseApplication):  # type: ignore[misc]
-    """gunicorn with our settings; each worker opens the library for itself, after the fork."""
+    """gunicorn with our settings; each worker opens the library itself, after the fork."""
 
     def __init__(
         self,
@@ -132,49 +134,45 @@ class _Server(BaseApplication):  # type: ignore[misc]
         self._library = library
         self._settings = settings
         self._startup: StartupApplication | None = None
-        self._rate_limit = RateLimit(
-            settings.requests_per_minute
-        )  # made before the fork, and so of all workers together
-        self._options = (
-            options
-            | {
-                "worker_class": BufferingWorker,
-                "worker_tmp_dir": _MEMORY if os.access(_MEMORY, os.W_OK) else None,
-                "loglevel": "warning",
-                "forwarded_allow_ips": "",  # gunicorn would believe what a client on loopback says of itself
-                "limit_request_line": _MAX_REQUEST_LINE_CHARACTERS,
-                "control_socket_disable": True,
-                "on_starting": _import_application,
-                "post_fork": _give_files,
-                "post_worker_init": _say_ready,
-                "worker_exit": _close_service,
-                "child_exit": _remove_files,
-                "on_exit": _forget_all,
-            }
-        )
+        # created before the fork, so that all workers share it
+        self._rate_limit = RateLimit(settings.requests_per_minute)
+        self._options = options | {
+            "worker_class": BufferingWorker,
+            "worker_tmp_dir": _MEMORY if os.access(_MEMORY, os.W_OK) else None,
+            "loglevel": "warning",
+            "forwarded_allow_ips": "",  # else gunicorn trusts X-Forwarded-* of loopback
+            "limit_request_line": _MAX_REQUEST_LINE_CHARACTERS,
+            "control_socket_disable": True,
+            "on_starting": _import_application,
+            "post_fork": _prepare_files,
+            "post_worker_init": _print_address,
+            "worker_exit": _close_service,
+            "child_exit": _remove_files,
+            "on_exit": _remove_folder,
+        }
         super().__init__()
 
     def load_config(self) -> None:
-        """Hand our options to gunicorn, which calls this."""
+        """Pass the options to gunicorn, which calls this."""
         for name, value in self._options.items():
             self.cfg.set(name, value)
 
     def load(self) -> StartupApplication:
-        """Make the application, in the worker that will serve it; it opens the library as soon as that can be."""
+        """Create the application in the worker; it opens the library as soon as possible."""
         from threadpoolctl import threadpool_limits
 
-        threadpool_limits(1, "blas")  # requests and workers are parallel already
+        threadpool_limits(1, "blas")  # requests and workers run in parallel already
         self._startup = StartupApplication(self._application)
         return self._startup
 
     def body_limit(self, environ: dict[str, Any]) -> int:
-        """See `body_limits`; nothing is worth taking in while there is no library."""
+        """See `body_limits`; 0 until the library is open."""
         from .body_limits import body_limit
 
         return 0 if self.service is None else body_limit(self.service, self._settings, environ)
 
     def close(self) -> None:
-        """Close the library in the worker that ends."""
+        """Close the library when the worker ends."""
         if self._startup is not None:
             self._startup.close()
         if self.service is not None:
@@ -192,9 +190,9 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
 
 def _import_application(_arbiter: Any) -> None:
-    """Import once for all workers, before they are forked: each starts at once, and what it needs lies in memory once.
+    """Import before the fork: workers start fast and share the memory of the modules.
 
-    What is imported stays; frozen, no worker looks through it for garbage, which would copy it.
+    Frozen objects are ignored by the garbage collector, which would otherwise copy their pages.
     """
     import hybridrec.api.app
     import hybridrec.api.body_limits  # noqa: F401
@@ -202,7 +200,7 @@ def _import_application(_arbiter: Any) -> None:
     gc.freeze()
 
 
-def _say_ready(worker: Any) -> None:
+def _print_address(worker: Any) -> None:
     if worker.age == 1:
         host, port = worker.sockets[0].getsockname()[:2]
         scheme = "https" if worker.cfg.is_ssl else "http"
@@ -213,7 +211,7 @@ def _close_service(_arbiter: Any, worker: Any) -> None:
     worker.app.close()
 
 
-def _give_files(_arbiter: Any, worker: Any) -> None:
+def _prepare_files(_arbiter: Any, worker: Any) -> None:
     prepare_worker_files(worker.app.temporary, worker.pid)
 
 
@@ -221,5 +219,5 @@ def _remove_files(_arbiter: Any, worker: Any) -> None:
     remove_worker_files(worker.app.temporary, worker.pid)
 
 
-def _forget_all(arbiter: Any) -> None:
+def _remove_folder(arbiter: Any) -> None:
     shutil.rmtree(arbiter.app.temporary, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What an operator may set of the HTTP service."""
+"""Settings of the HTTP service."""
 
 from __future__ import annotations
 
@@ -18,17 +18,15 @@ class ApiSettings:
     """Limits of the HTTP service.
 
     Attributes:
-        upload_limit_bytes: the largest audio file that is taken in.
-        body_limit_bytes: the largest JSON body; a thousand plays need a tenth of the default.
-        trusted_hosts: the names under which the service may be called where no token is asked for.
-            A request for another name is refused, so that no web page can reach a loopback service
-            by DNS rebinding.
-        require_tokens: whether everything but the page's shell and the health checks wants a token.
-        requests_per_minute: how many requests a token, or an address without one, may send,
-            an upload counting as ten; None: as many as it likes.
-        proxies: how many proxies stand in front, one behind the other. So many entries of the
-            X-Forwarded-For, -Proto and -Host headers are believed; 0 believes none, for anybody can
-            send such headers.
+        upload_limit_bytes: largest audio file of an upload.
+        body_limit_bytes: largest JSON body; 1000 plays need a tenth of the default.
+        trusted_hosts: accepted host names if no tokens are required. Others are refused, so that
+            no web page can reach a loopback service by DNS rebinding.
+        require_tokens: whether all but the page's files and the health checks need a token.
+        requests_per_minute: rate limit of a token, or of an address without one; an upload counts
+            as ten. None: no limit.
+        proxies: number of reverse proxies in front. That many entries of the X-Forwarded-For,
+            -Proto and -Host headers are trusted; with 0 none, because clients can send them, too.
         connections: deadlines and bounds of the connections.
     """
 

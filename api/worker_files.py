@@ -1,6 +1,6 @@
-"""The temporary files of a server: a folder for each worker, and the figures that its workers add up.
+"""Temporary files of a server: a folder for each worker, and the files of its metrics.
 
-Nothing here may end a worker: where the disk is full, it goes on without.
+No error here may stop a worker: on a full disk it runs without these files.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from pathlib import Path
 from .settings import MULTIPROCESS_DIRECTORY
 
 METRICS_FILE_BYTES = 2**20
-"""Reserved for each file of figures; all routes with all their answers fill less than half of one."""
+"""Reserved for each file of metrics; all routes with all statuses fill less than half of it."""
 
-_FIGURES = ("gauge_livesum", "histogram")
-_USED = slice(0, 4)
+_METRIC_KINDS = ("gauge_livesum", "histogram")
+_USED_BYTES = slice(0, 4)
 _log = logging.getLogger("hybridrec")
 
 
 def make_temporary_folder() -> Path:
-    """A folder for the temporary files of all processes. Must come before prometheus_client is imported."""
+    """Create the folder of all processes; must be called before prometheus_client is imported."""
     temporary = Path(tempfile.mkdtemp(prefix="hybridrec-"))
     os.environ[MULTIPROCESS_DIRECTORY] = str(temporary / "metrics")
     (temporary / "metrics").mkdir()
@@ -30,41 +30,41 @@ def make_temporary_folder() -> Path:
 
 
 def prepare_worker_files(temporary: Path, process: int) -> None:
-    """Let this process keep its temporary files in a folder of its own, and reserve the space for its figures.
+    """Give this process a folder for temporary files, and reserve space for its metrics.
 
-    prometheus_client maps its files; a page of one for which the disk has no space left would end the process
-    (SIGBUS). Where none can be reserved, this process counts in its memory, alone.
+    prometheus_client maps its files into memory; writing to a page for which the disk has no space
+    left would kill the process (SIGBUS). If none can be reserved, it counts in memory only.
     """
     try:
         own = worker_folder(temporary, process)
         own.mkdir()
         os.environ["TMPDIR"] = tempfile.tempdir = str(own)
-        for kind in _FIGURES:
-            _reserve(_figures(kind, process))
+        for kind in _METRIC_KINDS:
+            _reserve(_metrics_file(kind, process))
     except OSError as error:
         _log.error(
-            "no space for this worker's figures in %s, so /metrics lacks them: %s",
+            "no space for this worker's metrics in %s, so /metrics lacks them: %s",
             temporary,
             error.strerror,
         )
-        _forget_figures(process)
+        _remove_metrics_files(process)
         _count_in_memory()
 
 
 def remove_worker_files(temporary: Path, process: int) -> None:
-    """A worker that is gone, however it ended, leaves no files and has nothing under way; what it counted stays."""
+    """Remove the files and gauges of a worker that has ended; its counts are kept."""
     shutil.rmtree(worker_folder(temporary, process), ignore_errors=True)
     for path in Path(os.environ[MULTIPROCESS_DIRECTORY]).glob(f"gauge_live*_{process}.db"):
         path.unlink(missing_ok=True)
-    _give_back(_figures("histogram", process))
+    _free_unused(_metrics_file("histogram", process))
 
 
 def worker_folder(temporary: Path, process: int) -> Path:
-    """Where a worker keeps its temporary files."""
+    """The folder for temporary files of a worker."""
     return temporary / str(process)
 
 
-def _figures(kind: str, process: int) -> Path:
+def _metrics_file(kind: str, process: int) -> Path:
     return Path(os.environ[MULTIPROCESS_DIRECTORY]) / f"{kind}_{process}.db"
 
 
@@ -73,18 +73,18 @@ def _reserve(path: Path) -> None:
         os.posix_fallocate(file.fileno(), 0, METRICS_FILE_BYTES)
 
 
-def _give_back(path: Path) -> None:
-    """The space that a file of figures reserved and never used; its first four bytes say how much it did."""
+def _free_unused(path: Path) -> None:
+    """Free the unused rest of a file of metrics; its first four bytes are the bytes used."""
     try:
         with path.open("r+b") as file:
-            file.truncate(int.from_bytes(file.read(8)[_USED], "little"))
-    except OSError:  # there is none
+            file.truncate(int.from_bytes(file.read(8)[_USED_BYTES], "little"))
+    except OSError:  # there is no such file
         return
 
 
-def _forget_figures(process: int) -> None:
-    for kind in _FIGURES:
-        _figures(kind, process).unlink(missing_ok=True)
+def _remove_metrics_files(process: int) -> None:
+    for kind in _METRIC_KINDS:
+        _metrics_file(kind, process).unlink(missing_ok=True)
 
 
 def _count_in_memory() -> None:

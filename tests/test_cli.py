@@ -75,7 +75,7 @@ def test_recommendations_come_as_a_table_with_the_weights(place: Path) -> None:
     answer = run("recommend", "user-00", "--library", place, "-n", "3")
     assert answer.exit_code == 0
     header, *rows = answer.output.splitlines()
-    assert "audio weight" in header
+    assert "effective audio weight" in header
     assert len(rows) == 3
     assert all("calm band - calm song" in row for row in rows)
 
@@ -146,7 +146,7 @@ def test_the_blend_is_evaluated_on_the_plays_of_a_library(place: Path, tmp_path:
         (["no-such-command"], 2, "No such command"),
     ],
 )
-def test_mistakes_are_said_in_words(
+def test_a_mistake_is_reported_without_a_traceback(
     tmp_path: Path, arguments: list[str], code: int, says: str
 ) -> None:
     answer = CliRunner().invoke(main, arguments, env={"HYBRIDREC_LIBRARY": str(tmp_path / "none")})
@@ -155,7 +155,7 @@ def test_mistakes_are_said_in_words(
     assert "Traceback" not in answer.output
 
 
-def test_an_unknown_track_is_asked_wrongly_in_one_line(place: Path) -> None:
+def test_an_unknown_track_is_a_usage_error_of_one_line(place: Path) -> None:
     answer = run("similar", "no-such-track", "--library", place)
     assert answer.exit_code == 2
     assert len(answer.output.splitlines()) == 1

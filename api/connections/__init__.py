@@ -1,1 +1,1 @@
-"""How requests come in: whole, before a thread is taken; a slow client costs a socket and no thread."""
+"""The connections of a worker: request bodies are buffered without a thread, with deadlines."""

@@ -1,4 +1,4 @@
-"""The connections of one worker: never more than it may hold, whoever opens them and says nothing."""
+"""Accepts the connections of one worker, up to a maximum; idle ones are closed for new ones."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Admit = Callable[[socket.socket], Coroutine[Any, Any, None]]
 
 
 class Connections:
-    """Accepts connections and keeps account of them.
+    """Accepts connections and keeps track of those without a request.
 
-    Where there are as many as there may be, a newcomer takes the place of the connection that has waited
-    longest without a request; where all are being answered, newcomers wait in the kernel's queue.
+    At the maximum, a new connection replaces the one that has been idle longest; if none is idle,
+    new connections wait in the kernel's queue.
 
     Args:
-        loop: that of the worker.
-        most: how many there may be.
-        admit: speaks with an accepted socket.
+        loop: event loop of the worker.
+        most: maximum of open connections.
+        admit: serves an accepted socket.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, most: int, admit: Admit) -> None:
@@ -32,7 +32,7 @@ class Connections:
         self._admit = admit
         self._listeners: list[socket.socket] = []
         self._open: set[socket.socket] = set()
-        self._waiting: dict[socket.socket, None] = {}  # in the order in which they began to wait
+        self._waiting: dict[socket.socket, None] = {}  # idle ones, longest first
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_listening = False
 
@@ -40,33 +40,33 @@ class Connections:
         return len(self._open)
 
     def listen(self, listeners: list[socket.socket]) -> None:
-        """Accept from now on."""
+        """Start to accept."""
         self._listeners = listeners
         for listener in listeners:
             listener.setblocking(False)
         self._resume()
 
     def stop(self) -> None:
-        """Accept no more."""
+        """Stop accepting."""
         self._pause()
         self._listeners = []
 
     def close_waiting(self) -> None:
-        """Close all connections that have no request under way."""
+        """Close all connections without a request in progress."""
         while self._close_oldest():
             pass
 
     def waits(self, client: socket.socket) -> None:
-        """A connection has no request under way."""
+        """Mark a connection as idle."""
         if client in self._open:
             self._waiting.setdefault(client)
 
     def works(self, client: socket.socket) -> None:
-        """The header of a request has come."""
+        """Mark a connection as busy: the header of a request has arrived."""
         self._waiting.pop(client, None)
 
     def left(self, client: socket.socket) -> None:
-        """A connection is closed."""
+        """Remove a connection that was closed."""
         self._waiting.pop(client, None)
         self._open.discard(client)
         self._resume()
@@ -79,7 +79,7 @@ class Connections:
                 client, _ = listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return None
-            except OSError:  # the process or the machine is out of descriptors
+            except OSError:  # no file descriptors are left
                 self._close_oldest()
                 self._pause()
                 self._loop.call_later(RETRY_SECONDS, self._resume)
@@ -93,13 +93,16 @@ class Connections:
         return None
 
     def _close_oldest(self) -> bool:
-        """Close what has waited longest; whether there was any. Its descriptor is free in the loop's next round."""
+        """Close the connection that has been idle longest; return whether there was one.
+
+        Its descriptor is free in the next iteration of the loop.
+        """
         client = next(iter(self._waiting), None)
         if client is None:
             return False
         del self._waiting[client]
         self._open.discard(client)
-        with suppress(OSError):  # the other side was faster
+        with suppress(OSError):  # the client has closed it already
             client.shutdown(socket.SHUT_RDWR)
         return True
 

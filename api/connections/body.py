@@ -1,4 +1,4 @@
-"""Bodies of requests, taken in whole: small ones in memory, others in a file without a name."""
+"""Buffers request bodies: small ones in memory, larger ones in an unnamed temporary file."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 
 class BodyRefused(Exception):
-    """A body that is not taken in.
+    """A body that is not received.
 
     Args:
-        status: of HTTP.
+        status: HTTP status of the refusal.
     """
 
     def __init__(self, status: int) -> None:
@@ -29,16 +29,16 @@ class BodyRefused(Exception):
 
 
 class ClientGone(Exception):
-    """Whoever sent it is no longer there."""
+    """The client has closed the connection."""
 
 
 class Body:
-    """What has come of one body.
+    """The received part of one body.
 
     Attributes:
-        file: its bytes; read it from the beginning.
-        size: how many these are, and more than the limit where it was cut off.
-        is_whole: whether all has come.
+        file: the bytes, positioned at the start once received.
+        size: bytes received; above the limit if the body was cut off.
+        is_whole: whether the whole body was received.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Body:
 
 
 class Bodies:
-    """Takes bodies in, all together no more than a worker may hold.
+    """Receives bodies, together at most as many bytes as a worker may buffer.
 
     Args:
         limits: see `ConnectionLimits`.
@@ -57,16 +57,15 @@ class Bodies:
     def __init__(self, limits: ConnectionLimits) -> None:
         self._limits = limits
         self._held_bytes = 0
-        self._writer = ThreadPoolExecutor(
-            1, "bodies"
-        )  # a slow disk must hold up neither the loop nor the requests
+        # a slow disk must delay neither the event loop nor the requests
+        self._writer = ThreadPoolExecutor(1, "bodies")
 
     async def take(self, body: Body, receive: Receive, limit_bytes: int) -> None:
-        """Receive a body until it ends, or is longer than its limit.
+        """Receive a body until it ends or exceeds its limit.
 
         Raises:
-            BodyRefused: 408 where it is too slow, 503 where there are too many, 507 where the disk is full.
-            ClientGone: if the client is.
+            BodyRefused: 408 if too slow, 503 if too much is buffered, 507 if the disk is full.
+            ClientGone: if the client closed the connection.
         """
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -84,7 +83,7 @@ class Bodies:
         body.file.seek(0)
 
     def release(self, body: Body) -> None:
-        """Forget a body; doing so again does nothing."""
+        """Free the buffer of a body; a second call does nothing."""
         self._held_bytes -= body.size
         body.size = 0
         body.file.close()

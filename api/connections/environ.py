@@ -1,4 +1,4 @@
-"""A request as WSGI has it (PEP 3333), from what ASGI says of it."""
+"""The WSGI environment (PEP 3333) of a request, from its ASGI scope."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _UNPREFIXED = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
 
 
 def environ_of(scope: dict[str, Any]) -> dict[str, Any]:
-    """The environment of a request, but for its body.
+    """The environment of a request, without its body.
 
     Args:
-        scope: of ASGI, type `http`.
+        scope: ASGI scope of the type `http`.
     """
     path = _ORIGIN.sub(b"", scope["raw_path"], count=1) or b"/"
     query = scope["query_string"].decode("latin-1")

@@ -1,4 +1,4 @@
-"""How much one worker takes in at a time, and how long a client may take over it."""
+"""Limits of the connections of one worker, in bytes and seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DESCRIPTORS_OF_A_THREAD = 16
 _DESCRIPTORS_OF_A_WORKER = 128
 
 BodyLimit = Callable[[dict[str, Any]], int]
-"""How many bytes of a body are worth taking in, by the WSGI environment of its request; 0: none."""
+"""The most bytes of a body to receive, by the WSGI environment of its request."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class ConnectionLimits:
     """Deadlines and bounds of the connections of one worker.
 
     Attributes:
-        header_seconds: from the connection to the end of the header, and once more for a TLS handshake.
-        body_seconds: that a body may take, and beyond them a second for every `body_bytes_per_second`.
-        body_bytes_per_second: see there.
-        send_seconds: in which a client must take 48 KiB of an answer.
-        held_bytes: of all bodies that are being received or read; one more is refused then.
+        header_seconds: until the end of the header, and as long again for a TLS handshake.
+        body_seconds: for a body, plus one second for every `body_bytes_per_second` of it.
+        body_bytes_per_second: the slowest rate of a long body.
+        send_seconds: in which a client must read 48 KiB of a response.
+        held_bytes: of all bodies that are buffered; further ones are refused.
     """
 
     header_seconds: float = 10.0
@@ -36,7 +36,7 @@ class ConnectionLimits:
 
 
 def most_connections(threads: int) -> int:
-    """How many connections a worker of so many threads may hold, below the limit of its file descriptors."""
+    """The most connections of a worker, such that its limit of file descriptors is not reached."""
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if descriptors == resource.RLIM_INFINITY:
         return _MOST

@@ -1,4 +1,4 @@
-"""gunicorn's HTTP protocol, with deadlines for those who send and for those who take."""
+"""gunicorn's HTTP protocol, with deadlines for slow senders and slow readers."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class DeadlineProtocol(ASGIProtocol):  # type: ignore[misc]
     """One connection.
 
     Args:
-        worker: that it belongs to.
-        client: its socket, by which the worker keeps account of it.
+        worker: the worker that accepted it.
+        client: its socket, the key in the worker's `Connections`.
     """
 
     def __init__(self, worker: BufferingWorker, client: socket.socket) -> None:
@@ -30,13 +30,13 @@ class DeadlineProtocol(ASGIProtocol):  # type: ignore[misc]
         self._closing: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        """Wait for a header, but not for ever."""
+        """Start the deadline of the header."""
         super().connection_made(transport)
         seconds = self.worker.limits.header_seconds
         self._header = self.worker.loop.call_later(seconds, self._header_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget all deadlines."""
+        """Cancel all deadlines."""
         super().connection_lost(exc)
         for timer in (self._header, self._sending, self._closing):
             if timer is not None:
@@ -44,14 +44,14 @@ class DeadlineProtocol(ASGIProtocol):  # type: ignore[misc]
         self.worker.connections.left(self._client)
 
     def pause_writing(self) -> None:
-        """A client that does not take its answer gets the time for it, and no more."""
+        """Start the deadline for a client that does not read its response."""
         super().pause_writing()
         self._sending = self.worker.loop.call_later(
             self.worker.limits.send_seconds, self.transport.abort
         )
 
     def resume_writing(self) -> None:
-        """It has taken some."""
+        """Cancel that deadline: the client has read some of it."""
         super().resume_writing()
         if self._sending is not None:
             self._sending.cancel()
@@ -70,13 +70,13 @@ class DeadlineProtocol(ASGIProtocol):  # type: ignore[misc]
         return False
 
     def _close_transport(self) -> None:
-        """Close when all is sent; what is not taken by then is dropped."""
+        """Close once all is sent; after `LINGER_SECONDS` the rest is dropped."""
         is_open = not self._closed
         super()._close_transport()
         if is_open and self.transport is not None:
             self._closing = self.worker.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
     def _header_is_late(self) -> None:
-        self._send_error_response(408, "the header of the request did not come in time\n")
+        self._send_error_response(408, "the header of the request did not arrive in time\n")
         self._close_transport()
         self._request_ready.set()

@@ -1,4 +1,4 @@
-"""A gunicorn worker that takes requests in whole, without a thread, and answers them in threads."""
+"""A gunicorn worker that buffers requests in its event loop and answers them in threads."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ from .protocol import DeadlineProtocol
 from .wsgi_bridge import WsgiBridge
 
 LAST_REQUEST_SECONDS = 1.0
-"""How long a worker that ends keeps connections without a request, on which one may be coming."""
+"""How long a stopping worker keeps idle connections: a request may be on its way."""
 
-_LOOK_EVERY_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 
 
 class BufferingWorker(ASGIWorker):  # type: ignore[misc]
     """gunicorn's asyncio worker, for a WSGI application.
 
-    The application that gunicorn loads has, beside what gunicorn asks for, `threads`, `limits` (of
-    connections) and `body_limit`.
+    Beside what gunicorn needs, its application object has `threads`, `limits` (of connections) and
+    `body_limit`.
     """
 
     limits: ConnectionLimits
     connections: Connections
 
     def load_wsgi(self) -> None:
-        """Load the application, to be answered by in threads."""
+        """Load the application and wrap it in a `WsgiBridge`."""
         application = self.app.wsgi()
         self.limits = self.app.limits
         self.asgi = WsgiBridge(application, self.app.threads, self.app.body_limit, self.limits)
 
     def handle_exit_signal(self) -> None:
-        """SIGTERM: answer what has come, then end."""
+        """On SIGTERM, answer the requests received, then stop."""
         super().handle_exit_signal()
-        self._told.set()
+        self._stopping.set()
 
     def handle_quit_signal(self) -> None:
-        """SIGINT: end now."""
+        """On SIGINT, stop at once."""
         super().handle_quit_signal()
-        self._told.set()
+        self._stopping.set()
 
     def init_process(self) -> None:
         """See `ASGIWorker`."""
-        self._told = asyncio.Event()
+        self._stopping = asyncio.Event()
         super().init_process()
 
     async def _serve(self) -> None:
@@ -58,21 +58,21 @@ class BufferingWorker(ASGIWorker):  # type: ignore[misc]
         while self.alive and self.ppid == os.getppid():
             self.notify()
             try:
-                await asyncio.wait_for(self._told.wait(), 1.0)
+                await asyncio.wait_for(self._stopping.wait(), 1.0)
             except TimeoutError:
                 continue
         await self._end()
 
     async def _end(self) -> None:
-        """Wait for what is under way, as long as gunicorn allows."""
+        """Wait for requests in progress, for at most gunicorn's `graceful_timeout`."""
         self.connections.stop()
         now = self.loop.time()
-        patience, deadline = now + LAST_REQUEST_SECONDS, now + self.cfg.graceful_timeout
+        idle_until, deadline = now + LAST_REQUEST_SECONDS, now + self.cfg.graceful_timeout
         while self.connections and self.loop.time() < deadline and not self._quick_shutdown:
-            if self.loop.time() > patience:
+            if self.loop.time() > idle_until:
                 self.connections.close_waiting()
             self.notify()
-            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def _admit(self, client: socket.socket) -> None:
         seconds: dict[str, Any] = {}
@@ -85,6 +85,6 @@ class BufferingWorker(ASGIWorker):  # type: ignore[misc]
             await self.loop.connect_accepted_socket(
                 lambda: DeadlineProtocol(self, client), client, ssl=self._tls, **seconds
             )
-        except OSError:  # no TLS, or gone: ssl.SSLError and TimeoutError are among these
+        except OSError:  # includes ssl.SSLError and TimeoutError of the handshake
             client.close()
             self.connections.left(client)

@@ -1,7 +1,7 @@
-"""Answers the requests of an asyncio server by a WSGI application, in threads.
+"""Runs a WSGI application under an asyncio server, in threads.
 
-A thread is taken when a request has come whole, and given back whenever the client takes its time with
-the answer.
+A thread is occupied only while the application works: not while a request is received, nor while
+a client reads its response.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 DRAIN_SECONDS = 5.0
-"""How long the rest of a refused body is received, so that its sender reads the refusal."""
+"""How long the rest of a refused body is received: clients read a response only after sending."""
 
 _REFUSALS = {
     408: (
         "request-timeout",
-        "the body did not come in time",
+        "the body did not arrive in time",
         "send it faster, or in smaller requests",
     ),
     503: ("unavailable", "too much is being sent to this server now", "try again in a while"),
@@ -40,11 +40,11 @@ _REFUSALS = {
 
 
 class Answer:
-    """What a WSGI application answers, in blocks.
+    """The response of a WSGI application, read in blocks of at least `BLOCK_BYTES`.
 
     Args:
-        application: the application.
-        environ: of the request.
+        application: is called at once.
+        environ: WSGI environment of the request.
     """
 
     def __init__(self, application: WSGIApplication, environ: dict[str, Any]) -> None:
@@ -59,7 +59,7 @@ class Answer:
         self.block, self.has_more = self._next_block()
 
     def close(self) -> None:
-        """Tell the application that it is over."""
+        """Close the response, as WSGI requires."""
         if hasattr(self._parts, "close"):
             self._parts.close()
 
@@ -83,13 +83,13 @@ class Answer:
 
 
 class WsgiBridge:
-    """An ASGI application made of a WSGI one.
+    """Makes an ASGI application of a WSGI application.
 
     Args:
-        application: answers.
-        threads: how many requests at a time.
-        body_limit: how much of a body is taken in.
-        limits: of all connections.
+        application: answers the requests.
+        threads: the most requests answered at a time.
+        body_limit: gives the most bytes of a body to buffer.
+        limits: of the connections of the worker.
     """
 
     def __init__(
@@ -120,13 +120,12 @@ class WsgiBridge:
     async def _received(
         self, environ: dict[str, Any], body: Body, receive: Receive
     ) -> WSGIApplication:
-        """Take the body in, and return what answers: the application, or a refusal."""
+        """Receive the body; return the application that answers, or a refusal."""
         declared = int(environ.get("CONTENT_LENGTH") or 0)
         limit_bytes = await self._limit_of(environ, declared)
         if declared > limit_bytes:
-            environ["wsgi.input"] = (
-                io.BytesIO()
-            )  # the application refuses it by its length, or by who sends it
+            # the application refuses it, by its Content-Length or by its token
+            environ["wsgi.input"] = io.BytesIO()
             return self._application
         try:
             await self._bodies.take(body, receive, limit_bytes)
@@ -201,4 +200,4 @@ def _close_answer(future: Future[Answer]) -> None:
 
 
 def _refuse_writing(_data: bytes) -> object:
-    raise NotImplementedError("answers are iterated, not written")
+    raise NotImplementedError("responses are iterated; the write() of WSGI is not supported")

@@ -1,1 +1,1 @@
-"""The endpoints, a module a noun: each parses a request, calls one method of the service and serialises."""
+"""Endpoints, one module per noun: parse the request, call the service, serialise the response."""

@@ -1,4 +1,4 @@
-"""Is the process alive, and can it do its job?"""
+"""Liveness, readiness and metrics."""
 
 from __future__ import annotations
 
@@ -14,28 +14,31 @@ from ..problems import documented, problem
 from ..request_schemas import NoQuery
 from ..response_schemas import HealthOut, ReadyOut
 
-_FIGURES = {"description": "figures in Prometheus' text format", "content": {"text/plain": {}}}
+_METRICS = {"description": "metrics in Prometheus' text format", "content": {"text/plain": {}}}
 
 health = APIBlueprint(
-    "health", __name__, abp_tags=[Tag(name="health", description="For whoever runs the service.")]
+    "health", __name__, abp_tags=[Tag(name="health", description="For the operator.")]
 )
 
 
 @health.get("/healthz", responses={200: HealthOut, **documented()})
 def healthz(query: NoQuery) -> dict[str, object]:
-    """Say that the process answers."""
+    """Report that the process is alive."""
     return HealthOut(status="ok").model_dump()
 
 
-@health.get("/metrics", responses={200: _FIGURES, **documented()})
+@health.get("/metrics", responses={200: _METRICS, **documented()})
 def metrics(query: NoQuery) -> Response:
-    """Give Prometheus the figures of all worker processes."""
+    """Return the metrics of all worker processes."""
     return answer_metrics()
 
 
 @health.get("/readyz", responses={200: ReadyOut, **documented(503)})
 def readyz(query: NoQuery) -> Response:
-    """Say whether recommendations can be served; to those who may know, also from what, and if not, why."""
+    """Report whether recommendations can be served.
+
+    Callers who may read the library also get its size, or the reason.
+    """
     try:
         state = service().readiness() if may_know() else {"ready": service().is_ready(), "why": ""}
     except LibraryError as error:

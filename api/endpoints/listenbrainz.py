@@ -1,4 +1,4 @@
-"""ListenBrainz' protocol, so that scrobblers can tell what is played: https://listenbrainz.readthedocs.io."""
+"""The protocol of ListenBrainz, for scrobblers: https://listenbrainz.readthedocs.io."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ listenbrainz = APIBlueprint(
     abp_tags=[
         Tag(
             name="listenbrainz",
-            description="What scrobblers tell, as they tell it to ListenBrainz.",
+            description="Listens of scrobblers, in the protocol of ListenBrainz.",
         )
     ],
 )
@@ -38,7 +38,7 @@ _REFUSALS = TOO_LONG | dict.fromkeys((400, 401, 403, 408, 413, 429, 500, 503, 50
 
 @listenbrainz.before_request
 def _read_json() -> None:
-    """Scrobblers do not all say that they send JSON."""
+    """Read JSON whatever the content type: not every scrobbler sets it."""
     if request.method == "POST":
         require("write")
         read_json(MAX_BODY_BYTES, force=True)
@@ -46,10 +46,10 @@ def _read_json() -> None:
 
 @listenbrainz.post("/submit-listens", responses={200: SubmittedOut, 422: None, **_REFUSALS})
 def submit_listens(query: NoQuery, body: SubmitListensBody) -> dict[str, object]:
-    """Take in 1 to 1000 listens of the user whose token it is; what plays just now is not kept.
+    """Add 1 to 1000 listens of the token's user; `playing_now` is accepted and not stored.
 
-    A listen is joined to its track by MusicBrainz id, or by artist and title; one that names no track of the
-    catalogue waits for it.
+    A listen is matched to a track by MusicBrainz id, or by artist and title; it waits if the
+    catalogue has no such track yet.
     """
     holder = caller().token
     assert holder is not None
@@ -60,7 +60,7 @@ def submit_listens(query: NoQuery, body: SubmitListensBody) -> dict[str, object]
 
 @listenbrainz.get("/validate-token", doc_ui=False)
 def validate_token() -> Response:
-    """Say whether a token holds. That being the question, one that does not is no error, as in ListenBrainz."""
+    """Report whether a token is valid; an invalid one is a 200, as in ListenBrainz."""
     holder = caller().token
     if holder is not None:
         return jsonify(code=200, message="Token valid.", valid=True, user_name=holder.listener)
@@ -70,11 +70,11 @@ def validate_token() -> Response:
 
 
 def refuse_listens(error: ValidationError) -> Response:
-    """The answer to listens that do not fit their schema: the first thing that is wrong."""
+    """The response to listens that do not match the schema: the first error."""
     first = error.errors(include_url=False, include_context=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
+    field = ".".join(str(part) for part in first["loc"])
     return _refused(
-        400, f"{place}: {first['msg'].removeprefix('Value error, ')}" if place else first["msg"]
+        400, f"{field}: {first['msg'].removeprefix('Value error, ')}" if field else first["msg"]
     )
 
 
@@ -101,5 +101,5 @@ def _refused(code: int, error: str) -> Response:
 
 
 def is_listenbrainz() -> bool:
-    """Whether this request speaks ListenBrainz' protocol."""
+    """Whether this request is to an endpoint of ListenBrainz' protocol."""
     return request.blueprint == listenbrainz.name

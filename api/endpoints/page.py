@@ -17,6 +17,6 @@ page = Blueprint(
 
 @page.get("/")
 def index() -> str:
-    """The page, with what the library holds unless that takes a token; the rest is fetched as it is asked for."""
+    """The page, with the size of the library unless that needs a token; scripts fetch the rest."""
     state = None if settings().require_tokens else service().readiness()
     return render_template("index.html", state=state, upload_limit=settings().upload_limit_bytes)

@@ -1,4 +1,4 @@
-"""Who played what."""
+"""Plays: who played what, and when."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ plays.before_request(expect_json)
 
 @plays.post("/plays", responses={200: PlaysAddedOut, **documented(403, 413, 415, 507)})
 def add_plays(query: NoQuery, body: PlaysBody) -> dict[str, object]:
-    """Add 1 to 1000 plays; the next recommendation already knows them.
+    """Add 1 to 1000 plays; they count in the next recommendation.
 
-    A play that was told before is not counted again, so a request may be repeated without harm.
-    A token of one user adds plays of that user alone.
+    A play that is stored already is not counted again, so a request may be repeated safely.
+    A token of one user may add plays of that user only.
     """
     require_users({play.user for play in body.plays})
     result = service().add_plays([play.to_play() for play in body.plays])

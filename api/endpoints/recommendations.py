@@ -1,4 +1,4 @@
-"""What should this user hear next?"""
+"""Recommendations for a user."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ recommendations = APIBlueprint(
     "recommendations",
     __name__,
     url_prefix="/v1",
-    abp_tags=[Tag(name="recommendations", description="What should this user hear next?")],
+    abp_tags=[Tag(name="recommendations", description="Tracks to recommend to a user.")],
 )
 
 
@@ -24,7 +24,7 @@ recommendations = APIBlueprint(
 def recommend(path: UserPath, query: RecommendationsQuery) -> dict[str, object]:
     """Recommend tracks to a user.
 
-    A user whom nobody knows gets what many play: she is served, not refused.
+    An unknown user gets popular tracks, not an error.
     """
     answer = service().recommend(
         path.user,

@@ -1,4 +1,4 @@
-"""What sounds and is heard like this?"""
+"""Tracks similar to a track or to an audio file."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ similar = APIBlueprint(
     "similar",
     __name__,
     url_prefix="/v1",
-    abp_tags=[Tag(name="similar", description="What sounds and is heard like this song?")],
+    abp_tags=[Tag(name="similar", description="Tracks similar to a seed song.")],
 )
 similar.before_request(expect_form)
 
 
 @similar.get("/tracks/<id:track>/similar", responses={200: SimilarOut, **documented(404, 503)})
 def similar_to_track(path: TrackPath, query: SimilarQuery) -> dict[str, object]:
-    """Find tracks like a track of the catalogue."""
+    """Find tracks similar to a track of the catalogue."""
     answer = service().similar(
         path.track, query.n, audio_weight=query.audio_weight, filters=query.filters
     )
@@ -32,7 +32,7 @@ def similar_to_track(path: TrackPath, query: SimilarQuery) -> dict[str, object]:
 
 @similar.post("/similar", responses={200: SimilarOut, **documented(403, 413, 415, 503)})
 def similar_to_audio(query: SimilarToAudioQuery, form: AudioForm) -> dict[str, object]:
-    """Find tracks like an audio file, which is not kept."""
+    """Find tracks similar to an audio file, which is not stored."""
     with uploaded(form.audio) as path:
         answer = service().similar_to_audio(
             path, query.n, filters=query.filters, caller=counted_by(caller())

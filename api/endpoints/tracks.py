@@ -1,4 +1,4 @@
-"""The catalogue: listing, adding, hearing and deleting tracks."""
+"""The catalogue: listing, adding, streaming and deleting tracks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ _MEDIA_TYPES = {
     "ogg": "audio/ogg",
     "wav": "audio/wav",
 }
-_AUDIO = {"description": "the file as it was given; ranges are served", "content": {"audio/*": {}}}
+_AUDIO = {
+    "description": "the file as it was uploaded; range requests are supported",
+    "content": {"audio/*": {}},
+}
 
 
 @tracks.get("", responses={200: TracksOut, **documented()})
@@ -52,9 +55,9 @@ def list_tracks(query: SearchQuery) -> dict[str, object]:
     "", responses={200: AddedTrackOut, 201: AddedTrackOut, **documented(403, 409, 413, 415, 507)}
 )
 def add_track(query: NoQuery, form: TrackForm) -> tuple[dict[str, object], int, dict[str, str]]:
-    """Add a track; it is heard, stored and recommendable when the answer is sent.
+    """Add a track: it is embedded, stored and recommendable when the response is sent.
 
-    201 for a new track, 200 where the library had this very audio already.
+    201 for a new track, 200 if the library had this audio already.
     """
     details = TrackDetails(
         filename=form.audio.filename or "",
@@ -67,11 +70,11 @@ def add_track(query: NoQuery, form: TrackForm) -> tuple[dict[str, object], int, 
     with uploaded(form.audio) as path:
         track, created = service().add_track(path, details, caller=counted_by(caller()))
     note(track=track.id, created=created)
-    place = url_for("tracks.get_track", track=track.id)
+    location = url_for("tracks.get_track", track=track.id)
     return (
         AddedTrackOut(created=created, track=TrackOut.of(track)).model_dump(),
         201 if created else 200,
-        {"Location": place},
+        {"Location": location},
     )
 
 
@@ -86,20 +89,20 @@ def get_track(path: TrackPath, query: NoQuery) -> dict[str, object]:
 
 @tracks.delete("/<id:track>", responses={204: None, **documented(403, 404)})
 def delete_track(path: TrackPath, query: NoQuery) -> tuple[str, int]:
-    """Delete a track, its vector, its plays and its file where the service keeps one."""
+    """Delete a track, its embedding, its plays and its file, if it was uploaded."""
     service().delete_track(path.track)
     return "", 204
 
 
 @tracks.get("/<id:track>/audio", responses={200: _AUDIO, 206: _AUDIO, **documented(404, 416)})
 def stream_track(path: TrackPath, query: NoQuery) -> Response:
-    """Hear a track."""
+    """Stream the audio of a track."""
     audio = service().audio_path(path.track)
     return send_file(audio, mimetype=_media_type(audio), download_name="audio", conditional=True)
 
 
 def _media_type(audio: Path) -> str:
-    """The type of an audio file by its content; its name is not asked."""
+    """The media type of an audio file, by its content, not by its name."""
     with audio.open("rb") as file:
         kind = kind_of(file)
     return "application/octet-stream" if kind is None else _MEDIA_TYPES[kind.demuxer]

@@ -1,4 +1,4 @@
-"""Listeners: who is known, what of them, and forgetting it."""
+"""Users: listing them, their plays, and deletion of all that is stored about one."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ users = APIBlueprint(
     "users",
     __name__,
     url_prefix="/v1",
-    abp_tags=[
-        Tag(name="users", description="Listeners: who is known, what of them, and forgetting it.")
-    ],
+    abp_tags=[Tag(name="users", description="Users, their plays, and their deletion.")],
 )
 
 
 @users.get("/users", responses={200: UsersOut, **documented()})
 def list_users(query: SearchQuery) -> dict[str, object]:
-    """List users, paged by cursor; takes the role admin where tokens are asked for."""
+    """List users, paged by cursor; needs the role admin if tokens are required."""
     found = service().find_users(query.q, query.after, query.limit + 1)
     page = [UserOut.of(user) for user in found[: query.limit]]
     return UsersOut(users=page, next=page[-1].id if len(found) > query.limit else None).model_dump()
@@ -38,12 +36,12 @@ def list_plays(path: UserPath, query: UserPlaysQuery) -> dict[str, object]:
 
 @users.delete("/users/<id:user>", responses={204: None, **documented(403, 404)})
 def forget_user(path: UserPath, query: NoQuery) -> tuple[str, int]:
-    """Forget a user: the plays, the listens that wait for their track, and all tokens of that person, which end.
+    """Delete a user: plays, listens that wait for their track, and tokens of that user.
 
-    Recommendations know nothing of her from the next request on; the factors of the model, which hold no name,
-    are without her plays from the next fit on. What remains: backups that were made before, lines of
-    the audit log and of the server's log from before, and, on PostgreSQL, deleted rows until its next vacuum. The
-    audit log says of this call who made it and the SHA-256 of the id.
+    The next recommendations do not use the plays; the factors of the model, which hold no ids, are
+    free of them after the next fit. What remains: earlier backups, earlier lines of the audit log
+    and of the server's log, and, on PostgreSQL, deleted rows until its next vacuum. The audit log
+    records the caller and the SHA-256 of the id.
     """
     service().delete_user(path.user)
     return "", 204

@@ -1,4 +1,4 @@
-"""The command line: thin commands, each a call of a workflow and a few printed lines."""
+"""The command line: each command calls one workflow and prints its result."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-from hybridrec.cli.shared import HonestGroup
+from hybridrec.cli.shared import ErrorLineGroup
 
 _COMMANDS = {
     "ingest": "ingest:ingest",
@@ -26,10 +26,10 @@ _COMMANDS = {
     "move-files": "maintenance:move_files",
     "demo": "serve:demo",
 }
-"""For each command, its module in this package and its name there."""
+"""Module in this package and attribute of each command."""
 
 
-class LazyGroup(HonestGroup):
+class LazyGroup(ErrorLineGroup):
     """Imports a command's module when the command is asked for, and no other."""
 
     def list_commands(self, context: click.Context) -> list[str]:

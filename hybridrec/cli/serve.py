@@ -20,30 +20,31 @@ from hybridrec.cli.shared import DIRECTORY, FILE, given_files, print_answer, wit
 )
 @click.option("--workers", type=click.IntRange(1, 64), default=1, help="Server processes.")
 @click.option(
-    "--tokens", "require_tokens", is_flag=True, help="Ask for tokens on a loopback address, too."
+    "--tokens", "require_tokens", is_flag=True, help="Require tokens on a loopback address, too."
 )
 @click.option(
     "--behind-proxies",
     "proxies",
     type=click.IntRange(0, 10),
     default=0,
-    help="How many proxies stand in front; believe what they say of the client. Asks for tokens.",
+    help="Number of reverse proxies in front; their X-Forwarded headers are trusted and tokens "
+    "required.",
 )
 @click.option(
-    "--certificate", type=FILE, default=None, help="PEM file of the certificate, to speak HTTPS."
+    "--certificate", type=FILE, default=None, help="PEM file of the certificate, for HTTPS."
 )
 @click.option("--key", type=FILE, default=None, help="PEM file of the certificate's key.")
 @click.option(
     "--requests-per-minute",
     type=click.IntRange(1),
     default=None,
-    show_default="600, and on a loopback address any number",
-    help="What one token or address may send; an upload counts as ten.",
+    show_default="600; no limit on a loopback address",
+    help="Rate limit of one token or address; an upload counts as ten.",
 )
 @click.option(
     "--log-requests/--no-log-requests",
     default=None,
-    show_default="where tokens are asked for",
+    show_default="if tokens are required",
     help="Log every request, as JSON on standard error.",
 )
 def serve(
@@ -58,7 +59,7 @@ def serve(
     requests_per_minute: int | None,
     log_requests: bool | None,
 ) -> None:
-    """Serve the HTTP API and the page.
+    """Serve the HTTP API and the web page.
 
     Except on a loopback address without a proxy, every call needs an access token: create tokens
     with `hybridrec token create`.
@@ -90,18 +91,20 @@ def serve(
 
 @click.command()
 @click.option(
-    "--music", type=DIRECTORY, default=None, help="Your own music instead of the synthesised."
+    "--music", type=DIRECTORY, default=None, help="Folder of your own music to use instead."
 )
 @click.option(
     "--directory",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("hybridrec-demo"),
-    help="Where the demo keeps its music and library.",
+    help="Folder for the music and the library of the demo.",
 )
-@click.option("--serve/--no-serve", "serving", default=True, help="Serve the page at the end.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, help="TCP port of the page.")
+@click.option("--serve/--no-serve", "serving", default=True, help="Serve the web page at the end.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8000, help="TCP port of the web page."
+)
 def demo(music: Path | None, directory: Path, serving: bool, port: int) -> None:
-    """The whole line on music that needs no download: ingest, train, fit, recommend, serve."""
+    """Ingest, train, fit, recommend and serve on synthesised music; nothing is downloaded."""
     from hybridrec.demo import prepare_demo
 
     library = prepare_demo(directory, music=music, say=click.echo, show=print_answer)

@@ -1,4 +1,4 @@
-"""What the commands share: error messages, common options, and printing of answers."""
+"""Shared by the commands: error messages, common options, and printing of answers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class HonestGroup(click.Group):
+class ErrorLineGroup(click.Group):
     """Prints an error as one line; exits 1 if the command failed, 2 if it was used wrongly."""
 
     def invoke(self, context: click.Context) -> Any:
@@ -143,11 +143,12 @@ def print_answer(answer: Answer, as_json: bool = False) -> None:
         print_json(with_former_keys(dataclasses.asdict(answer), FORMER_HIT_KEYS))
         return
     click.echo(
-        f"{'score':>6}  {'audio weight':>12}  {'audio':>6}  {'plays':>6}  {'support':>7}  track"
+        f"{'score':>6}  {'effective audio weight':>22}  {'audio':>6}  {'plays':>6}  "
+        f"{'support':>7}  track"
     )
     for hit in answer.hits:
         track = hit.track
         genre = f" ({track.genre})" if track.genre else ""
         parts = f"{hit.audio_part:6.2f}  {hit.behaviour_part:6.2f}"
-        weights = f"{hit.score:6.2f}  {hit.effective_audio_weight:12.2f}  {parts}  {hit.support:7d}"
+        weights = f"{hit.score:6.2f}  {hit.effective_audio_weight:22.2f}  {parts}  {hit.support:7d}"
         click.echo(f"{weights}  {track.name}{genre}")

@@ -1,4 +1,4 @@
-"""A client that holds every answer against the OpenAPI document."""
+"""A client that checks every response against the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hybridrec.serving.service import RecommendationService
 
 
 class CheckedClient(FlaskClient):
-    """Asks like a client would, and fails if an answer is not what the document promises."""
+    """Sends requests, and fails if a response does not match the OpenAPI document."""
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
         answer = super().open(*args, **kwargs)
@@ -59,7 +59,7 @@ class CheckedClient(FlaskClient):
 
 @pytest.fixture
 def connect() -> Iterator[Callable[..., CheckedClient]]:
-    """Makes a client of a service, under other settings if they are given; the service is closed in the end."""
+    """Makes a client of a service, with optional settings; closes the service in the end."""
     services: list[RecommendationService] = []
 
     def connect(

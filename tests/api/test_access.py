@@ -1,4 +1,4 @@
-"""Tokens: who gets in, who may do what, and how often, on every route that there is."""
+"""Tokens, roles, users and rate limits, on every route."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def guarded(service: RecommendationService, connect: Callable[..., FlaskClient])
 
 
 def operations(client: FlaskClient, user: str = "calm-00") -> Iterator[tuple[str, str]]:
-    """Every method and address of the OpenAPI document and, lest one be missing there, of the application."""
+    """All methods and paths of the OpenAPI document and of the application's routes."""
     found = {
         (method.upper(), re.sub(r"\{.*?\}", "calm-00", route.replace("{user}", user)))
         for route, methods in client.get("/openapi.json").json["paths"].items()
@@ -67,7 +67,7 @@ def contents(service: RecommendationService) -> dict[str, Sequence[Any]]:
     return {name: sorted(rows[name], key=repr) for name in names}
 
 
-def test_every_route_refuses_who_has_no_token_that_holds(guarded: Guarded) -> None:
+def test_every_route_refuses_callers_without_a_valid_token(guarded: Guarded) -> None:
     revoked = guarded.service.library.create_token("gone", "admin")
     guarded.service.library.revoke_token("gone")
     asked = list(operations(guarded.client))
@@ -103,7 +103,7 @@ def test_no_route_lets_an_insufficient_token_through(guarded: Guarded) -> None:
         assert guarded.ask(method, address, guarded.tokens["admin"]).status_code in {204, 404}
 
 
-def test_a_read_token_asks_and_a_write_token_adds(guarded: Guarded) -> None:
+def test_a_read_token_queries_and_a_write_token_adds(guarded: Guarded) -> None:
     plays = {"plays": [{"user": "ada", "track": "calm-00"}]}
     assert (
         guarded.ask("GET", "/v1/users/ada/recommendations", guarded.tokens["read"]).status_code
@@ -124,13 +124,13 @@ def test_the_scheme_may_be_written_in_any_case(guarded: Guarded, scheme: str) ->
     assert guarded.client.get("/v1/tracks", headers=headers).status_code == 200
 
 
-def test_a_revoked_token_ends_with_the_next_request(guarded: Guarded) -> None:
+def test_a_revoked_token_is_invalid_from_the_next_request_on(guarded: Guarded) -> None:
     assert guarded.ask("GET", "/v1/tracks", guarded.tokens["read"]).status_code == 200
     guarded.service.library.revoke_token("read token")
     assert guarded.ask("GET", "/v1/tracks", guarded.tokens["read"]).status_code == 401
 
 
-def test_what_is_public_shows_nothing_of_the_library(guarded: Guarded) -> None:
+def test_public_routes_show_no_data_of_the_library(guarded: Guarded) -> None:
     for address in ("/", "/static/app.js", "/docs", "/openapi.json", "/healthz", "/readyz"):
         answer = guarded.client.get(address)
         assert answer.status_code == 200, address
@@ -140,7 +140,7 @@ def test_what_is_public_shows_nothing_of_the_library(guarded: Guarded) -> None:
     assert "listeners</span>" not in guarded.client.get("/").text
 
 
-def test_where_a_token_is_asked_for_any_name_of_the_host_will_do(guarded: Guarded) -> None:
+def test_with_tokens_any_host_name_is_accepted(guarded: Guarded) -> None:
     headers = {"Authorization": f"Bearer {guarded.tokens['read']}", "Host": "music.example"}
     assert guarded.client.get("/v1/tracks", headers=headers).status_code == 200
 
@@ -150,9 +150,7 @@ def test_where_a_token_is_asked_for_any_name_of_the_host_will_do(guarded: Guarde
     ("method", "role"),
     [("GET", "read"), ("HEAD", "read"), ("POST", "write"), ("PATCH", "write"), ("DELETE", "admin")],
 )
-def test_a_route_that_nobody_thought_of_is_not_open(
-    endpoint: str | None, method: str, role: Role
-) -> None:
+def test_an_unlisted_route_is_not_open(endpoint: str | None, method: str, role: Role) -> None:
     assert role_for(endpoint, method) == role
 
 
@@ -169,7 +167,7 @@ def hers(guarded: Guarded, role: Role) -> str:
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("whose", USERS)
-def test_a_token_of_a_person_opens_what_is_hers_and_no_more(
+def test_a_token_of_a_user_gives_access_to_data_of_that_user_only(
     guarded: Guarded, role: Role, whose: str
 ) -> None:
     before, token = contents(guarded.service), hers(guarded, role)
@@ -197,7 +195,7 @@ def test_a_token_of_a_person_opens_what_is_hers_and_no_more(
 
 @pytest.mark.parametrize("whose", USERS)
 @pytest.mark.parametrize("role", ROLES)
-def test_a_token_of_a_person_adds_plays_of_hers_alone(
+def test_a_token_of_a_user_adds_plays_of_that_user_only(
     guarded: Guarded, role: Role, whose: str
 ) -> None:
     token, plays = hers(guarded, role), [{"user": USERS["own"], "track": "calm-00"}]
@@ -211,7 +209,7 @@ def test_a_token_of_a_person_adds_plays_of_hers_alone(
     )
 
 
-def test_a_token_of_a_person_tells_her_listens(guarded: Guarded) -> None:
+def test_a_token_of_a_user_submits_listens_of_that_user(guarded: Guarded) -> None:
     token = hers(guarded, "write")
     listen = {"artist_name": "calm band", "track_name": "calm song 19"}
     sent = {
@@ -225,7 +223,7 @@ def test_a_token_of_a_person_tells_her_listens(guarded: Guarded) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_token_of_nobody_opens_all_that_its_role_allows(guarded: Guarded, role: Role) -> None:
+def test_a_token_without_a_user_allows_all_that_its_role_does(guarded: Guarded, role: Role) -> None:
     for user in USERS.values():
         for part in ("plays", "recommendations"):
             assert (
@@ -237,7 +235,7 @@ def test_a_token_of_nobody_opens_all_that_its_role_allows(guarded: Guarded, role
     )
 
 
-def test_who_is_forgotten_holds_no_token_any_more_and_no_line_names_her(guarded: Guarded) -> None:
+def test_a_deleted_user_has_no_tokens_and_is_named_in_no_log_line(guarded: Guarded) -> None:
     token, scrobbler = (
         hers(guarded, "admin"),
         guarded.service.library.create_token("user-00", "write"),
@@ -253,10 +251,10 @@ def test_who_is_forgotten_holds_no_token_any_more_and_no_line_names_her(guarded:
     assert not any(b"user-00" in path.read_bytes() for path in database.glob("library.sqlite3*"))
 
 
-# --- pace ------------------------------------------------------------------------------------
+# --- rate limit ------------------------------------------------------------------------------
 
 
-def test_a_caller_who_asks_too_fast_is_told_how_long_to_wait(
+def test_a_caller_above_the_rate_limit_gets_the_seconds_to_wait(
     service: RecommendationService, connect: Callable[..., FlaskClient]
 ) -> None:
     token = service.library.create_token("fast", "read")
@@ -272,11 +270,11 @@ def test_a_caller_who_asks_too_fast_is_told_how_long_to_wait(
     assert client.get("/healthz").status_code == 200
 
 
-def test_nobody_is_slowed_down_on_loopback_unless_it_is_set(client: FlaskClient) -> None:
+def test_there_is_no_default_rate_limit_on_loopback(client: FlaskClient) -> None:
     assert {client.get("/v1/users?limit=1").status_code for _ in range(200)} == {200}
 
 
-def test_a_pace_may_be_kept_for_ever_and_not_exceeded() -> None:
+def test_the_rate_limit_allows_its_rate_for_ever_and_no_more() -> None:
     rate_limit = RateLimit(60)
     assert [rate_limit.wait_seconds("a", 1, 0.0) for _ in range(10)] == [0.0] * 10
     assert rate_limit.wait_seconds("a", 1, 0.0) == pytest.approx(1.0)
@@ -288,7 +286,7 @@ def test_a_pace_may_be_kept_for_ever_and_not_exceeded() -> None:
 # --- traces ----------------------------------------------------------------------------------
 
 
-def test_no_answer_names_a_place_on_the_server(
+def test_no_response_contains_a_path_of_the_server(
     client: FlaskClient, service: RecommendationService
 ) -> None:
     folder = str(service.library.files.parent)
@@ -303,7 +301,7 @@ def test_no_answer_names_a_place_on_the_server(
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_every_answer_carries_the_security_headers(
+def test_every_response_has_the_security_headers(
     client: FlaskClient, guarded: Guarded, scheme: str
 ) -> None:
     shown = [
@@ -339,7 +337,9 @@ def test_every_answer_carries_the_security_headers(
             )
 
 
-def test_who_wrote_what_is_kept(guarded: Guarded, caplog: pytest.LogCaptureFixture) -> None:
+def test_writes_are_logged_with_their_caller(
+    guarded: Guarded, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO", logger="hybridrec.audit")
     plays = {"plays": [{"user": "ada", "track": "calm-00"}]}
     guarded.ask("GET", "/v1/users", guarded.tokens["admin"])

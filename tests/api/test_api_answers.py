@@ -1,4 +1,4 @@
-"""What programs get from the HTTP interface when they ask rightly."""
+"""Responses of the HTTP API to valid requests."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def ids(answers: list[dict[str, object]]) -> list[str]:
     return [answer["track"]["id"] for answer in answers]
 
 
-def test_a_user_gets_recommendations_with_their_parts(client: FlaskClient) -> None:
+def test_a_user_gets_recommendations_with_their_score_components(client: FlaskClient) -> None:
     answer = client.get(f"/v1/users/{CALM_USER}/recommendations?n=5").json
     assert (answer["user"], answer["basis"], answer["model_version"]) == (CALM_USER, "behaviour", 1)
     assert len(answer["recommendations"]) == 5
@@ -103,7 +103,7 @@ def test_similar_tracks_sound_alike(client: FlaskClient) -> None:
     assert "loud-18" not in ids(answer["similar"])
 
 
-def test_a_play_counts_once_however_often_it_is_told(client: FlaskClient) -> None:
+def test_a_play_counts_once_however_often_it_is_sent(client: FlaskClient) -> None:
     body = {"plays": [{"user": "new", "track": "loud-00", "played_at": 1767225600}]}
     assert client.post("/v1/plays", json=body).json == {"added": 1, "repeated": 0}
     assert client.post("/v1/plays", json=body).json == {"added": 0, "repeated": 1}
@@ -187,7 +187,7 @@ def test_ids_may_hold_any_characters(
     assert client.delete(f"/v1/tracks/{segment}").status_code == 204
 
 
-def test_a_track_can_be_heard_in_ranges(
+def test_audio_is_streamed_in_ranges(
     client: FlaskClient, service: RecommendationService, tmp_path: Path
 ) -> None:
     audio = tmp_path / "named-wrongly.mp3"
@@ -206,7 +206,7 @@ def test_a_track_can_be_heard_in_ranges(
     assert client.get("/v1/tracks/calm-00").json["has_audio"]
 
 
-def test_health_says_what_is_served(client: FlaskClient) -> None:
+def test_readiness_reports_the_size_of_the_library(client: FlaskClient) -> None:
     assert client.get("/healthz").json == {"status": "ok"}
     ready = client.get("/readyz").json
     assert (ready["ready"], ready["tracks"], ready["embedded"], ready["users"]) == (
@@ -218,7 +218,7 @@ def test_health_says_what_is_served(client: FlaskClient) -> None:
     assert (ready["model_version"], ready["fingerprint"]) == (1, "external:two-styles")
 
 
-def test_the_contract_is_published_and_explained_offline(client: FlaskClient) -> None:
+def test_the_openapi_document_and_its_page_are_served_offline(client: FlaskClient) -> None:
     document = client.get("/openapi.json").json
     assert document["openapi"].startswith("3.1")
     assert {
@@ -243,7 +243,7 @@ def test_every_operation_and_parameter_is_described(client: FlaskClient) -> None
 
 
 @pytest.mark.parametrize("given", ["mine-1", "a" * 128, "0af7651916cd43dd8448eb211c80319c"])
-def test_a_sane_request_id_comes_back(client: FlaskClient, given: str) -> None:
+def test_a_safe_request_id_comes_back(client: FlaskClient, given: str) -> None:
     assert client.get("/healthz", headers={"X-Request-ID": given}).headers["X-Request-ID"] == given
 
 

@@ -1,4 +1,4 @@
-"""Every mistake is answered with a problem document that says what to do."""
+"""Every error is answered with a problem document that says how to fix it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_what_is_unknown_cannot_be_deleted(client: FlaskClient, address: str) ->
     problem(client.delete(address), 404, "not-found")
 
 
-def test_a_track_without_audio_cannot_be_heard(client: FlaskClient) -> None:
+def test_a_track_without_audio_cannot_be_streamed(client: FlaskClient) -> None:
     assert "no audio" in problem(client.get("/v1/tracks/calm-00/audio"), 404, "not-found")["detail"]
 
 
@@ -137,7 +137,7 @@ def test_an_unknown_address_is_answered_too(client: FlaskClient) -> None:
     assert "nothing at this address" in problem(client.get("/v2"), 404, "not-found")["detail"]
 
 
-def test_a_wrong_method_is_told_the_right_ones(client: FlaskClient) -> None:
+def test_a_wrong_method_is_answered_with_the_allowed_ones(client: FlaskClient) -> None:
     answer = client.put("/v1/plays")
     problem(answer, 405, "method-not-allowed")
     assert answer.headers["Allow"] == "OPTIONS, POST"
@@ -157,7 +157,7 @@ def test_settings_out_of_range_are_refused() -> None:
         ApiSettings(upload_limit_bytes=0)
 
 
-def test_a_bug_is_answered_without_its_insides(
+def test_a_bug_is_answered_without_internal_details(
     client: FlaskClient,
     service: RecommendationService,
     monkeypatch: pytest.MonkeyPatch,
@@ -186,7 +186,7 @@ def test_an_empty_library_says_what_it_needs(empty_client: FlaskClient) -> None:
     assert empty_client.get("/v1/users/ada/recommendations").json["recommendations"] == []
 
 
-def test_a_library_that_cannot_be_used_is_not_ready_and_says_no_more(
+def test_an_unusable_library_is_not_ready_and_no_details_are_given(
     client: FlaskClient, service: RecommendationService, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert client.get("/readyz").json["ready"]
@@ -199,7 +199,7 @@ def test_a_library_that_cannot_be_used_is_not_ready_and_says_no_more(
     assert str(service.library.location) in caplog.text
 
 
-def test_another_name_for_the_server_is_refused(client: FlaskClient) -> None:
+def test_an_unknown_host_name_is_refused(client: FlaskClient) -> None:
     assert client.get("/healthz", headers={"Host": "localhost:8000"}).status_code == 200
     assert client.get("/healthz", headers={"Host": "[::1]:8000"}).status_code == 200
     problem(client.get("/", headers={"Host": "rebound.example"}), 400, "bad-request")
@@ -235,7 +235,7 @@ def test_of_many_wrong_fields_twenty_are_listed_and_all_counted(client: FlaskCli
 @pytest.mark.parametrize("many", [1000, 250_000])
 def test_many_unknown_fields_are_one_error(client: FlaskClient, many: int) -> None:
     answer = client.post("/v1/plays", json={f"k{n}": n for n in range(many)})
-    assert refused_field(answer)["fix"] == f"{many} fields are not known here"
+    assert refused_field(answer)["fix"] == f"{many} fields are unknown"
     assert len(answer.data) < 2000
     answer = client.post(
         "/v1/plays", json={"plays": [PLAY | {f"k{n}": n for n in range(many // 100)}] * 10}
@@ -245,7 +245,7 @@ def test_many_unknown_fields_are_one_error(client: FlaskClient, many: int) -> No
     assert len(client.get(f"/v1/tracks?{query}").data) < 2000
 
 
-def test_a_value_is_shown_without_being_written_out(client: FlaskClient) -> None:
+def test_a_long_value_is_shortened_in_the_error(client: FlaskClient) -> None:
     for value in (
         ["x" * 100_000] * 50,
         {str(n): ["y"] * 100 for n in range(1000)},
@@ -293,7 +293,7 @@ def test_a_form_of_many_files_is_refused_before_any_is_kept(
         assert not list(tmp_path.glob("hybridrec-upload-*"))
 
 
-def test_a_full_disk_is_said_and_nothing_is_kept(
+def test_a_full_disk_is_reported_and_nothing_is_stored(
     client: FlaskClient, service: RecommendationService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -312,14 +312,12 @@ def test_a_full_disk_is_said_and_nothing_is_kept(
     "headers",
     [{"Origin": "http://[::1"}, {"Origin": "//["}, {"Host": "[::1"}, {"Host": "a b"}],
 )
-def test_headers_that_are_none_are_a_bad_request(
-    client: FlaskClient, headers: dict[str, str]
-) -> None:
+def test_malformed_headers_are_a_bad_request(client: FlaskClient, headers: dict[str, str]) -> None:
     problem(client.post("/v1/plays", json={"plays": [PLAY]}, headers=headers), 400, "bad-request")
 
 
 @pytest.mark.parametrize("address", ["fe80::1%eth0", "fe80::1%", "nonsense", "[::1", ""])
-def test_whatever_a_proxy_calls_the_client_is_no_fault_of_the_server(
+def test_no_client_address_of_a_proxy_causes_a_server_error(
     service: RecommendationService, connect: Callable[..., FlaskClient], address: str
 ) -> None:
     client = connect(service, ApiSettings(proxies=1, requests_per_minute=600))

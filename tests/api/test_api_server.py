@@ -1,4 +1,4 @@
-"""The server as a process: it says when it answers, starts light, and stops gently."""
+"""The server as a process: startup, several workers, logs and shutdown."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from hybridrec.storage.library import Library
 
 LOADED = (
     "import sys; from hybridrec.api import app; from hybridrec.api.server import serve;"
-    "from hybridrec.serving.service import RecommendationService; from hybridrec.storage.library import Library;"
+    "from hybridrec.serving.service import RecommendationService;"
+    " from hybridrec.storage.library import Library;"
     "client = app.create_app(RecommendationService(Library.open(sys.argv[1]))).test_client();"
     "assert client.get('/v1/tracks/track-0/similar').status_code == 200;"
     "print(*sorted(set(sys.modules) & {'torch', 'librosa', 'av', 'soundfile', 'soxr'}))"
@@ -32,7 +33,7 @@ LOADED = (
 
 
 @pytest.mark.server
-def test_it_answers_when_it_says_so_and_stops_when_told(
+def test_it_answers_once_the_address_is_printed_and_stops_on_sigterm(
     fitted_library: Library, tmp_path: Path
 ) -> None:
     with running(tmp_path / "library") as (process, address):
@@ -59,7 +60,7 @@ def test_several_workers_serve_one_library(fitted_library: Library, tmp_path: Pa
 
 
 @pytest.mark.server
-def test_an_address_that_others_reach_asks_for_tokens_and_keeps_a_log(
+def test_an_address_that_other_machines_reach_requires_tokens_and_logs_requests(
     fitted_library: Library, tmp_path: Path
 ) -> None:
     token = fitted_library.create_token("ann", "write")
@@ -95,9 +96,7 @@ def test_an_address_that_others_reach_asks_for_tokens_and_keeps_a_log(
 
 
 @pytest.mark.server
-def test_on_loopback_only_what_goes_wrong_is_logged(
-    fitted_library: Library, tmp_path: Path
-) -> None:
+def test_on_loopback_only_errors_are_logged(fitted_library: Library, tmp_path: Path) -> None:
     with running(tmp_path / "library") as (process, address):
         ask(f"{address}v1/users")
         process.send_signal(signal.SIGTERM)
@@ -105,9 +104,7 @@ def test_on_loopback_only_what_goes_wrong_is_logged(
 
 
 @pytest.mark.server
-def test_a_proxy_s_server_on_loopback_may_ask_for_tokens(
-    fitted_library: Library, tmp_path: Path
-) -> None:
+def test_a_server_on_loopback_may_require_tokens(fitted_library: Library, tmp_path: Path) -> None:
     token = fitted_library.create_token("ann", "read")
     with running(tmp_path / "library", options="--tokens --no-log-requests") as (_, address):
         with pytest.raises(urllib.error.HTTPError, match="401"):
@@ -127,7 +124,7 @@ def figure(address: str, name: str) -> float:
 
 
 @pytest.mark.server
-def test_figures_of_all_workers_are_added_up(
+def test_metrics_of_all_workers_are_added_up(
     fitted_library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "scratch").mkdir()
@@ -144,7 +141,7 @@ def test_figures_of_all_workers_are_added_up(
 
 
 @pytest.mark.server
-def test_a_request_under_way_is_answered_before_the_server_ends(
+def test_a_request_in_progress_is_answered_before_the_server_stops(
     fitted_library: Library, tmp_path: Path
 ) -> None:
     body = json.dumps({"plays": [{"user": "late", "track": "calm-00"}]}).encode()
@@ -165,7 +162,7 @@ def test_a_request_under_way_is_answered_before_the_server_ends(
 
 
 @pytest.mark.server
-def test_a_caller_has_one_pace_with_all_workers(fitted_library: Library, tmp_path: Path) -> None:
+def test_the_rate_limit_is_shared_by_all_workers(fitted_library: Library, tmp_path: Path) -> None:
     with running(tmp_path / "library", workers=2, options="--requests-per-minute 1") as (
         server,
         address,
@@ -195,7 +192,8 @@ def test_a_body_without_an_end_is_refused_at_the_limit(
             head = f"POST /{path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {kind}\r\n"
             with socket.create_connection((host, int(port)), timeout=600) as connection:
                 connection.sendall(
-                    f"{head}Transfer-Encoding: chunked\r\n\r\n{len(begin):x}\r\n{begin}\r\n".encode()
+                    f"{head}Transfer-Encoding: chunked\r\n\r\n"
+                    f"{len(begin):x}\r\n{begin}\r\n".encode()
                 )
                 for _ in range(limit // 2**16 + 1):
                     connection.sendall(b"10000\r\n" + b" " * 2**16 + b"\r\n")
@@ -215,7 +213,7 @@ def status(address: str) -> int:
 
 
 @pytest.mark.server
-def test_a_backup_is_taken_and_brought_back_under_a_running_server(
+def test_a_backup_is_made_and_restored_while_a_server_runs(
     fitted_library: Library, tmp_path: Path
 ) -> None:
     with running(tmp_path / "library", workers=2) as (_, address):
@@ -232,7 +230,7 @@ def test_a_backup_is_taken_and_brought_back_under_a_running_server(
             assert ask(f"{address}v1/tracks/calm-00/similar")["similar"]
 
 
-def test_stored_vectors_are_served_without_loading_what_hears(
+def test_stored_embeddings_are_served_without_loading_the_encoder(
     library: Library, tmp_path: Path
 ) -> None:
     vectors = np.random.default_rng(0).normal(size=(500, 128))
@@ -246,7 +244,7 @@ def test_stored_vectors_are_served_without_loading_what_hears(
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
-def test_loopback_addresses_are_known(host: str) -> None:
+def test_loopback_addresses_are_recognised(host: str) -> None:
     assert is_loopback(host)
 
 
@@ -262,6 +260,6 @@ def test_other_addresses_are_refused_without_tokens(
         serve(tmp_path / "library", host)
 
 
-def test_a_missing_library_is_said_before_anything_starts(tmp_path: Path) -> None:
+def test_a_missing_library_is_reported_before_the_server_starts(tmp_path: Path) -> None:
     with pytest.raises(LibraryError, match="there is no library here"):
         serve(tmp_path / "nowhere")

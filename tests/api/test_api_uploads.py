@@ -60,7 +60,7 @@ def test_an_upload_is_recommendable_when_it_is_answered(client: FlaskClient) -> 
     ] == [high["id"]]
 
 
-def test_a_new_track_is_answered_with_its_address(client: FlaskClient) -> None:
+def test_the_response_to_a_new_track_has_its_location(client: FlaskClient) -> None:
     answer = upload(client, tone(220), id="my/track", title="A", album="B", genre="C")
     assert (answer.status_code, answer.json["created"]) == (201, True)
     found = client.get(answer.headers["Location"]).json
@@ -92,7 +92,7 @@ def test_titles_are_kept_as_they_were_sent(client: FlaskClient, title: str) -> N
     assert upload(client, tone(220), title=title).json["track"]["title"] == title
 
 
-def test_a_file_without_tags_is_called_by_its_name(client: FlaskClient) -> None:
+def test_the_title_of_a_file_without_tags_is_its_name(client: FlaskClient) -> None:
     assert upload(client, tone(220), "My Song.flac").json["track"]["title"] == "My Song"
 
 

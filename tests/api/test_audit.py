@@ -40,7 +40,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_only_its_owner_may_read_it(client: FlaskClient, audit: Path) -> None:
+def test_only_its_owner_may_read_the_audit_log(client: FlaskClient, audit: Path) -> None:
     before = os.umask(0)
     try:
         assert client.post("/v1/plays", json=PLAYS).status_code == 200
@@ -61,7 +61,7 @@ def test_only_its_owner_may_read_a_library(tmp_path: Path) -> None:
         os.umask(before)
 
 
-def test_what_cannot_be_logged_is_refused_before_it_is_done(
+def test_a_write_that_cannot_be_logged_is_refused(
     client: FlaskClient, service: RecommendationService, audit: Path
 ) -> None:
     audit.parent.rmdir()
@@ -76,7 +76,7 @@ def test_what_cannot_be_logged_is_refused_before_it_is_done(
     assert len(lines(audit)) == 1
 
 
-def test_a_full_disk_of_the_log_is_said(
+def test_a_full_disk_of_the_audit_log_is_reported(
     client: FlaskClient,
     service: RecommendationService,
     audit: Path,
@@ -88,7 +88,7 @@ def test_a_full_disk_of_the_log_is_said(
     assert service.user_plays("ada") == []
 
 
-def test_what_is_done_and_cannot_be_logged_any_more_raises_an_alarm(
+def test_a_write_that_could_not_be_logged_after_all_is_an_error_in_the_log(
     client: FlaskClient,
     service: RecommendationService,
     audit: Path,
@@ -103,7 +103,7 @@ def test_what_is_done_and_cannot_be_logged_any_more_raises_an_alarm(
     assert service.user_plays("ada")
 
 
-def test_a_forgotten_person_is_not_named(
+def test_a_deleted_user_is_not_named(
     service: RecommendationService,
     connect: Callable[..., FlaskClient],
     audit: Path,

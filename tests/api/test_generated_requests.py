@@ -1,4 +1,4 @@
-"""Requests that Schemathesis makes of the OpenAPI document, right ones and wrong ones, to real servers."""
+"""Valid and invalid requests that Schemathesis generates from the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ GENERATED_REQUESTS = int(os.environ.get("HYBRIDREC_GENERATED_REQUESTS", "240"))
 
 THOROUGH = GENERATED_REQUESTS >= 10_000
 CALLERS = ("anybody", "nobody", "stranger", *ROLES)
-"""`anybody` asks a server that wants no token. Where it wants one, `nobody` has none, `stranger` a wrong one."""
+"""`anybody` asks a server without tokens; with them, `nobody` has none, `stranger` a wrong one."""
 IDS = tuple(f"known-{'x' * (n % 3)}{n}" for n in range(30))
 """Of tracks and of users."""
 
@@ -79,7 +79,7 @@ class Servers:
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """A server that wants no token and one that does, each on a library that has ears."""
+    """A server without tokens and one with, each on a library with an encoder."""
     place = tmp_path_factory.mktemp("generated")
     with Library.open(place / "open", create=True) as library:
         ensure_encoder(library)
@@ -113,10 +113,10 @@ def answered() -> Iterator[Counter[tuple[str, int]]]:
 
 
 def beyond_schema(case: Any) -> list[CheckFunction]:
-    """The checks that a request does not allow, for what no schema says.
+    """Checks to leave out because a schema cannot express the rule.
 
-    That is whether bytes are audio, and whether a listen lies ahead of now, is too large or lacks its time. And a form
-    holds but text: a title that is `false` is sent as the title `false`.
+    It cannot say whether bytes are audio, nor whether a listen is in the future, too large or
+    without its time. A form holds text only: the title `false` is sent as text.
     """
     if case.operation.path == "/1/submit-listens":
         return [positive_data_acceptance]

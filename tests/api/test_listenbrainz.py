@@ -1,4 +1,4 @@
-"""Scrobblers tell what is played, in ListenBrainz' protocol, and it finds its tracks."""
+"""Scrobblers submit listens in the protocol of ListenBrainz, and these are matched to tracks."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_the_client_of_listenbrainz_can_use_it(
     assert service.recommend("ann", 5).basis == "behaviour"
 
 
-def test_the_client_is_told_why_it_was_refused(
+def test_the_client_gets_the_reason_of_a_refusal(
     address: str, service: RecommendationService
 ) -> None:
     scrobbler = liblistenbrainz.ListenBrainz(address)
@@ -140,7 +140,7 @@ def test_a_token_is_validated_with_its_user(
 
 
 @pytest.mark.parametrize("authorization", ["", "Token", "Token wrong", "Basic YTpi"])
-def test_listens_without_a_token_that_holds_are_refused_on_loopback_too(
+def test_listens_need_a_valid_token_on_loopback_too(
     submit: Callable[..., TestResponse], authorization: str
 ) -> None:
     answer = submit(body(listen()), authorization)
@@ -178,7 +178,7 @@ def test_listens_without_a_token_that_holds_are_refused_on_loopback_too(
         body(listen(artist_name="x" * 5000, track_name="y" * 5000)),
     ],
 )
-def test_what_listenbrainz_takes_is_taken(
+def test_listens_that_listenbrainz_accepts_are_accepted(
     submit: Callable[..., TestResponse], sent: object
 ) -> None:
     answer = submit(sent)
@@ -220,7 +220,7 @@ def test_what_listenbrainz_takes_is_taken(
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_listenbrainz_refuses_is_refused_whole(
+def test_listens_that_listenbrainz_refuses_are_refused_all(
     submit: Callable[..., TestResponse], service: RecommendationService, sent: object, says: str
 ) -> None:
     answer = submit(sent)
@@ -260,7 +260,7 @@ def test_a_listen_without_its_track_waits_for_it(
     assert service.support("late") == 1
 
 
-def test_a_musicbrainz_id_names_its_recording_whatever_it_is_called(
+def test_a_musicbrainz_id_is_matched_whatever_the_title(
     submit: Callable[..., TestResponse], service: RecommendationService
 ) -> None:
     service.library.put_embedded(
@@ -280,7 +280,7 @@ def test_a_musicbrainz_id_names_its_recording_whatever_it_is_called(
     assert [play.track for play in service.user_plays("ann")] == ["by tag", "by tag", own]
 
 
-def test_a_user_takes_her_waiting_listens_along_when_she_is_forgotten(
+def test_waiting_listens_are_deleted_with_their_user(
     submit: Callable[..., TestResponse], service: RecommendationService
 ) -> None:
     submit(body(listen(track_name="Something else entirely")))

@@ -1,4 +1,4 @@
-"""Whoever asks has hardly to wait longer for the slow and the hostile who ask beside her."""
+"""Requests are hardly slower while slow and hostile clients use the same server."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def neighbours(address: str) -> Iterator[None]:
     assert all(refused)
 
 
-def test_the_slow_and_the_hostile_hold_nobody_up(fitted_library: Library, tmp_path: Path) -> None:
+def test_slow_and_hostile_clients_delay_nobody(fitted_library: Library, tmp_path: Path) -> None:
     """Quiet and loud rounds take turns, so that whatever else the machine does falls on both."""
     quiet, loud = list[float](), list[float]()
     with running(tmp_path / "library", options="--workers 1", stderr=None) as (_, address):

@@ -1,4 +1,4 @@
-"""Behind a proxy: what it says of the client is believed where the operator says that it is there, else nothing is."""
+"""Forwarded headers are trusted only if the operator says that there is a proxy."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ PLAYS = {"plays": [{"user": "ada", "track": "calm-00"}]}
 
 
 def from_address(address: str) -> dict[str, str]:
-    """What a proxy adds to a request from an address; the client itself has sent the first entry."""
+    """Headers that a proxy adds for an address; the client has sent the first entry."""
     return {"X-Forwarded-For": f"198.51.100.1, {address}"}
 
 
-def test_each_client_behind_a_proxy_has_a_pace_of_its_own(
+def test_each_client_behind_a_proxy_has_its_own_rate_limit(
     service: RecommendationService, connect: Callable[..., FlaskClient]
 ) -> None:
     client = connect(service, ApiSettings(requests_per_minute=6, proxies=1))
@@ -43,7 +43,7 @@ def test_each_client_behind_a_proxy_has_a_pace_of_its_own(
     assert client.get("/v1/users", headers=from_address("203.0.113.8")).status_code == 200
 
 
-def test_nobody_gets_another_pace_by_saying_that_she_is_somebody_else(
+def test_a_forged_address_does_not_change_the_rate_limit(
     service: RecommendationService, connect: Callable[..., FlaskClient]
 ) -> None:
     client = connect(service, ApiSettings(requests_per_minute=6))
@@ -72,7 +72,7 @@ def test_the_audit_log_has_the_address_of_the_client(
     assert written["address"] == address
 
 
-def test_what_stands_behind_a_proxy_asks_for_tokens() -> None:
+def test_behind_a_proxy_tokens_are_required() -> None:
     settings = for_address(ApiSettings(proxies=1), "127.0.0.1", has_tokens=True)
     assert (settings.require_tokens, settings.requests_per_minute) == (True, 600)
     with pytest.raises(InvalidInput, match="there is no access token yet"):
@@ -90,7 +90,7 @@ def headers_of(
 
 @pytest.mark.server
 @pytest.mark.parametrize("proxies", [0, 1])
-def test_a_real_server_knows_https_by_its_proxy_and_by_nobody_else(
+def test_https_is_recognised_by_the_proxy_only(
     fitted_library: Library, tmp_path: Path, proxies: int
 ) -> None:
     fitted_library.create_token("ann", "read")
@@ -126,7 +126,7 @@ def test_a_server_with_a_certificate_speaks_https(fitted_library: Library, tmp_p
         assert headers["Strict-Transport-Security"] == "max-age=31536000"
 
 
-def test_a_certificate_without_its_key_is_a_wrong_question(
+def test_a_certificate_without_its_key_is_a_usage_error(
     fitted_library: Library, tmp_path: Path
 ) -> None:
     (tmp_path / "certificate.pem").touch()

@@ -1,4 +1,4 @@
-"""Clients that are slow, silent or hostile cost a socket each, and no thread: whoever else asks is answered."""
+"""Slow, silent or hostile clients cost a socket each and no thread; others are answered."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ def slow_server(
 
 
 def head(rest: str, path: str = "v1/plays", method: str = "POST") -> bytes:
-    return f"{method} /{path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{rest}".encode()
+    headers = "Host: localhost\r\nContent-Type: application/json"
+    return f"{method} /{path} HTTP/1.1\r\n{headers}\r\n{rest}".encode()
 
 
 STALLED = {
@@ -82,7 +83,7 @@ STALLED = {
 
 
 @pytest.mark.parametrize("sent", STALLED.values(), ids=STALLED)
-def test_more_slow_clients_than_threads_hold_nobody_up(
+def test_more_slow_clients_than_threads_delay_nobody(
     fitted_library: Library, tmp_path: Path, sent: bytes
 ) -> None:
     with slow_server(tmp_path / "library", PATIENT) as server, ExitStack() as connections:
@@ -92,7 +93,7 @@ def test_more_slow_clients_than_threads_hold_nobody_up(
         assert ask(f"{server.address}v1/users/user-00/recommendations")["basis"] == "behaviour"
 
 
-def test_a_client_that_does_not_take_its_answer_holds_nobody_up(
+def test_a_client_that_does_not_read_its_response_delays_nobody(
     fitted_library: Library, tmp_path: Path
 ) -> None:
     audio = tmp_path / "long.wav"
@@ -125,7 +126,7 @@ def tls(tmp_path: Path) -> tuple[Path, Path]:
     return certificate, key
 
 
-def test_half_a_greeting_of_tls_holds_nobody_up(
+def test_an_unfinished_tls_handshake_delays_nobody(
     fitted_library: Library, tmp_path: Path, tls: tuple[Path, Path]
 ) -> None:
     trusting = ssl.create_default_context()
@@ -143,7 +144,7 @@ def test_half_a_greeting_of_tls_holds_nobody_up(
 
 
 @pytest.mark.parametrize("sent", STALLED.values(), ids=STALLED)
-def test_a_slow_client_is_told_that_it_is_too_slow(
+def test_a_client_that_is_too_slow_gets_a_408(
     fitted_library: Library, tmp_path: Path, sent: bytes
 ) -> None:
     limits = PATIENT | {"header_seconds": 0.5, "body_seconds": 0.5}
@@ -152,7 +153,7 @@ def test_a_slow_client_is_told_that_it_is_too_slow(
         assert client.recv(4096).startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_slow_body_is_taken_as_long_as_it_keeps_coming(
+def test_a_slow_body_is_received_while_it_keeps_arriving(
     fitted_library: Library, tmp_path: Path
 ) -> None:
     body = json.dumps({"plays": [{"user": "slow", "track": "calm-00"}]}).encode() + b" " * 2000
@@ -166,7 +167,7 @@ def test_a_slow_body_is_taken_as_long_as_it_keeps_coming(
     assert fitted_library.user_weights("slow") == {"calm-00": 1.0}
 
 
-def test_bodies_that_are_held_are_bounded(fitted_library: Library, tmp_path: Path) -> None:
+def test_buffered_bodies_are_bounded(fitted_library: Library, tmp_path: Path) -> None:
     limits = PATIENT | {"held_bytes": 1_000_000}
     with (
         slow_server(tmp_path / "library", limits) as server,
@@ -182,7 +183,7 @@ def test_bodies_that_are_held_are_bounded(fitted_library: Library, tmp_path: Pat
         assert kept.recv(4096).startswith(b"HTTP/1.1 400 ")
 
 
-def test_nobody_s_body_is_held_unless_she_has_a_token(
+def test_bodies_are_buffered_only_for_callers_with_a_token(
     fitted_library: Library, tmp_path: Path
 ) -> None:
     """Else strangers could fill the disk."""
@@ -224,7 +225,7 @@ def test_more_silent_connections_than_descriptors_kill_no_worker(
         assert server.worker == worker
 
 
-def test_an_upload_under_way_outlives_a_crowd_of_silent_connections(
+def test_an_upload_in_progress_survives_many_silent_connections(
     fitted_library: Library, tmp_path: Path
 ) -> None:
     body = json.dumps({"plays": [{"user": "early", "track": "calm-00"}]}).encode()
@@ -265,7 +266,7 @@ def test_connections_stay_below_the_descriptors(monkeypatch: pytest.MonkeyPatch)
         (head("X: " + "a" * 10_000 + "\r\n\r\n"), 431),
     ],
 )
-def test_what_is_no_http_is_refused_and_no_fault_of_the_server(
+def test_malformed_http_is_refused_without_a_server_error(
     fitted_library: Library, tmp_path: Path, sent: bytes, status: int
 ) -> None:
     with (

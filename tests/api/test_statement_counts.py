@@ -1,4 +1,4 @@
-"""What a request asks of the database does not grow with the library, nor with what others have written."""
+"""The number of SQL statements of a request does not grow with the library."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ENCODER = "external:two-styles"
 MOST_STATEMENTS = 40
 MORE_TRACKS, MORE_USERS = 1500, 200
 MOMENTS = itertools.count(1_700_000_000)
-"""A listen that is told twice is another question than a new one."""
+"""A listen that is sent twice takes other statements than a new one."""
 
 Request = tuple[str, str, dict[str, Any]]
 
@@ -78,7 +78,7 @@ REQUESTS: dict[str, Callable[[], Request]] = {
     ),
     "listenbrainz.validate_token": lambda: ("GET", "/1/validate-token", {}),
 }
-"""A request for each endpoint that may ask the database; the page and the documents ask it nothing."""
+"""A request for each endpoint that may use the database; page and documents do not."""
 
 SILENT = ("page.", "docs.", "static")
 

@@ -1,4 +1,4 @@
-"""Workers outlive what they stand on: a library that is away, and a disk that is full."""
+"""Workers keep running without their library and on a full disk."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def wait_for(address: str, wanted: int) -> None:
         time.sleep(0.05)
 
 
-def test_a_worker_starts_without_the_library_and_goes_on_by_itself(
+def test_a_worker_starts_without_the_library_and_opens_it_later(
     fitted_library: Library, tmp_path: Path
 ) -> None:
     fitted_library.close()
@@ -73,7 +73,7 @@ def ask_error(address: str) -> dict[str, object]:
     return problem
 
 
-def test_a_database_that_does_not_answer_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_database_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hybridrec.api.library_startup.RETRY_SECONDS", 0.01)
     opened, tries = threading.Event(), []
 
@@ -92,7 +92,7 @@ def test_a_database_that_does_not_answer_is_tried_again(monkeypatch: pytest.Monk
         Library.open("postgresql://nobody@127.0.0.1:1/nothing")
 
 
-def test_a_worker_without_space_for_its_figures_counts_in_memory(
+def test_a_worker_without_space_for_its_metrics_counts_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "metrics"))
@@ -115,7 +115,7 @@ def test_a_worker_without_space_for_its_figures_counts_in_memory(
     worker_files.prepare_worker_files(tmp_path, 2)
     assert values.ValueClass is values.MutexValue
     assert not list((tmp_path / "metrics").glob("*_2.db"))
-    assert "no space for this worker's figures" in caplog.text
+    assert "no space for this worker's metrics" in caplog.text
 
 
 SERVE_ON_A_SMALL_DISK = """
@@ -134,7 +134,7 @@ exec "$2" -m hybridrec serve --library "$3" --port 0 --workers 2
     != 0,
     reason="a small disk cannot be mounted here",
 )
-def test_a_full_temporary_folder_ends_no_worker(fitted_library: Library, tmp_path: Path) -> None:
+def test_a_full_temporary_folder_stops_no_worker(fitted_library: Library, tmp_path: Path) -> None:
     (tmp_path / "small").mkdir()
     command = [
         "unshare",

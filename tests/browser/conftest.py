@@ -23,8 +23,9 @@ CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
 SWITCHES = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required"
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run"
+    " --disable-background-networking --disable-component-update --disable-sync"
+    " --autoplay-policy=no-user-gesture-required"
 )
 HERTZ = [110, 165, 220, 330, 440, 660, 880, 1320, 1760, 2640, 3520, 5280]
 
@@ -36,7 +37,7 @@ def is_played(user: str, at: int) -> bool:
 
 @pytest.fixture(scope="module")
 def tones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    """Twelve tones with audio, embedded by the shipped encoder; the lower half played by four listeners."""
+    """Twelve tones embedded by the shipped encoder; the lower half played by four users."""
     place = tmp_path_factory.mktemp("tones")
     with Library.open(place / "library", create=True) as library:
         encoder = Embedder.from_checkpoint(ensure_encoder(library))
@@ -88,7 +89,7 @@ def complaints() -> list[str]:
 
 @pytest.fixture
 def page(browser: Browser, address: str, complaints: list[str]) -> Iterator[Page]:
-    """A fresh page, about which there must be nothing to complain in the end."""
+    """A fresh page; at the end there must be no errors and no requests to other hosts."""
 
     def asked(request: Request) -> None:
         if not request.url.startswith((address, f"blob:{address}")):

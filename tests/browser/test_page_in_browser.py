@@ -1,4 +1,4 @@
-"""The web page, as a real browser shows it."""
+"""The web page in a real browser."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_file_is_dropped_compared_and_added(page: Page, tmp_path: Path) -> Non
     expect(page.get_by_role("option")).to_have_count(1)
 
 
-def test_a_file_that_is_no_audio_is_refused_in_words(
+def test_a_file_that_is_no_audio_is_refused_with_a_message(
     page: Page, tmp_path: Path, complaints: list[str]
 ) -> None:
     (tmp_path / "diary.mp3").write_text("Dear diary")
@@ -89,7 +89,7 @@ def test_a_file_that_is_no_audio_is_refused_in_words(
     complaints.clear()
 
 
-def test_a_service_with_tokens_asks_for_one_and_then_answers(
+def test_a_service_that_requires_tokens_asks_for_one(
     browser: Browser, tones: Library, complaints: list[str]
 ) -> None:
     token = tones.create_token("page", "write")
