@@ -15,6 +15,8 @@ import { byOf, nameOf, plays } from "./formatting.js";
 
 const FIRST_RESULTS = 10;
 const MOST_RESULTS = 100;
+const SUPPORT_DEADLINE_MS = 10_000;
+const SUPPORT_POLL_MS = 200;
 const get = (id) => document.getElementById(id);
 
 let state = readState();
@@ -122,18 +124,34 @@ function openTrack(track) {
 const openUser = (user) => go({ user, track: null, file: null });
 
 async function played(hit) {
-  const { user } = state;
+  const before = state;
+  const { user } = before;
+  const done = `${user} has played “${nameOf(hit.track)}”.`;
   try {
     await addPlay(user, hit.track.id);
+    await show({ sameSeed: true });
+    say(done);
+    showListener(user, { onOpen: openTrack });
+    const after = await supportChanged(hit);
+    if (!after || state !== before) return;
     shifts.set(hit.track.id, { effective_audio_weight: hit.effective_audio_weight, support: hit.support });
     await show({ sameSeed: true });
-    showListener(user, { onOpen: openTrack });
-    const after = [...get("results").children].find((row) => row.dataset.track === hit.track.id)?.hit ?? (await findAgain(hit));
-    const outcome = after ? `${shiftWords(hit, after)}.` : "";
-    say(`${user} has played “${nameOf(hit.track)}”. ${outcome}`);
+    say(`${done} ${shiftWords(hit, after)}.`);
   } catch (error) {
     fail(error);
   }
+}
+
+// The result for a track once its support has changed, which is shortly after a play is stored.
+// None if the user had played the track before, or if it is no longer among the results.
+async function supportChanged(hit) {
+  const deadline = performance.now() + SUPPORT_DEADLINE_MS;
+  while (performance.now() < deadline) {
+    const after = await findAgain(hit);
+    if (after?.support !== hit.support) return after;
+    await new Promise((resolve) => setTimeout(resolve, SUPPORT_POLL_MS));
+  }
+  return undefined;
 }
 
 // A track that was just played may leave the results: ask for more of them to find its new weight.

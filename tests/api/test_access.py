@@ -346,9 +346,7 @@ def test_writes_are_logged_with_their_caller(
     guarded.ask("POST", "/v1/plays", guarded.tokens["read"], json=plays)
     guarded.ask("POST", "/v1/plays", guarded.tokens["write"], json=plays)
     guarded.ask("DELETE", "/v1/users/ada", guarded.tokens["admin"])
-    written = [
-        vars(record)["fields"] for record in caplog.records if record.name == "hybridrec.audit"
-    ]
+    written = [vars(record)["msg"] for record in caplog.records if record.name == "hybridrec.audit"]
     facts = [
         {name: entry.get(name) for name in ("caller", "method", "route", "subject", "added")}
         for entry in written

@@ -67,7 +67,7 @@ def test_the_audit_log_has_the_address_of_the_client(
         client.post("/v1/plays", json=PLAYS, headers=from_address("203.0.113.7")).status_code == 200
     )
     (written,) = [
-        vars(record)["fields"] for record in caplog.records if record.name == "hybridrec.audit"
+        vars(record)["msg"] for record in caplog.records if record.name == "hybridrec.audit"
     ]
     assert written["address"] == address
 
