@@ -23,22 +23,21 @@ class AudioConfig(Settings):
     Attributes:
         sample_rate_hz: everything is resampled to this.
         fft_samples, hop_samples: length and distance of the spectrogram's frames.
-        n_mels, fmin_hz, fmax_hz: number and range of the mel bands; codecs at low bit rates
-            leave little above `fmax_hz`.
-        level_floor_db: sound this far below the track's mean level begins to vanish.
+        n_mels, fmin_hz, fmax_hz: number and range of the mel bands.
+        level_floor_db: sound this far below the chunk's mean level begins to vanish.
         chunk_seconds: length of a chunk.
         chunks_per_track: how many chunks, regularly spaced, represent a track.
     """
 
     sample_rate_hz: int = Field(22050, ge=8000, le=96000)
     fft_samples: int = Field(1024, gt=0)
-    hop_samples: int = Field(512, gt=0)
-    n_mels: int = Field(88, ge=8, le=512)
+    hop_samples: int = Field(441, gt=0)
+    n_mels: int = Field(96, ge=8, le=512)
     fmin_hz: float = Field(30.0, ge=0)
-    fmax_hz: float = 8300.0
-    level_floor_db: float = Field(40.0, gt=0, le=120)
-    chunk_seconds: float = Field(3.0, ge=0.5, le=60)
-    chunks_per_track: int = Field(10, ge=1, le=1000)
+    fmax_hz: float = 10_000.0
+    level_floor_db: float = Field(60.0, gt=0, le=120)
+    chunk_seconds: float = Field(5.0, ge=0.5, le=60)
+    chunks_per_track: int = Field(6, ge=1, le=1000)
 
     def __post_init__(self) -> None:
         require(
@@ -197,32 +196,34 @@ class AugmentConfig(Settings):
 
 @settings
 class EncoderConfig(Settings):
-    """The shape of the chunk encoder: convolutions beside statistics of texture.
+    """The shape of the chunk encoder.
 
     Attributes:
-        channels: filters of each 3 x 3 convolution, which keeps every second mel and frame.
-        paired_stage: the convolution after which co-occurring patterns are measured.
-        pairs: number of mixtures of those patterns.
-        bands: number of bands into which the mels are averaged before their covariance is taken.
-        texture_size: length of the part of the embedding that texture gives.
-        embedding_size: length of the embedding; the convolutions give the rest of it.
-        convolution_share: the convolutions' share in the cosine of two embeddings, 0 to 1.
+        channels: of the first convolution, then of each stage; each keeps every second mel and
+            frame.
+        blocks: number of blocks of each stage.
+        expansion: how many times more channels the blocks of a stage have inside.
+        fused_stages: this many stages convolve all channels together, the others each channel
+            separately.
+        features: found in a chunk, before mean and deviation over time are taken.
+        embedding_size: length of the embedding.
     """
 
-    channels: tuple[int, ...] = (16, 32, 64, 128, 256)
-    paired_stage: int = Field(3, ge=1, le=6)
-    pairs: int = Field(24, ge=1, le=256)
-    bands: int = Field(22, ge=1, le=128)
-    texture_size: int = Field(64, ge=1)
+    channels: tuple[int, ...] = (24, 40, 56, 112, 208)
+    blocks: tuple[int, ...] = (2, 2, 4, 4)
+    expansion: tuple[int, ...] = (2, 3, 4, 4)
+    fused_stages: int = Field(2, ge=0, le=5)
+    features: int = Field(640, ge=1, le=8192)
     embedding_size: int = Field(128, ge=2, le=4096)
-    convolution_share: float = Field(0.15, ge=0, le=1)
 
     def __post_init__(self) -> None:
-        require(1 <= len(self.channels) <= 6, "channels must name 1 to 6 stages", self.channels)
+        require(2 <= len(self.channels) <= 6, "channels must name 2 to 6 sizes", self.channels)
         sizes = all(1 <= size <= 4096 for size in self.channels)
         require(sizes, "channels must be 1 to 4096 each", self.channels)
-        below = "texture_size must be 1 to below embedding_size"
-        require(self.texture_size < self.embedding_size, below, self.texture_size)
+        for name in ("blocks", "expansion"):
+            values = getattr(self, name)
+            fits = len(values) == len(self.channels) - 1 and all(1 <= n <= 32 for n in values)
+            require(fits, f"{name} must be 1 to 32 for each stage", values)
 
 
 @settings
@@ -235,7 +236,6 @@ class TrainingConfig(Settings):
         learning_rate, weight_decay: AdamW, after a linear warm-up over `warmup_share` of all
             steps, then a cosine to 0.
         temperature: of the NT-Xent loss; a lower one weighs the nearest negatives more.
-        texture_rate: learning rate of the texture head as a share of `learning_rate`.
         averaging: decay of the running mean of the weights; 0 keeps the last weights.
         held_out_share: share of the tracks that are held out for the retrieval figure.
         seconds_per_track: how much of a track, around its middle, is read.
@@ -248,7 +248,6 @@ class TrainingConfig(Settings):
     weight_decay: float = Field(0.02, ge=0)
     warmup_share: float = Field(0.1, ge=0, lt=1)
     temperature: float = Field(0.1, gt=0)
-    texture_rate: float = Field(0.001, ge=0, le=1)
     averaging: float = Field(0.95, ge=0, lt=1)
     held_out_share: float = Field(0.1, gt=0, lt=1)
     seconds_per_track: float = Field(60.0, ge=2)

@@ -19,13 +19,20 @@ from hybridrec.encoder.checkpoint import Checkpoint, shipped
 from hybridrec.encoder.model import new_encoder
 from hybridrec.errors import InvalidInput, NotFound
 
-SMALL = EncoderConfig(channels=(4, 8), bands=4, texture_size=4, embedding_size=8)
+SMALL = EncoderConfig(
+    channels=(4, 4, 8),
+    blocks=(1, 1),
+    expansion=(1, 1),
+    fused_stages=1,
+    features=4,
+    embedding_size=8,
+)
 BANK = mel_bank(AudioConfig())
 
 
 @pytest.fixture
 def checkpoint() -> Checkpoint:
-    return Checkpoint.of(new_encoder(SMALL, 88, seed=0), AudioConfig(), BANK, {"recall_at_1": 0.5})
+    return Checkpoint.of(new_encoder(SMALL, 96, seed=0), AudioConfig(), BANK, {"recall_at_1": 0.5})
 
 
 def with_about(payload: bytes, **changes: object) -> bytes:
@@ -40,7 +47,7 @@ def with_about(payload: bytes, **changes: object) -> bytes:
 
 def test_a_round_trip_hears_the_same(checkpoint: Checkpoint) -> None:
     back = Checkpoint.from_bytes(checkpoint.to_bytes())
-    chunks = np.random.default_rng(0).normal(size=(3, 88, 130)).astype(np.float32)
+    chunks = np.random.default_rng(0).normal(size=(3, 96, 130)).astype(np.float32)
     np.testing.assert_array_equal(back.build().embed(chunks), checkpoint.build().embed(chunks))
     assert (back.audio, back.encoder, back.figures) == (
         checkpoint.audio,
@@ -52,17 +59,17 @@ def test_a_round_trip_hears_the_same(checkpoint: Checkpoint) -> None:
 
 
 def test_a_checkpoint_does_not_follow_the_model_it_was_taken_from() -> None:
-    model = new_encoder(SMALL, 88, seed=0)
+    model = new_encoder(SMALL, 96, seed=0)
     checkpoint = Checkpoint.of(model, AudioConfig(), BANK)
     with torch.no_grad():
-        model.texture_head.bias.add_(1)
-    assert not torch.equal(checkpoint.build().texture_head.bias, model.texture_head.bias)
+        model.head.bias.add_(1)
+    assert not torch.equal(checkpoint.build().head.bias, model.head.bias)
 
 
 def test_the_fingerprint_names_weights_filterbank_and_audio_settings_but_not_figures(
     checkpoint: Checkpoint,
 ) -> None:
-    other_weights = Checkpoint.of(new_encoder(SMALL, 88, seed=1), AudioConfig(), BANK)
+    other_weights = Checkpoint.of(new_encoder(SMALL, 96, seed=1), AudioConfig(), BANK)
     other_audio = replace(checkpoint, audio=AudioConfig(hop_samples=256))
     other_figures = replace(checkpoint, figures={})
     other_bank = replace(checkpoint, mel_bank=2 * BANK)
@@ -107,18 +114,21 @@ def test_a_flipped_bit_is_found(checkpoint: Checkpoint) -> None:
 
 def test_a_newer_version_is_refused(checkpoint: Checkpoint) -> None:
     with pytest.raises(InvalidInput, match=r"newer version.*upgrade hybridrec"):
-        Checkpoint.from_bytes(with_about(checkpoint.to_bytes(), version=3))
+        Checkpoint.from_bytes(with_about(checkpoint.to_bytes(), version=4))
 
 
-def test_an_older_version_is_refused(checkpoint: Checkpoint) -> None:
-    with pytest.raises(InvalidInput, match=r"older version.*train anew"):
-        Checkpoint.from_bytes(with_about(checkpoint.to_bytes(), version=1))
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_older_version_is_refused(checkpoint: Checkpoint, version: int) -> None:
+    with pytest.raises(
+        InvalidInput, match=r"older version.*train-encoder.*stored vectors go on working"
+    ):
+        Checkpoint.from_bytes(with_about(checkpoint.to_bytes(), version=version))
 
 
 def test_a_filterbank_of_another_shape_is_refused(checkpoint: Checkpoint) -> None:
     narrow = replace(checkpoint, mel_bank=BANK[:40])
     with pytest.raises(
-        InvalidInput, match=r"filterbank of the checkpoint must be \(88, 513\); got \(40, 513\)"
+        InvalidInput, match=r"filterbank of the checkpoint must be \(96, 513\); got \(40, 513\)"
     ):
         Checkpoint.from_bytes(narrow.to_bytes())
 
@@ -132,8 +142,8 @@ def test_reading_a_checkpoint_needs_no_torch() -> None:
 
 
 def test_weights_of_another_shape_are_refused(checkpoint: Checkpoint) -> None:
-    wider = {**SMALL.to_dict(), "texture_size": 6}
-    with pytest.raises(InvalidInput, match=r"convolution_head.bias must be \(2,\); got \(4,\)"):
+    wider = {**SMALL.to_dict(), "embedding_size": 6}
+    with pytest.raises(InvalidInput, match=r"head.bias must be \(6,\); got \(8,\)"):
         Checkpoint.from_bytes(with_about(checkpoint.to_bytes(), encoder=wider)).build()
 
 
@@ -143,9 +153,9 @@ def test_settings_that_this_version_does_not_know_are_refused(checkpoint: Checkp
 
 
 def test_weights_that_are_not_numbers_are_refused() -> None:
-    model = new_encoder(SMALL, 88, seed=0)
+    model = new_encoder(SMALL, 96, seed=0)
     with torch.no_grad():
-        model.texture_head.bias[0] = float("nan")
+        model.head.bias[0] = float("nan")
     with pytest.raises(InvalidInput, match="finite"):
         Checkpoint.from_bytes(Checkpoint.of(model, AudioConfig(), BANK).to_bytes())
 

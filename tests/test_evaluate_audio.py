@@ -27,7 +27,14 @@ RATE_HZ = 16000
 AUDIO = AudioConfig(
     sample_rate_hz=RATE_HZ, fmax_hz=8000, n_mels=32, chunk_seconds=1.0, chunks_per_track=4
 )
-SHAPE = EncoderConfig(channels=(8, 16), texture_size=8, embedding_size=16, bands=8)
+SHAPE = EncoderConfig(
+    channels=(8, 8, 16),
+    blocks=(1, 1),
+    expansion=(1, 2),
+    fused_stages=1,
+    features=8,
+    embedding_size=16,
+)
 ENCODER = Checkpoint.of(new_encoder(SHAPE, AUDIO.n_mels, seed=3), AUDIO, mel_bank(AUDIO))
 ARTISTS, EACH, SECONDS = 3, 4, 8
 OPTIONS = ComparisonOptions(scratch=None)

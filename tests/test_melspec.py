@@ -40,7 +40,8 @@ def test_the_powers_are_those_of_librosa() -> None:
         fmax=AUDIO.fmax_hz,
         pad_mode="reflect",
     )
-    expected = np.log1p(1e4 * power / power.mean()) / np.log1p(1e4)
+    floor = 10 ** (AUDIO.level_floor_db / 10)
+    expected = np.log1p(floor * power / power.mean()) / np.log1p(floor)
     np.testing.assert_allclose(log_mel(samples, AUDIO)[0], expected, atol=1e-4)
 
 
@@ -58,9 +59,10 @@ def test_volume_changes_nothing(volume: float) -> None:
     np.testing.assert_allclose(log_mel(louder, AUDIO), log_mel(chunks, AUDIO), atol=1e-4)
 
 
-def test_what_is_quiet_within_a_track_stays_quiet() -> None:
-    levels = log_mel(np.stack([sine(440)[0], sine(440)[0] * 0.01]), AUDIO)
-    assert levels[1].max() < levels[0].max() - 0.3
+def test_a_chunk_shows_alike_however_loud_the_others_are() -> None:
+    alone = log_mel(sine(440) * 0.01, AUDIO)
+    together = log_mel(np.stack([sine(440)[0] * 0.01, sine(2000)[0]]), AUDIO)
+    np.testing.assert_allclose(together[:1], alone, atol=1e-4)
 
 
 def test_silence_is_zero_and_never_a_nan() -> None:

@@ -7,14 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
+from torch import Tensor, nn
 
-from hybridrec.config import AudioConfig, EncoderConfig, TrainingConfig
+from hybridrec.config import AudioConfig, EncoderConfig
 from hybridrec.datasets.free_music import TABLE
+from hybridrec.encoder.checkpoint import Checkpoint
+from hybridrec.encoder.distillation.targets import SIZES
+from hybridrec.encoder.distillation.training import DistillationConfig
 from hybridrec.errors import InvalidInput
-from hybridrec.workflows.train.encoder import Recipe
+from hybridrec.workflows.train import pretrain
 from hybridrec.workflows.train.music import split_tracks
 from hybridrec.workflows.train.pretrain import (
     LabelledTrack,
+    Pretraining,
     families,
     pretrain_encoder,
     read_manifest,
@@ -69,27 +75,54 @@ def test_tracks_that_share_an_artist_or_a_collection_are_one_family() -> None:
     assert {family[path] for path in embedded}.isdisjoint({family[path] for path in held_out})
 
 
-def test_a_manifest_becomes_ears_judged_by_collections(tmp_path: Path) -> None:
+class Bands(nn.Module):
+    """Stands for both teachers: how loud the bands of a scene are."""
+
+    def __init__(self, mn04: Path, musicnn: Path) -> None:
+        super().__init__()
+
+    def forward(self, scenes: Tensor) -> Tensor:
+        bins = torch.fft.rfft(scenes).abs()[:, : 70 * sum(SIZES)]
+        return torch.log1p(bins.reshape(len(scenes), sum(SIZES), 70).mean(dim=2))
+
+
+def test_a_manifest_becomes_an_encoder_judged_on_families_it_never_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretrain, "Teachers", Bands)
     times = np.arange(16000 * 4) / 16000
     rows = []
-    for track in range(16):
+    for track in range(12):
         tone = np.sin(2 * np.pi * (200 + 300 * (track // 4)) * times)
         noise = np.random.default_rng(track).normal(size=len(times))
         soundfile.write(tmp_path / f"{track}.flac", 0.2 * tone + 0.02 * noise, 16000)
         rows.append((f"{track}.flac", f"game {track // 4}", "", "train"))
-    encoder = pretrain_encoder(
-        manifest(tmp_path, rows),
-        tmp_path / "work",
-        Recipe(
-            audio=AudioConfig(sample_rate_hz=16000, fmax_hz=8000, n_mels=32, chunk_seconds=1.0),
-            encoder=EncoderConfig(channels=(8, 16), texture_size=8, embedding_size=16, bands=8),
-            training=TrainingConfig(
-                epochs=1, steps_per_epoch=3, tracks_per_step=8, held_out_share=0.5
-            ),
+    settings = Pretraining(
+        tmp_path,
+        tmp_path,
+        AudioConfig(sample_rate_hz=16000, fmax_hz=8000, n_mels=32, chunk_seconds=1.0),
+        EncoderConfig(
+            channels=(4, 8),
+            blocks=(1,),
+            expansion=(1,),
+            fused_stages=1,
+            features=8,
+            embedding_size=8,
         ),
+        DistillationConfig(steps=2, scenes_per_step=4, calibration_batches=3),
+        held_out_share=0.4,
     )
-    assert (encoder.tracks, encoder.held_out) == (8, 8)
-    assert encoder.after["group_map"] == 1.0
+    steps: list[int] = []
+    tracks = read_manifest(manifest(tmp_path, rows))
+    checkpoint = pretrain_encoder(
+        tracks, tmp_path / "work", settings, lambda step, parts: steps.append(step)
+    )
+    assert steps == [1, 2]
+    assert (checkpoint.figures["tracks"], checkpoint.figures["held_out"]) == (8, 4)
+    assert checkpoint.weights["head.weight"].dtype == np.float16
+    assert Checkpoint.from_bytes(checkpoint.to_bytes()).build().embed(
+        np.zeros((2, 32, 40), dtype=np.float32)
+    ).shape == (8,)
 
 
 @pytest.mark.parametrize(

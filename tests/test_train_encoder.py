@@ -22,7 +22,14 @@ from hybridrec.workflows.train.music import split_tracks
 
 RATE_HZ = 16000
 AUDIO = AudioConfig(sample_rate_hz=RATE_HZ, fmax_hz=8000, n_mels=32, chunk_seconds=1.0)
-SHAPE = EncoderConfig(channels=(8, 16), texture_size=8, embedding_size=16, bands=8)
+SHAPE = EncoderConfig(
+    channels=(8, 8, 16),
+    blocks=(1, 1),
+    expansion=(1, 2),
+    fused_stages=1,
+    features=8,
+    embedding_size=16,
+)
 BRIEF = TrainingConfig(
     epochs=2, steps_per_epoch=3, tracks_per_step=8, held_out_share=0.25, seconds_per_track=4
 )
@@ -31,9 +38,9 @@ RECIPE = Recipe(audio=AUDIO, encoder=SHAPE, training=BRIEF)
 
 @pytest.fixture(scope="module")
 def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A dozen tracks of 7 s, each a chord of its own in noise, and some files that are none."""
+    """A dozen tracks of 11 s, each a chord of its own in noise, and some files that are none."""
     folder = tmp_path_factory.mktemp("music")
-    times = np.arange(7 * RATE_HZ) / RATE_HZ
+    times = np.arange(11 * RATE_HZ) / RATE_HZ
     for track in range(12):
         rng = np.random.default_rng(track)
         chord = sum(np.sin(2 * np.pi * hz * times) for hz in rng.uniform(80, 4000, 4))

@@ -17,14 +17,15 @@ from hybridrec.encoder.spectrograms import SpectrogramPairs
 from hybridrec.encoder.training import EpochReport, learning_rate, train
 from hybridrec.errors import Conflict
 
-SHAPE = EncoderConfig(channels=(8, 16), texture_size=8, embedding_size=16, bands=8)
+SHAPE = EncoderConfig(
+    channels=(16, 32), blocks=(1,), expansion=(2,), fused_stages=1, features=64, embedding_size=16
+)
 BRIEF = TrainingConfig(
     epochs=3,
     steps_per_epoch=4,
     tracks_per_step=16,
     learning_rate=5e-3,
     averaging=0.8,
-    texture_rate=1.0,
 )
 N_MELS, CHUNK_FRAMES = 24, 16
 

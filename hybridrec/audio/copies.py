@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import av
@@ -36,3 +37,16 @@ def write_mp3(path: Path, samples: NDArray[np.float32], rate_hz: int, bits_per_s
             frame.sample_rate, frame.pts = rate_hz, start
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
+
+
+def opus_bytes(samples: NDArray[np.float32], rate_hz: int, bits_per_second: int) -> bytes:
+    """`(n,)` float32 mono samples, -1 to 1, as an Opus file; `rate_hz` is one that Opus knows."""
+    packed = io.BytesIO()
+    with av.open(packed, "w", format="opus") as output:
+        stream = output.add_stream("libopus", rate=rate_hz, layout="mono")
+        stream.bit_rate = bits_per_second
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None]), "fltp", "mono")
+        frame.sample_rate, frame.pts = rate_hz, 0
+        output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return packed.getvalue()

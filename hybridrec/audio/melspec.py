@@ -13,16 +13,16 @@ from hybridrec.config import AudioConfig
 
 
 def log_mel(samples: NDArray[np.float32], audio: AudioConfig) -> NDArray[np.float32]:
-    """The log-mel spectrogram of a track's chunks.
+    """The log-mel spectrogram of chunks, each for itself.
 
-    Mel powers (librosa's filterbank, Slaney's scale) are divided by their mean over all
-    chunks, which removes the volume, then compressed with a soft floor, which removes what
-    codecs change far below the music. With the floor F = 10^(level_floor_db / 10) and the power
-    p relative to the mean, the value is log(1 + F p) / log(1 + F).
+    Mel powers (librosa's filterbank, Slaney's scale) are divided by their mean over the chunk,
+    which removes the volume, then compressed with a soft floor, which removes what codecs change
+    far below the music. With the floor F = 10^(level_floor_db / 10) and the power p relative to
+    the mean, the value is log(1 + F p) / log(1 + F).
 
     Args:
-        samples: `(n_chunks, n_samples)` float32 mono at `audio.sample_rate_hz`, all of one
-            track, with `n_samples` of half of `fft_samples` or more.
+        samples: `(n_chunks, n_samples)` float32 mono at `audio.sample_rate_hz`, with
+            `n_samples` of half of `fft_samples` or more.
 
     Returns:
         `(n_chunks, n_mels, n_frames)` float32; 0 is silence, 1 the mean level, rarely above 1.6.
@@ -30,9 +30,9 @@ def log_mel(samples: NDArray[np.float32], audio: AudioConfig) -> NDArray[np.floa
     """
     filters, window = torch.from_numpy(mel_bank(audio)), _window(audio.fft_samples)
     # Scaled first: the squares of very loud or very soft samples would overflow or vanish.
-    waves = torch.from_numpy(
-        samples / max(float(np.abs(samples).max()), float(np.finfo(np.float32).tiny))
-    )
+    tiny = float(np.finfo(np.float32).tiny)
+    peaks = np.maximum(np.abs(samples).max(axis=1, keepdims=True), tiny)
+    waves = torch.from_numpy(samples / peaks)
     spectrum = torch.stft(
         waves,
         audio.fft_samples,
@@ -44,7 +44,7 @@ def log_mel(samples: NDArray[np.float32], audio: AudioConfig) -> NDArray[np.floa
     )
     mel = filters @ (spectrum.real.square() + spectrum.imag.square())
     floor = 10 ** (audio.level_floor_db / 10)
-    relative = mel / max(float(mel.mean()), float(np.finfo(np.float32).tiny))
+    relative = mel / mel.mean(dim=(1, 2), keepdim=True).clamp_min(tiny)
     levels: NDArray[np.float32] = (torch.log1p(relative * floor) / np.log1p(floor)).numpy()
     return levels
 

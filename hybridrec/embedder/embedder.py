@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+
 from hybridrec.audio.decode import decode_chunks
 from hybridrec.audio.melspec import keep_mel_bank, log_mel
 from hybridrec.audio.stages import StageClock
@@ -45,7 +47,7 @@ class Embedder:
         return cls(Checkpoint.from_bytes(payload), limits)
 
     def embed(self, path: Path, clock: StageClock | None = None) -> AudioEmbedding:
-        """The embedding of a file: the mean of its chunks' embeddings, scaled to unit length.
+        """The embedding of a file: the mean of its chunks' embeddings, weighed by loudness.
 
         Args:
             path: an audio file.
@@ -60,5 +62,6 @@ class Embedder:
         with clock.stage("mel"):
             chunks = log_mel(excerpts.samples, self.audio)
         with clock.stage("network"):
-            embedding = self._model.embed(chunks)
+            loudness = np.sqrt(np.square(excerpts.samples).mean(axis=1))
+            embedding = self._model.embed(chunks, loudness)
         return AudioEmbedding(embedding, excerpts.duration_seconds)

@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -28,15 +28,18 @@ from hybridrec.errors import InvalidInput, NotFound
 if TYPE_CHECKING:
     from hybridrec.encoder.model import ChunkEncoder
 
-FORMAT_VERSION = 2
-"""Version 1 had another network and no filterbank."""
+FORMAT_VERSION = 3
+"""Versions 1 and 2 had other networks."""
 
 Tensors = dict[str, NDArray[Any]]
 SHIPPED_NAME = "encoder.safetensors"
 _METADATA_KEY = "hybridrec"
 _MEL_BANK = "mel_bank"
 _REPLACE = "copy the file again or train anew"
-_TRAIN_ANEW = "train anew with `hybridrec train-encoder`"
+_TRAIN_ANEW = (
+    "make the library another encoder with `hybridrec train-encoder` and run `hybridrec ingest"
+    " audio`; until then its stored vectors go on working"
+)
 
 
 @dataclass(frozen=True)
@@ -94,10 +97,22 @@ class Checkpoint:
                 got=got.get(wrong[0], "absent"),
                 fix="use the checkpoint as it was written",
             )
+        types = {name: tensor.dtype for name, tensor in model.state_dict().items()}
         model.load_state_dict(
-            {name: torch.from_numpy(tensor.copy()) for name, tensor in self.weights.items()}
+            {
+                name: torch.from_numpy(tensor.copy()).to(types[name])
+                for name, tensor in self.weights.items()
+            }
         )
         return model.eval()
+
+    def halved(self) -> Checkpoint:
+        """The same with weights of half the precision, for a file of half the size."""
+        weights = {
+            name: tensor.astype(np.float16) if tensor.dtype == np.float32 else tensor
+            for name, tensor in self.weights.items()
+        }
+        return replace(self, weights=weights)
 
     @cached_property
     def fingerprint(self) -> str:

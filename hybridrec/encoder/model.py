@@ -1,9 +1,6 @@
-"""The chunk encoder: log-mel chunks in, vectors of unit length out."""
+"""The chunk encoder: log-mel chunks in, vectors out."""
 
 from __future__ import annotations
-
-import math
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -12,24 +9,22 @@ from torch import Tensor, nn
 
 from hybridrec.config import EncoderConfig
 from hybridrec.data.embeddings import unit_length
-from hybridrec.encoder.texture import texture, texture_size
 
-ROOT_FLOOR = 1e-4
-"""Keeps the slope of a root finite at nothing."""
+SQUEEZE = 4
+"""How many times fewer channels the gates of a block see."""
 
 
 class ChunkEncoder(nn.Module):
-    """A convolutional network beside second-order statistics of the same chunk, half of the embedding each.
+    """A convolutional network in the manner of EfficientNetV2 (Tan and Le 2021).
 
-    Strided convolutions hear patterns (onsets, partials, figures), wherever in time and pitch
-    they are, and which of them come together; `texture` hears the balance and the movement of
-    the bands. Each gives a vector of unit length, and the cosine of two embeddings is the mean
-    of the two cosines, weighted by `config.convolution_share`. The loudness of a chunk is taken
-    out first, so that the same music at half volume is the same music.
+    Each stage halves mels and frames; the early ones convolve all channels at once, the later
+    ones each channel for itself, with gates. What is left of frequency is then read as a whole,
+    so that high and low stay apart, and mean and deviation over time are mapped to the embedding.
+    The loudness of a chunk is taken out first, so that the same music at half volume is the same.
 
     Args:
         config: the shape of the network.
-        n_mels: mel bands of the chunks it will hear.
+        n_mels: mel bands of the chunks that it embeds.
     """
 
     def __init__(self, config: EncoderConfig, n_mels: int) -> None:
@@ -37,98 +32,128 @@ class ChunkEncoder(nn.Module):
         self.config = config
         self.n_mels = n_mels
         self.mels = nn.BatchNorm1d(n_mels, affine=False)
-        self.stages = nn.Sequential(*(_stage(*sizes) for sizes in pairwise((1, *config.channels))))
-        paired = config.channels[: config.paired_stage][-1]
-        self.pairs = nn.Conv2d(paired, config.pairs, 1)
-        self.pairs_scale = nn.BatchNorm1d(config.pairs * (config.pairs + 1) // 2, affine=False)
-        patterns = config.channels[-1] + self.pairs_scale.num_features
-        self.convolution_head = nn.Linear(patterns, config.embedding_size - config.texture_size)
-        size = texture_size(n_mels, config.bands)
-        self.texture_head = nn.Linear(size, config.texture_size)
-        self.texture_mean = nn.Buffer(torch.zeros(size))
-        self.texture_deviation = nn.Buffer(torch.ones(size))
+        channels = config.channels
+        layers: list[nn.Module] = [_convolution(1, channels[0], 3, stride=2)]
+        for stage, blocks in enumerate(config.blocks):
+            gated = stage >= config.fused_stages
+            for block in range(blocks):
+                inputs = channels[stage + 1] if block else channels[stage]
+                make = _GatedBlock if gated else _FusedBlock
+                layers.append(
+                    make(inputs, channels[stage + 1], config.expansion[stage], 1 if block else 2)
+                )
+        self.stages = nn.Sequential(*layers)
+        rows = n_mels
+        for _ in channels:
+            rows = (rows + 1) // 2
+        self.across = _convolution(channels[-1], config.features, (rows, 1), padding=0)
+        self.head = nn.Linear(2 * config.features, config.embedding_size)
 
-    def halves(self, chunks: Tensor) -> tuple[Tensor, Tensor]:
-        """Both halves of the vectors of chunks, each of unit length.
+    def features(self, chunks: Tensor) -> Tensor:
+        """What the network finds in chunks: mean and deviation over time of each of its features.
 
         Args:
-            chunks: `(n, n_mels, n_frames)` float32 log-mel, of two frames or more.
+            chunks: `(n, n_mels, n_frames)` float32 log-mel.
 
         Returns:
-            `(n, texture_size)` and `(n, embedding_size - texture_size)` float32.
+            `(n, 2 * config.features)` float32.
         """
-        levelled = _levelled(chunks)
-        with torch.no_grad():
-            standardised = (
-                texture(levelled, self.config.bands) - self.texture_mean
-            ) / self.texture_deviation
-        heads = self.texture_head(standardised), self.convolution_head(self._patterns(levelled))
-        return nn.functional.normalize(heads[0], dim=1), nn.functional.normalize(heads[1], dim=1)
-
-    def _patterns(self, levelled: Tensor) -> Tensor:
-        """What the convolutions find: how much of each pattern, and which patterns come together, `(n, k)`.
-
-        The second is bilinear pooling (Lin, RoyChowdhury and Maji 2015), as covariances with signed roots.
-        """
-        early = self.config.paired_stage
-        maps = self.mels(levelled).unsqueeze(1).contiguous(memory_format=torch.channels_last)
-        maps = self.stages[:early](maps)
-        pairs = self.pairs(maps).flatten(2)
-        pairs = pairs - pairs.mean(dim=2, keepdim=True)
-        rows, columns = torch.triu_indices(self.config.pairs, self.config.pairs)
-        together = (pairs @ pairs.transpose(1, 2) / pairs.shape[2])[:, rows, columns]
-        roots = together.sign() * (together.abs() + ROOT_FLOOR).sqrt()
-        return torch.cat(
-            [self.stages[early:](maps).mean(dim=(2, 3)), self.pairs_scale(roots)], dim=1
-        )
+        levelled = self.mels(chunks - chunks.mean(dim=(1, 2), keepdim=True))
+        maps = self.across(self.stages(levelled.unsqueeze(1))).squeeze(2).float()
+        mean = maps.mean(dim=2)
+        deviation = ((maps - mean.unsqueeze(2)).square().mean(dim=2) + 1e-4).sqrt()
+        return torch.cat([mean, deviation], dim=1)
 
     def forward(self, chunks: Tensor) -> Tensor:
-        """Vectors of chunks, `(n, n_mels, n_frames)` float32 to `(n, embedding_size)` float32 of unit length."""
-        textures, patterns = self.halves(chunks)
-        share = self.config.convolution_share
-        return torch.cat([math.sqrt(1 - share) * textures, math.sqrt(share) * patterns], dim=1)
+        """Vectors of chunks: `(n, n_mels, n_frames)` to `(n, embedding_size)` of unit length."""
+        return nn.functional.normalize(self.head(self.features(chunks)), dim=1)
 
-    def textures(self, chunks: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the texture head reads of chunks, before it is standardised: see `texture`."""
-        with torch.inference_mode():
-            read: NDArray[np.float32] = texture(
-                _levelled(torch.from_numpy(chunks)), self.config.bands
-            ).numpy()
-        return read
-
-    def embed(self, chunks: NDArray[np.float32]) -> NDArray[np.float32]:
-        """A track's embedding: the mean of its chunks' vectors, renormalised.
+    def embed(
+        self, chunks: NDArray[np.float32], loudness: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """The embedding of a track: the mean of its chunks' directions, the loud ones first.
 
         Args:
             chunks: `(n_chunks, n_mels, n_frames)` float32 log-mel, one chunk or more.
+            loudness: `(n_chunks,)` float32, how much each counts, such as its root mean square, so
+                that a faint tail does not decide; None counts all alike.
 
         Returns:
             `(embedding_size,)` float32 of unit length.
         """
         training = self.training
         self.eval()
-        device = self.texture_head.weight.device
+        device = self.head.weight.device
         with torch.inference_mode():
             vectors = self(torch.from_numpy(chunks).to(device)).cpu().numpy()
         self.train(training)
-        return unit_length(vectors.mean(axis=0))
+        return unit_length(np.average(vectors, axis=0, weights=loudness).astype(np.float32))
 
 
-def _levelled(chunks: Tensor) -> Tensor:
-    return chunks - chunks.mean(dim=(1, 2), keepdim=True)
+class _FusedBlock(nn.Module):
+    """A full convolution to more channels, and back to fewer."""
+
+    def __init__(self, inputs: int, outputs: int, expansion: int, stride: int) -> None:
+        super().__init__()
+        inner = expansion * inputs
+        self.layers = nn.Sequential(
+            _convolution(inputs, inner, 3, stride=stride),
+            _convolution(inner, outputs, 1, active=False),
+        )
+        self.residual = stride == 1 and inputs == outputs
+
+    def forward(self, maps: Tensor) -> Tensor:
+        found: Tensor = self.layers(maps)
+        return maps + found if self.residual else found
 
 
-def _stage(inputs: int, outputs: int) -> nn.Sequential:
-    """Halves mels and frames."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
+class _GatedBlock(nn.Module):
+    """To more channels, each convolved separately and gated by all, and back to fewer."""
+
+    def __init__(self, inputs: int, outputs: int, expansion: int, stride: int) -> None:
+        super().__init__()
+        inner = expansion * inputs
+        self.layers = nn.Sequential(
+            _convolution(inputs, inner, 1),
+            _convolution(inner, inner, 3, stride=stride, groups=inner),
+        )
+        self.gates = nn.Sequential(
+            nn.Conv2d(inner, inner // SQUEEZE, 1),
+            nn.ReLU(),
+            nn.Conv2d(inner // SQUEEZE, inner, 1),
+            nn.Sigmoid(),
+        )
+        self.back = _convolution(inner, outputs, 1, active=False)
+        self.residual = stride == 1 and inputs == outputs
+
+    def forward(self, maps: Tensor) -> Tensor:
+        inner = self.layers(maps)
+        found: Tensor = self.back(inner * self.gates(inner.mean(dim=(2, 3), keepdim=True)))
+        return maps + found if self.residual else found
+
+
+def _convolution(
+    inputs: int,
+    outputs: int,
+    size: int | tuple[int, int],
+    *,
+    stride: int = 1,
+    groups: int = 1,
+    padding: int | None = None,
+    active: bool = True,
+) -> nn.Sequential:
+    if padding is None:
+        assert isinstance(size, int)
+        padding = size // 2
+    layers: list[nn.Module] = [
+        nn.Conv2d(inputs, outputs, size, stride, padding, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    )
+    ]
+    return nn.Sequential(*layers, nn.ReLU(inplace=True)) if active else nn.Sequential(*layers)
 
 
 def new_encoder(config: EncoderConfig, n_mels: int, seed: int) -> ChunkEncoder:
-    """An untrained encoder; the same seed gives the same weights and leaves torch's own random state alone."""
+    """An untrained encoder, the same for the same seed; torch's random state stays as it is."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return ChunkEncoder(config, n_mels)

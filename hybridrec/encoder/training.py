@@ -65,9 +65,6 @@ def train(
 ) -> tuple[ChunkEncoder, list[EpochReport]]:
     """Train on pairs of chunks and return the averaged encoder with one report an epoch.
 
-    The loss is taken on the embedding itself, both halves together, so that the convolutions
-    learn above all what texture does not tell.
-
     Each step draws its pairs from a generator of the seed and the step number
     alone, so an interrupted training that finds its state again does what the
     uninterrupted one would have done. On one device with one thread count the
@@ -107,18 +104,8 @@ class _Training:
         self.seed = seed
         self.model = model
         self.averaged = copy.deepcopy(model)
-        self.device = model.texture_head.weight.device
-        fitted_model = list(model.texture_head.parameters())
-        fresh = [
-            weights
-            for weights in model.parameters()
-            if all(weights is not other for other in fitted_model)
-        ]
-        groups = [
-            {"params": fresh, "rate": 1.0},
-            {"params": fitted_model, "rate": config.texture_rate},
-        ]
-        self.optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
+        self.device = model.head.weight.device
+        self.optimizer = torch.optim.AdamW(model.parameters(), weight_decay=config.weight_decay)
 
     def epoch(self, pairs: PairSource, epoch: int) -> float:
         """Take the steps of an epoch (from 1) and return their mean loss."""
@@ -135,7 +122,7 @@ class _Training:
         first, second = self.model(chunks).chunk(2)
         loss = nt_xent(first, second, temperature=config.temperature, groups=groups)
         for settings in self.optimizer.param_groups:
-            settings["lr"] = learning_rate(config, step) * settings["rate"]
+            settings["lr"] = learning_rate(config, step)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         self.optimizer.step()

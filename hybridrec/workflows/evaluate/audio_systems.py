@@ -28,8 +28,8 @@ from hybridrec.workflows.train.music import short_hash
 Similarities = NDArray[np.float32]
 """Similarities of all pairs of tracks, `(n, n)` float32, higher is nearer."""
 
-ALL_CHUNKS = 200
-"""Chunks that stand for a whole track: ten minutes of it at three seconds each."""
+ALL_CHUNKS = 120
+"""Chunks that stand for a whole track: ten minutes of it at five seconds each."""
 
 
 def embeddings(

@@ -18,7 +18,6 @@ from hybridrec.config import AudioConfig, AugmentConfig, EncoderConfig, Training
 from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.encoder.model import ChunkEncoder, new_encoder
 from hybridrec.encoder.spectrograms import SpectrogramPairs
-from hybridrec.encoder.texture_head import fit_texture_head
 from hybridrec.encoder.training import EpochReport, train
 from hybridrec.storage.folder_locks import lock_folder
 from hybridrec.workflows.train.music import Music, read_music, short_hash
@@ -122,7 +121,9 @@ def train_encoder(
         show_progress=show_progress,
     )
     embedded, held_out = music.split(recipe.training.held_out_share, seed, families or groups or {})
-    model = start_from.build() if start_from else _begun(recipe, embedded, seed)
+    model = (
+        start_from.build() if start_from else new_encoder(recipe.encoder, recipe.audio.n_mels, seed)
+    )
     before = held_out.figures(model)
     state_path = work_directory / recipe.state_name(embedded.files, seed, start_from)
     trained, reports = _learn(model, embedded, held_out, recipe, seed, on_epoch, state_path, device)
@@ -167,13 +168,6 @@ def _learn(
         state_path=state_path,
         device=device,
     )
-
-
-def _begun(recipe: Recipe, embedded: Music, seed: int) -> ChunkEncoder:
-    """An encoder that has yet to learn, but for what the textures of the music are made of."""
-    model = new_encoder(recipe.encoder, recipe.audio.n_mels, seed)
-    fit_texture_head(model, embedded.spectrograms, recipe.audio.chunk_frames)
-    return model
 
 
 def train_library_encoder(

@@ -1,38 +1,81 @@
-"""Train the ears that the package ships, on music that a manifest lists with its collections and artists."""
+"""Make the encoder that the package ships: a student of larger networks, on listed audio."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+from tqdm import tqdm
 
-from hybridrec.encoder.checkpoint import Checkpoint
-from hybridrec.encoder.training import EpochReport
+from hybridrec.audio.copies import opus_bytes
+from hybridrec.audio.decode import read_middle
+from hybridrec.audio.melspec import mel_bank
+from hybridrec.config import AudioConfig, EncoderConfig, TrainingConfig
+from hybridrec.encoder.checkpoint import Checkpoint, write_atomically
+from hybridrec.encoder.distillation.sound import MUSIC, Excerpt, Sound, coded_copies
+from hybridrec.encoder.distillation.targets import Teachers
+from hybridrec.encoder.distillation.training import Distillation, DistillationConfig
+from hybridrec.encoder.model import ChunkEncoder, new_encoder
 from hybridrec.errors import InvalidInput
-from hybridrec.workflows.train.encoder import Recipe, TrainedEncoder, train_encoder
+from hybridrec.workflows.train.music import read_music, short_hash, split_tracks
 
 TRAINED_SPLITS = ("train", "train-aux")
+EXCERPT_SECONDS = 80.0
+EXCERPT_RATE_HZ = 48_000
+EXCERPT_BITS_PER_SECOND = 32_000
+STEPS_PER_STATE = 100
 
 
 @dataclass(frozen=True)
 class LabelledTrack:
-    """A line of a manifest: a file with its collection (a soundtrack, an album) and its artist, where known."""
+    """A line of a manifest: a file with its collection (a soundtrack, an album) and artist.
+
+    The artist is empty where unknown. `kind` is MUSIC, or `speech` or `sung` for voices that
+    are laid over music.
+    """
 
     file: Path
     collection: str
     artist: str
+    kind: str = MUSIC
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """How the encoder is made.
+
+    Attributes:
+        mn04: weights of EfficientAT mn04 as npz.
+        musicnn: folder of MusiCNN's model `MSD_musicnn`.
+        audio, encoder, training: settings.
+        held_out_share: share of the tracks, in whole families, that gives the figures.
+        device: as torch names it.
+        workers: processes that decode and make coded copies.
+    """
+
+    mn04: Path
+    musicnn: Path
+    audio: AudioConfig = AudioConfig()
+    encoder: EncoderConfig = EncoderConfig()
+    training: DistillationConfig = DistillationConfig()
+    held_out_share: float = 0.2
+    device: str = "cpu"
+    workers: int = 2
 
 
 def read_manifest(path: Path) -> list[LabelledTrack]:
-    """The tracks of a manifest that may be trained on; those of the evaluation split are left out.
+    """The tracks of a manifest that may be trained on; the evaluation split is left out.
 
     Args:
-        path: tab-separated, with the columns `file` (below the manifest's folder), `collection`, `artist`, `split`.
+        path: tab-separated, with the columns `file` (below the manifest's folder),
+            `collection`, `artist`, `split`, and where wanted `kind`.
 
     Raises:
         InvalidInput: if a column is missing, or no track is left.
@@ -47,7 +90,9 @@ def read_manifest(path: Path) -> list[LabelledTrack]:
             fix="see datasets/free_music.md",
         )
     tracks = [
-        LabelledTrack(path.parent / row["file"], row["collection"], row["artist"])
+        LabelledTrack(
+            path.parent / row["file"], row["collection"], row["artist"], row.get("kind") or MUSIC
+        )
         for row in rows
         if row["split"] in TRAINED_SPLITS
     ]
@@ -59,7 +104,7 @@ def read_manifest(path: Path) -> list[LabelledTrack]:
 
 
 def families(tracks: Sequence[LabelledTrack]) -> dict[Path, str]:
-    """A name for each track's family: tracks that share a collection or an artist, directly or through others."""
+    """A family for each track: it shares a collection or an artist, directly or through others."""
     names = sorted(
         {f"collection {t.collection}" for t in tracks}
         | {f"artist {t.artist}" for t in tracks if t.artist}
@@ -77,31 +122,99 @@ def families(tracks: Sequence[LabelledTrack]) -> dict[Path, str]:
 
 
 def pretrain_encoder(
-    manifest: Path,
+    tracks: Sequence[LabelledTrack],
     work_directory: Path,
-    recipe: Recipe | None = None,
-    *,
-    seed: int = 0,
-    start_from: Checkpoint | None = None,
-    on_epoch: Callable[[EpochReport], None] | None = None,
-    show_progress: bool = False,
-    device: str = "cpu",
-) -> TrainedEncoder:
-    """Train on a manifest as `train_encoder` does; collections are the groups, and whole families are held out.
+    settings: Pretraining,
+    on_step: Callable[[int, Mapping[str, float]], None] | None = None,
+) -> Checkpoint:
+    """Train a student on tracks, and judge it on families of music that it never heard.
+
+    An interrupted training goes on where it stopped, as long as the settings are the same.
+
+    Args:
+        tracks: of all manifests.
+        work_directory: for excerpts and the state; may be deleted between runs.
+        settings: teachers and recipe.
+        on_step: called with the number of a step and the parts of its loss.
+
+    Returns:
+        The encoder at half precision, with the figures of the tracks held out.
 
     Raises:
-        InvalidInput: if the manifest cannot be read or lists too little music.
+        InvalidInput: if there are too few tracks, or the teachers' files are damaged.
+        Conflict: if the state in the work directory belongs to other settings.
     """
-    tracks = read_manifest(manifest)
-    return train_encoder(
-        [track.file for track in tracks],
-        work_directory,
-        recipe,
-        seed=seed,
-        start_from=start_from,
-        groups={track.file: track.collection for track in tracks},
-        families=families(tracks),
-        on_epoch=on_epoch,
-        show_progress=show_progress,
-        device=device,
+    music = [track for track in tracks if track.kind == MUSIC]
+    family = families(music)
+    learnt, held_out = split_tracks(
+        [track.file for track in music],
+        settings.held_out_share,
+        settings.training.seed,
+        family,
     )
+    taught = [track for track in tracks if track.kind != MUSIC or track.file in set(learnt)]
+    excerpts = [
+        Excerpt(_excerpt(track.file, work_directory / "excerpts"), track.kind)
+        for track in tqdm(taught, "excerpts", unit="file")
+    ]
+    sound = Sound(excerpts, settings.device, settings.workers)
+    threading.Thread(
+        target=_add_copies, args=(sound, excerpts, settings.workers), daemon=True
+    ).start()
+    student = _taught(sound, settings, work_directory / "distillation.safetensors", on_step)
+    checkpoint = Checkpoint.of(student, settings.audio, mel_bank(settings.audio)).halved()
+    figures = _judged(held_out, checkpoint, {t.file: t.collection for t in music}, work_directory)
+    return replace(
+        checkpoint, figures={**figures, "tracks": len(taught), "held_out": len(held_out)}
+    )
+
+
+def _taught(
+    sound: Sound,
+    settings: Pretraining,
+    state: Path,
+    on_step: Callable[[int, Mapping[str, float]], None] | None,
+) -> ChunkEncoder:
+    config = settings.training
+    student = new_encoder(settings.encoder, settings.audio.n_mels, config.seed)
+    bank = torch.from_numpy(mel_bank(settings.audio))
+    teachers = Teachers(settings.mn04, settings.musicnn)
+    distillation = Distillation(student, teachers, sound, bank, settings.audio, config)
+    if state.exists():
+        distillation.restore(state)
+    while distillation.step < config.steps:
+        parts = distillation.learn()
+        if distillation.step % STEPS_PER_STATE == 0:
+            distillation.keep(state)
+        if on_step is not None:
+            on_step(distillation.step, {name: float(part) for name, part in parts.items()})
+    return distillation.averaged.cpu().eval()
+
+
+def _add_copies(sound: Sound, excerpts: list[Excerpt], workers: int) -> None:
+    for row, copies in coded_copies(excerpts, max(1, workers - 1)):
+        for version, wave in enumerate(copies, start=1):
+            sound.put(version, row, wave)
+
+
+def _excerpt(path: Path, directory: Path) -> Path:
+    """The middle of a track as mono Opus, made only where that was not done before."""
+    facts = path.stat()
+    kept = directory / f"{short_hash([str(path.resolve()), facts.st_size, facts.st_mtime_ns])}.opus"
+    if not kept.exists():
+        wide = AudioConfig(sample_rate_hz=EXCERPT_RATE_HZ)
+        samples = read_middle(path, wide, EXCERPT_SECONDS)
+        write_atomically(kept, opus_bytes(samples, EXCERPT_RATE_HZ, EXCERPT_BITS_PER_SECOND))
+    return kept
+
+
+def _judged(
+    held_out: list[Path],
+    checkpoint: Checkpoint,
+    collections: Mapping[Path, str],
+    work_directory: Path,
+) -> dict[str, float]:
+    music = read_music(
+        held_out, work_directory / "spectrograms", checkpoint.audio, TrainingConfig(), collections
+    )
+    return music.figures(checkpoint.build())
