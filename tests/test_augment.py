@@ -63,7 +63,7 @@ def test_noise_fills_silence_and_leaves_what_is_loud() -> None:
     half_silent = np.zeros((4, 96, 130), dtype=np.float32)
     half_silent[:, :48] = 1.0
     noisy = changed(half_silent, noise=True, noise_min_db=20, noise_max_db=20)
-    assert noisy[:, 48:].mean() == pytest.approx(0.5, abs=0.1)  # 20 of 40 dB above the floor
+    assert noisy[:, 48:].mean() == pytest.approx(1 - 20 / AUDIO.level_floor_db, abs=0.1)
     assert np.abs(noisy[:, :48] - 1).max() < 0.05
 
 

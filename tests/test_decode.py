@@ -21,7 +21,7 @@ from hybridrec.audio.melspec import log_mel
 from hybridrec.config import AudioConfig, AudioLimits
 from hybridrec.errors import AudioError
 
-AUDIO = AudioConfig()
+AUDIO = AudioConfig(chunk_seconds=3.0, chunks_per_track=10)
 FEW = replace(AUDIO, chunks_per_track=3)
 SONG_SECONDS = 25.0
 

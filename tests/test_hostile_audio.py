@@ -36,7 +36,7 @@ Damage = tuple[str, float, bytes]
 def untrained() -> bytes:
     """An untrained encoder, whose embeddings mean nothing, which does not matter here."""
     return Checkpoint.of(
-        new_encoder(EncoderConfig(), 88, seed=0), AudioConfig(), mel_bank(AudioConfig())
+        new_encoder(EncoderConfig(), 96, seed=0), AudioConfig(), mel_bank(AudioConfig())
     ).to_bytes()
 
 

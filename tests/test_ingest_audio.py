@@ -27,12 +27,12 @@ from hybridrec.errors import InvalidInput, NotFound
 from hybridrec.storage.library import Library
 from hybridrec.workflows.ingest.audio import IngestReport, files_below, ingest_audio
 
-SMALL = EncoderConfig(channels=(8, 8), bands=8)
+SMALL = EncoderConfig(channels=(8, 8), blocks=(1,), expansion=(1,), fused_stages=1, features=64)
 
 
 def encoder_of_seed(seed: int) -> bytes:
     return Checkpoint.of(
-        new_encoder(SMALL, 88, seed), AudioConfig(), mel_bank(AudioConfig())
+        new_encoder(SMALL, 96, seed), AudioConfig(), mel_bank(AudioConfig())
     ).to_bytes()
 
 
