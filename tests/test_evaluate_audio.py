@@ -28,15 +28,10 @@ AUDIO = AudioConfig(
     sample_rate_hz=RATE_HZ, fmax_hz=8000, n_mels=32, chunk_seconds=1.0, chunks_per_track=4
 )
 SHAPE = EncoderConfig(
-    channels=(8, 8, 16),
-    blocks=(1, 1),
-    expansion=(1, 2),
-    fused_stages=1,
-    features=8,
-    embedding_size=16,
+    channels=(16, 32), blocks=(1,), expansion=(2,), fused_stages=1, features=64, embedding_size=16
 )
 ENCODER = Checkpoint.of(new_encoder(SHAPE, AUDIO.n_mels, seed=3), AUDIO, mel_bank(AUDIO))
-ARTISTS, EACH, SECONDS = 3, 4, 8
+ARTISTS, EACH, SECONDS = 3, 4, 12
 OPTIONS = ComparisonOptions(scratch=None)
 READERS = (
     "hybridrec.embedder.embedder.decode_chunks",
@@ -44,7 +39,7 @@ READERS = (
     "hybridrec.workflows.evaluate.robustness.decode_chunks",
     "hybridrec.workflows.evaluate.robustness.read_middle",
 )
-BRIEF = TrainingConfig(epochs=1, steps_per_epoch=2, tracks_per_step=4, seconds_per_track=8.0)
+BRIEF = TrainingConfig(epochs=1, steps_per_epoch=2, tracks_per_step=4, seconds_per_track=12.0)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +120,7 @@ def test_changed_copies_find_their_originals(report: AudioReport) -> None:
     assert "32 kbit/s MP3" in compressed.change
     assert quieter.recall.mean == 1.0
     assert other_excerpt.recall.mean > 4 / 12  # by chance 1 in 12
-    assert any("4 to 4 s long" in note for note in report.notes)
+    assert any("6 to 6 s long" in note for note in report.notes)
 
 
 def test_all_chunks_are_compared_with_the_default_number(report: AudioReport) -> None:
