@@ -40,6 +40,7 @@ def tones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
     """Twelve tones embedded by the shipped encoder; the lower half played by four users."""
     place = tmp_path_factory.mktemp("tones")
     with Library.open(place / "library", create=True) as library:
+        library.add_music_folder(place)
         encoder = Embedder.from_checkpoint(ensure_encoder(library))
         library.set_fingerprint(encoder.fingerprint)
         for hertz in HERTZ:
