@@ -200,7 +200,7 @@ def test_listens_that_listenbrainz_accepts_are_accepted(
         (body(listen(), kind="playing_now"), "no listened_at"),
         (body(listen(listened_at=None)), "listened_at"),
         (body(listen(listened_at=1033410599)), "listened_at"),
-        (body(listen(listened_at=NOW + 4000)), "an hour ahead"),
+        (body(listen(listened_at=NOW + 4000)), "an hour in the future"),
         (body(listen(listened_at=float(NOW))), "listened_at"),
         (body(listen(listened_at=str(NOW))), "listened_at"),
         (body(listen(listened_at=True)), "listened_at"),
