@@ -120,7 +120,7 @@ def test_a_newer_version_is_refused(checkpoint: Checkpoint) -> None:
 @pytest.mark.parametrize("version", [1, 2])
 def test_an_older_version_is_refused(checkpoint: Checkpoint, version: int) -> None:
     with pytest.raises(
-        InvalidInput, match=r"older version.*train-encoder.*stored vectors go on working"
+        InvalidInput, match=r"older version.*ingest audio.*stored embeddings go on working"
     ):
         Checkpoint.from_bytes(with_about(checkpoint.to_bytes(), version=version))
 

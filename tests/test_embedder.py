@@ -15,7 +15,7 @@ from hybridrec.audio.stages import STAGES, StageClock
 from hybridrec.config import AudioLimits
 from hybridrec.embedder.embedder import Embedder
 from hybridrec.embedder.library_encoder import encoder_in_use, ensure_encoder
-from hybridrec.encoder.checkpoint import Checkpoint, shipped
+from hybridrec.encoder.checkpoint import Checkpoint, shipped, write_tensors
 from hybridrec.errors import AudioError, InvalidInput, NotReady
 from hybridrec.storage.library import Library
 
@@ -151,6 +151,18 @@ def test_a_library_gets_the_shipped_encoder_once(library: Library) -> None:
     assert ensure_encoder(library) == first
     assert [artefact.version for artefact in library.artefacts("encoder")] == [1]
     assert Checkpoint.from_bytes(encoder_in_use(library)).fingerprint == library.encoder()
+
+
+def test_an_encoder_of_an_older_release_gives_way_to_the_shipped_one(library: Library) -> None:
+    bias = {"head.bias": np.zeros(2, dtype=np.float32)}
+    payload = write_tensors(bias, {"version": 2, "fingerprint": "0123456789abcdef"})
+    library.save_artefact("encoder", payload, "0123456789abcdef", {})
+    library.set_fingerprint("0123456789abcdef")
+    with pytest.raises(InvalidInput, match=r"older version.*ingest audio.*go on working"):
+        Embedder.from_checkpoint(encoder_in_use(library))
+    assert ensure_encoder(library) == shipped().to_bytes()
+    assert ensure_encoder(library) == shipped().to_bytes()
+    assert [artefact.version for artefact in library.artefacts("encoder")] == [1, 2]
 
 
 def test_an_encoder_that_did_not_make_the_librarys_embeddings_is_not_used(library: Library) -> None:

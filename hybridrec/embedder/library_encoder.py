@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hybridrec.encoder.checkpoint import shipped
+from hybridrec.encoder.checkpoint import is_outdated, shipped
 from hybridrec.errors import NotReady
 from hybridrec.storage.library import Library
 
@@ -28,9 +28,11 @@ def ensure_encoder(library: Library) -> bytes:
     """The library's current encoder, as the bytes of its checkpoint.
 
     A library without one gets the encoder that comes with hybridrec, until
-    `hybridrec train-encoder` makes its own.
+    `hybridrec train-encoder` makes its own; so does one whose encoder is of an older release
+    and cannot be run any more. Stored embeddings stay until their files are embedded again.
     """
-    if library.current("encoder") is None:
+    current = library.current("encoder")
+    if current is None or is_outdated(library.artefact_bytes("encoder", current.version)):
         encoder = shipped()
         library.save_artefact("encoder", encoder.to_bytes(), encoder.fingerprint, encoder.figures)
     return library.artefact_bytes("encoder")

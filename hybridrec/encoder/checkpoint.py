@@ -36,9 +36,9 @@ SHIPPED_NAME = "encoder.safetensors"
 _METADATA_KEY = "hybridrec"
 _MEL_BANK = "mel_bank"
 _REPLACE = "copy the file again or train anew"
-_TRAIN_ANEW = (
-    "make the library another encoder with `hybridrec train-encoder` and run `hybridrec ingest"
-    " audio`; until then its stored vectors go on working"
+_EMBED_ANEW = (
+    "run `hybridrec ingest audio`, which embeds the library with the present encoder; until then"
+    " its stored embeddings go on working"
 )
 
 
@@ -144,11 +144,11 @@ class Checkpoint:
             InvalidInput: if the bytes are no checkpoint, damaged, or written by another version.
         """
         weights, about = read_tensors(payload)
-        if about["version"] < FORMAT_VERSION:
+        if _outdated(about):
             raise InvalidInput(
                 "checkpoint was written by an older version of hybridrec",
                 got=about["version"],
-                fix=_TRAIN_ANEW,
+                fix=_EMBED_ANEW,
             )
         try:
             bank = weights.pop(_MEL_BANK)
@@ -205,6 +205,19 @@ def shipped() -> Checkpoint:
     return Checkpoint.from_bytes(
         resources.files(hybridrec.encoder).joinpath("weights", SHIPPED_NAME).read_bytes()
     )
+
+
+def is_outdated(payload: bytes) -> bool:
+    """Whether a checkpoint is of an older release, whose network this one does not have.
+
+    Raises:
+        InvalidInput: as `read_tensors`.
+    """
+    return _outdated(read_tensors(payload)[1])
+
+
+def _outdated(about: Mapping[str, Any]) -> bool:
+    return bool(about["version"] < FORMAT_VERSION)
 
 
 def write_tensors(tensors: Tensors, about: Mapping[str, Any]) -> bytes:
