@@ -12,6 +12,7 @@ from hybridrec.config import AudioConfig, EncoderConfig, TrainingConfig
 from hybridrec.encoder.training import EpochReport
 from hybridrec.errors import InvalidInput
 from hybridrec.storage.library import Library
+from hybridrec.workflows.train import encoder as encoder_workflow
 from hybridrec.workflows.train.encoder import (
     Recipe,
     TrainedEncoder,
@@ -143,3 +144,22 @@ def test_a_library_takes_the_new_ears_and_keeps_no_spectrograms(
         assert current.fingerprint == encoder.checkpoint.fingerprint
         assert library.artefact_bytes("encoder") == encoder.checkpoint.to_bytes()
         assert not (library.files / "training").exists()
+
+
+def test_a_trained_start_is_changed_slowly(
+    music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = learn(music, tmp_path / "start").checkpoint
+    rates = []
+
+    def spy(*arguments: object, **settings: object) -> TrainedEncoder:
+        recipe = arguments[2]
+        assert isinstance(recipe, Recipe)
+        rates.append(recipe.training.learning_rate)
+        return train_encoder(*arguments, **settings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(encoder_workflow, "train_encoder", spy)
+    with Library.open(tmp_path / "library", create=True) as library:
+        train_library_encoder(library, music, epochs=1, start_from=start)
+        train_library_encoder(library, music, epochs=1)
+    assert rates[0] < rates[1] / 10

@@ -25,6 +25,9 @@ from hybridrec.workflows.train.music import Music, read_music, short_hash
 if TYPE_CHECKING:
     from hybridrec.storage.library import Library
 
+FINE_TUNING_RATE = 1e-4
+"""Learning rate from a trained start; a faster one forgets what the start knows of other music."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -187,6 +190,8 @@ def train_library_encoder(
         InvalidInput: if there are too few tracks that are long enough.
     """
     training = TrainingConfig() if epochs is None else TrainingConfig(epochs=epochs)
+    if start_from is not None:
+        training = replace(training, learning_rate=FINE_TUNING_RATE)
     work_directory = library.files / "training"
     bar = tqdm(total=training.epochs, desc="training", unit="epoch", disable=not progress)
     with lock_folder(work_directory), bar:
