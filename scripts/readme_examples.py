@@ -64,7 +64,7 @@ def runner(folder: Path, library: str) -> Callable[[str], str]:
         )
         if done.returncode:
             sys.exit(f"{command}\n{done.stdout}{done.stderr}")
-        return done.stdout
+        return done.stdout.replace(f"{folder.resolve()}/", "")
 
     return run
 

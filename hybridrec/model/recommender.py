@@ -45,8 +45,9 @@ class HybridRecommender(RecommenderBase):
     """ALS on plays, audio embeddings, and a weighting layer that blends their scores.
 
     Args:
-        collaborative, projection, blend: settings of ALS, of the maps between embeddings and
-            factors, and of the weighting layer.
+        collaborative: settings of ALS.
+        projection: settings of the maps between embeddings and factors.
+        blend: settings of the weighting layer.
         random_state: seed of everything random in `fit`.
         num_threads: 0 uses all cores.
     """

@@ -133,7 +133,9 @@ def evaluate_files(
     Args:
         plays: as read by `hybridrec ingest plays`.
         vectors: as read by `hybridrec ingest embeddings`, or None.
-        kind, seeds, show_progress: as in `evaluate_library`.
+        kind: as in `evaluate_library`.
+        seeds: as in `evaluate_library`.
+        show_progress: as in `evaluate_library`.
         columns: names of the columns of a file of plays without a header.
     """
     with TemporaryDirectory() as folder, Library.open(folder, create=True) as library:
