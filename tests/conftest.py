@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,7 +44,7 @@ TRACKS_BY_STYLE = 20
 
 
 def two_styles(seed: int = 0) -> tuple[list[Track], Embeddings, list[Play]]:
-    """Forty tracks of two styles that sound apart, and thirty listeners who each keep to one style.
+    """Forty tracks of two styles with embeddings far apart, and thirty listeners who each keep to one style.
 
     The last two tracks of each style are cold.
     """
@@ -76,22 +77,43 @@ def two_styles(seed: int = 0) -> tuple[list[Track], Embeddings, list[Play]]:
     return tracks, embeddings, plays
 
 
-@pytest.fixture
-def embedded_library(library: Library) -> Library:
-    """A library of two styles with embeddings and no plays."""
+@pytest.fixture(scope="session")
+def embedded_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a closed library of two styles with embeddings and no plays; copy it."""
+    place = tmp_path_factory.mktemp("embedded") / "library"
     tracks, embeddings, _ = two_styles()
-    library.put_tracks(tracks)
-    library.put_embeddings(embeddings)
-    library.set_fingerprint(embeddings.fingerprint)
-    return library
+    with Library.open(place, create=True) as library:
+        library.put_tracks(tracks)
+        library.put_embeddings(embeddings)
+        library.set_fingerprint(embeddings.fingerprint)
+    return place
+
+
+@pytest.fixture(scope="session")
+def fitted_place(embedded_place: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a closed library of two styles with plays and a model; copy it."""
+    place = tmp_path_factory.mktemp("fitted") / "library"
+    shutil.copytree(embedded_place, place)
+    with Library.open(place) as library:
+        library.add_plays(two_styles()[2])
+        fit(library)
+    return place
 
 
 @pytest.fixture
-def fitted_library(embedded_library: Library) -> Library:
+def embedded_library(embedded_place: Path, tmp_path: Path) -> Iterator[Library]:
+    """A library of two styles with embeddings and no plays."""
+    shutil.copytree(embedded_place, tmp_path / "library")
+    with Library.open(tmp_path / "library") as library:
+        yield library
+
+
+@pytest.fixture
+def fitted_library(fitted_place: Path, tmp_path: Path) -> Iterator[Library]:
     """The library of two styles with its plays, and a model fitted to both."""
-    embedded_library.add_plays(two_styles()[2])
-    fit(embedded_library)
-    return embedded_library
+    shutil.copytree(fitted_place, tmp_path / "library")
+    with Library.open(tmp_path / "library") as library:
+        yield library
 
 
 @pytest.fixture

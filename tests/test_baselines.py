@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -58,7 +60,12 @@ def test_item_neighbours_stay_within_a_group(similarity: Similarity) -> None:
 
 
 def test_bayesian_ranking_stays_within_a_group() -> None:
-    settings = {"factors": 8, "learning_rate": 0.1, "regularization": 0.01, "iterations": 200}
+    settings: dict[str, Any] = {
+        "factors": 8,
+        "learning_rate": 0.1,
+        "regularization": 0.01,
+        "iterations": 200,
+    }
     model = BayesianRanking(two_groups(), **settings, seed=0)
     assert (first_new(model(ROWS)) % 2 == ROWS % 2).mean() > 0.9
 

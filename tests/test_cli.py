@@ -103,6 +103,7 @@ def test_plays_and_embeddings_come_from_files_and_are_fitted(tmp_path: Path) -> 
     assert "model 1: 7 users, 5 tracks" in run("fit", "--library", library).output
 
 
+@pytest.mark.slow
 def test_tuning_prints_its_choice_and_draws_it(place: Path, tmp_path: Path) -> None:
     answer = run("tune", "--library", place, "--curves", tmp_path / "curves")
     assert answer.exit_code == 0
@@ -117,6 +118,7 @@ def test_tuning_prints_its_choice_and_draws_it(place: Path, tmp_path: Path) -> N
     assert json.loads(run("status", "--library", place, "--json").output)["tuning"] == 2
 
 
+@pytest.mark.slow
 def test_the_blend_is_evaluated_on_the_plays_of_a_library(place: Path, tmp_path: Path) -> None:
     answer = run(
         "evaluate",

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).parents[1] / "scripts" / "compare_indexes.py"
 LIBRARIES = {
     "faiss-ivfpq": "faiss",

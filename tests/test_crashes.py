@@ -12,7 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from hybridrec.storage.library import Library
+
+pytestmark = pytest.mark.slow
 
 ACKNOWLEDGED_BEFORE_EACH_KILL = 25
 

@@ -40,6 +40,7 @@ def correlation(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.fft.irfft(spectrum).max() / np.linalg.norm(first) / np.linalg.norm(second))
 
 
+@pytest.mark.slow
 def test_every_format_is_decoded_as_it_was_written(song: Path) -> None:
     excerpts = decode_chunks(song, AUDIO)
     assert excerpts.duration_seconds == pytest.approx(SONG_SECONDS, abs=0.1)
@@ -51,6 +52,7 @@ def test_every_format_is_decoded_as_it_was_written(song: Path) -> None:
     assert min(correlation(a, b) for a, b in zip(excerpts.samples, original, strict=True)) > 0.96
 
 
+@pytest.mark.slow
 def test_chunks_found_by_seeking_are_those_of_the_whole_track(song: Path) -> None:
     whole = read_middle(song, AUDIO, seconds=1000)
     few = decode_chunks(song, FEW).samples
@@ -60,6 +62,7 @@ def test_chunks_found_by_seeking_are_those_of_the_whole_track(song: Path) -> Non
         assert correlation(chunk, whole[start : start + AUDIO.chunk_samples]) > 0.97
 
 
+@pytest.mark.slow
 def test_damage_in_the_middle_leaves_the_rest_decodable(song: Path, tmp_path: Path) -> None:
     content = bytearray(song.read_bytes())
     middle = len(content) // 2
@@ -71,6 +74,7 @@ def test_damage_in_the_middle_leaves_the_rest_decodable(song: Path, tmp_path: Pa
     assert sum(same) >= 7
 
 
+@pytest.mark.slow
 def test_the_name_of_a_file_says_nothing(song: Path, tmp_path: Path) -> None:
     expected = decode_chunks(song, FEW).samples
     for name in ("song.txt", "song.raw", "song.flac", "song.mp3", "song", "ünï -cödé ☃.m4a"):
@@ -139,6 +143,7 @@ def test_the_middle_is_read_for_training_and_no_more_than_there_is(tmp_path: Pat
 # --- files that end too early ----------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["mp3", "flac", "ogg", "opus", "wav", "aiff", "aac"])
 def test_half_a_file_is_decoded_to_its_end(tmp_path: Path, ending: str) -> None:
     content = WRITERS[ending](tmp_path / "x", melody(SONG_SECONDS)).read_bytes()
@@ -292,6 +297,7 @@ def test_what_a_header_claims_costs_no_memory(tmp_path: Path, claim: str) -> Non
     assert int(grown_kib) < 64 * 1024
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", sorted(WRITERS))
 def test_damage_gives_an_answer_or_an_error_but_no_crash_and_no_nan(
     tmp_path: Path, ending: str

@@ -23,6 +23,8 @@ from hybridrec.workflows.evaluate.audio import ComparisonOptions, evaluate_audio
 from hybridrec.workflows.evaluate.audio_systems import baseline_similarities
 from hybridrec.workflows.evaluate.label_table import LabelledFiles, read_label_table
 
+pytestmark = pytest.mark.training
+
 RATE_HZ = 16000
 AUDIO = AudioConfig(
     sample_rate_hz=RATE_HZ, fmax_hz=8000, n_mels=32, chunk_seconds=1.0, chunks_per_track=4

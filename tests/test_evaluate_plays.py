@@ -26,6 +26,8 @@ from hybridrec.workflows.evaluate.plays import Evaluation, evaluate_files, evalu
 from hybridrec.workflows.evaluate.recommenders import SETTINGS_EACH
 from hybridrec.workflows.tune.fold import Fold
 
+pytestmark = pytest.mark.slow
+
 USERS, TRACKS, PLAYS = 60, 50, 14
 BASELINES = ["popularity", "item neighbours", "ALS", "BPR", "EASE"]
 

@@ -21,10 +21,15 @@ def test_content_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
 def test_a_failure_leaves_the_old_content_and_no_partial_file(tmp_path: Path) -> None:
     target = tmp_path / "file"
     write_atomically(target, b"old")
-    with pytest.raises(RuntimeError, match="midway"), replacing(target) as partial:
-        partial.write_bytes(b"half")
-        assert target.read_bytes() == b"old"
-        raise RuntimeError("midway")
+
+    def fail_midway() -> None:
+        with replacing(target) as partial:
+            partial.write_bytes(b"half")
+            assert target.read_bytes() == b"old"
+            raise RuntimeError("midway")
+
+    with pytest.raises(RuntimeError, match="midway"):
+        fail_midway()
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]
 

@@ -26,6 +26,8 @@ from hybridrec.encoder.checkpoint import Checkpoint
 from hybridrec.encoder.model import new_encoder
 from hybridrec.errors import AudioError
 
+pytestmark = pytest.mark.slow
+
 BROKEN_FILES = int(os.environ.get("HYBRIDREC_BROKEN_FILES", "300"))
 """How many broken files are embedded; 2000 make a thorough run."""
 

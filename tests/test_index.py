@@ -19,6 +19,8 @@ from hybridrec.errors import InvalidInput
 from hybridrec.index.exact import UNRANKED
 from hybridrec.model import ranking
 
+pytestmark = pytest.mark.slow
+
 TRACKS, USERS = 6000, 800
 WEIGHTS = (0.0, 0.15, 0.6, 1.0)
 ASKED = range(0, USERS, 20)

@@ -73,6 +73,7 @@ def music(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_folder_is_heard_and_followed_as_it_or_the_ears_change(
     library: Library, music: Path
 ) -> None:
@@ -154,6 +155,7 @@ def processes_with(text: str) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_kill_9_loses_nothing_that_was_stored_and_the_next_run_goes_on(
     library: Library, tmp_path: Path
 ) -> None:
@@ -181,6 +183,7 @@ def test_kill_9_loses_nothing_that_was_stored_and_the_next_run_goes_on(
     assert set(stored) < set(library.track_ids())
 
 
+@pytest.mark.slow
 def test_a_file_that_kills_its_process_is_found_out_and_the_others_are_heard(
     library: Library, tmp_path: Path
 ) -> None:

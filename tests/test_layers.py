@@ -97,6 +97,7 @@ def imported_by(module: str, candidates: list[str]) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module",
     [

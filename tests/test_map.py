@@ -22,6 +22,8 @@ from hybridrec.pages.pictures import map_png
 from hybridrec.storage.library import Library
 from hybridrec.workflows.map.library import map_library
 
+pytestmark = pytest.mark.slow
+
 PNG = b"\x89PNG\r\n\x1a\n"
 
 

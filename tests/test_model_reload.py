@@ -26,6 +26,8 @@ from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.library import Library
 from hybridrec.workflows.fit import fit
 
+pytestmark = pytest.mark.slow
+
 ENCODER = "external:synthetic"
 TRACKS = 1500
 

@@ -36,7 +36,8 @@ def panel() -> Panel:
 
 
 def numbers(points: str) -> list[tuple[float, float]]:
-    return [tuple(map(float, point.split(","))) for point in points.split()]
+    pairs = [point.split(",") for point in points.split()]
+    return [(float(x), float(y)) for x, y in pairs]
 
 
 def test_a_curve_is_drawn_within_its_axes_with_the_highest_value_on_top(panel: Panel) -> None:

@@ -26,6 +26,8 @@ from hybridrec.workflows.train.pretrain import (
     read_manifest,
 )
 
+pytestmark = pytest.mark.training
+
 
 def manifest(folder: Path, rows: list[tuple[str, str, str, str]]) -> Path:
     path = folder / "manifest.tsv"

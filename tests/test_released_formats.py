@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,12 +14,13 @@ from hybridrec import HybridRecommender
 from hybridrec.config import AudioLimits, BlendConfig, CollaborativeConfig, ProjectionConfig
 from hybridrec.errors import LibraryError
 from hybridrec.evaluation.significance import Difference
+from hybridrec.evaluation.tuning_report import Tuning
 from hybridrec.model.serialization import FORMAT_VERSION
 from hybridrec.model.store import load_model
 from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.library import Library
 from hybridrec.workflows.fit import fit
-from hybridrec.workflows.tuning import Tuning, tuned
+from hybridrec.workflows.tuning import tuned
 
 GOLDEN = Path(__file__).parent / "golden"
 N = 12
@@ -107,7 +109,7 @@ def test_a_library_of_release_0_1_answers_and_can_be_fitted_again(tmp_path: Path
     ],
 )
 def test_settings_of_earlier_releases_have_their_present_names(
-    kind: type, stored: dict[str, float], attribute: str, value: float
+    kind: Any, stored: dict[str, float], attribute: str, value: float
 ) -> None:
     settings = kind.from_dict(stored)
     assert getattr(settings, attribute) == value

@@ -19,6 +19,8 @@ from hybridrec.datasets.styles import STYLES, Style
 from hybridrec.datasets.synthetic import SyntheticTrack, synthesise_catalogue
 from hybridrec.errors import InvalidInput
 
+pytestmark = pytest.mark.slow
+
 TRACKS = 30
 SUSTAINED = (
     "organ",

@@ -21,6 +21,8 @@ from hybridrec.workflows.train.encoder import (
 )
 from hybridrec.workflows.train.music import split_tracks
 
+pytestmark = pytest.mark.training
+
 RATE_HZ = 16000
 AUDIO = AudioConfig(sample_rate_hz=RATE_HZ, fmax_hz=8000, n_mels=32, chunk_seconds=1.0)
 SHAPE = EncoderConfig(

@@ -17,6 +17,8 @@ from hybridrec.encoder.spectrograms import SpectrogramPairs
 from hybridrec.encoder.training import EpochReport, learning_rate, train
 from hybridrec.errors import Conflict
 
+pytestmark = pytest.mark.training
+
 SHAPE = EncoderConfig(
     channels=(16, 32), blocks=(1,), expansion=(2,), fused_stages=1, features=64, embedding_size=16
 )

@@ -35,6 +35,8 @@ from hybridrec.workflows.tune.search import (
 )
 from hybridrec.workflows.tuning import tuned
 
+pytestmark = pytest.mark.slow
+
 USERS, TRACKS, DIMENSIONS = 240, 200, 6
 GOLDEN = Path(__file__).parent / "golden"
 

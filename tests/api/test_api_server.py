@@ -230,6 +230,7 @@ def test_a_backup_is_made_and_restored_while_a_server_runs(
             assert ask(f"{address}v1/tracks/calm-00/similar")["similar"]
 
 
+@pytest.mark.slow
 def test_stored_embeddings_are_served_without_loading_the_encoder(
     library: Library, tmp_path: Path
 ) -> None:

@@ -87,6 +87,7 @@ def test_an_id_belongs_to_one_audio(client: FlaskClient) -> None:
     assert (answer.status_code, answer.get_json(force=True)["type"]) == (409, "/problems/conflict")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", ["1999", '"Heroes"', "null", "1e3", "[untitled]", "Ünïcode 日本"])
 def test_titles_are_kept_as_they_were_sent(client: FlaskClient, title: str) -> None:
     assert upload(client, tone(220), title=title).json["track"]["title"] == title
@@ -96,6 +97,7 @@ def test_the_title_of_a_file_without_tags_is_its_name(client: FlaskClient) -> No
     assert upload(client, tone(220), "My Song.flac").json["track"]["title"] == "My Song"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["../../etc/passwd", "/etc/passwd", "C:\\a.flac", "tone.exe", "a" * 5000, "\u202e.flac"]
 )

@@ -84,7 +84,7 @@ def test_an_unreachable_database_is_retried(monkeypatch: pytest.MonkeyPatch) -> 
         opened.set()
         return lambda environ, start: [b"here"]
 
-    application = StartupApplication(make)  # type: ignore[arg-type]
+    application = StartupApplication(make)
     assert opened.wait(PATIENCE_SECONDS)
     application.close()
     assert len(tries) == 3

@@ -195,6 +195,7 @@ def test_a_server_that_is_away_is_said_without_the_password() -> None:
     assert "secret" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_several_processes_may_create_the_same_library_at_once(
     location: str, tmp_path: Path
 ) -> None:

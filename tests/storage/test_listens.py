@@ -6,6 +6,7 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,8 @@ from hybridrec.data.tracks import Track
 from hybridrec.errors import InvalidInput
 from hybridrec.storage import listens
 from hybridrec.storage.library import Library
-from hybridrec.storage.listen_matching import KnownTrack
+from hybridrec.storage.listen_matching import KnownTrack, match
+from hybridrec.storage.plays import PlaysAdded
 
 EMBEDDED = Listen("ann", 1_700_000_000.0, "Björk", "Jóga")
 
@@ -174,7 +176,7 @@ def test_a_listen_is_compared_with_a_bounded_number_of_tracks(
 def test_listens_are_matched_while_others_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    match, added = listens.match, []
+    added: list[PlaysAdded] = []
     with Library.open(tmp_path, create=True) as library, Library.open(tmp_path) as other:
 
         def meanwhile(
@@ -195,7 +197,6 @@ def test_listens_are_matched_while_others_write(
 def test_a_track_that_is_deleted_meanwhile_takes_no_listen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    match = listens.match
     with Library.open(tmp_path, create=True) as library, Library.open(tmp_path) as other:
         library.put_tracks([Track("t", title="Jóga", artist="Björk")])
 
@@ -212,14 +213,20 @@ def test_a_track_that_is_deleted_meanwhile_takes_no_listen(
         assert library.track_ids() == []
 
 
+def named(field: str, name: str) -> Listen:
+    """The listen with another name."""
+    changed: dict[str, Any] = {field: name}
+    return dataclasses.replace(EMBEDDED, **changed)
+
+
 @pytest.mark.parametrize("field", ["artist", "title", "album"])
 def test_names_that_are_too_long_for_a_database_are_refused_whole(
     library: Library, field: str
 ) -> None:
-    long = dataclasses.replace(EMBEDDED, listened_at=5.0, **{field: "\U0001f3b5" * 10_240})
+    long = dataclasses.replace(named(field, "\U0001f3b5" * 10_240), listened_at=5.0)
     assert library.add_listens([long]).waiting == 1
     with pytest.raises(
         InvalidInput, match=rf"{field} may have at most 10240 characters; .*of 10241.*shorten it"
     ):
-        library.add_listens([EMBEDDED, dataclasses.replace(EMBEDDED, **{field: "x" * 10_241})])
+        library.add_listens([EMBEDDED, named(field, "x" * 10_241)])
     assert library.waiting_listens() == 1

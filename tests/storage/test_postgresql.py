@@ -154,7 +154,7 @@ def hang_up_at(library: Library, at: str, times: int = 1) -> list[str]:
     def hang_up(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
         if statement.startswith(at) and len(hung) < times:
             hung.append(statement)
-            pid = connection.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
+            pid = connection.connection.driver_connection.info.backend_pid
             with psycopg.connect(
                 host=library.engine.url.query["host"], user="hybridrec", dbname="postgres"
             ) as other:
@@ -189,7 +189,7 @@ def test_what_may_have_been_stored_is_not_stored_again(library: Library) -> None
 
     def lost(connection: Connection) -> None:
         calls.append(1)
-        pid = connection.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
+        pid = connection.connection.driver_connection.info.backend_pid
         with psycopg.connect(
             host=library.engine.url.query["host"], user="hybridrec", dbname="postgres"
         ) as other:

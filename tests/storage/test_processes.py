@@ -7,11 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from waiting import attempts
 
 from hybridrec.data.plays import Play
 from hybridrec.storage.library import Library
 from hybridrec.storage.plays import PlaysAdded
+
+pytestmark = pytest.mark.slow
 
 BATCH_PLAYS = 40
 WRITER = """
