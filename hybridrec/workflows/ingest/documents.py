@@ -26,6 +26,9 @@ MAX_ENTRY_BYTES = 1_000_000
 MAX_UNPACKED_BYTES = 4_000_000_000
 """Limit of the members of an archive together: some ten million listens."""
 
+MAX_DEPTH = 100
+"""Limit of the nesting of an entry of a JSON array; exports nest three deep."""
+
 _BUFFER_BYTES = 65_536
 _BOM = b"\xef\xbb\xbf"
 _BROKEN = (
@@ -106,9 +109,28 @@ def _entries(file: IO[bytes], name: str) -> Iterator[Any]:
 
 def _array(file: IO[bytes], name: str) -> Iterator[Any]:
     counted = _Counted(file, name)
-    for entry in ijson.items(counted, "item", use_float=True, buf_size=_BUFFER_BYTES):
+    events = ijson.basic_parse(counted, use_float=True, buf_size=_BUFFER_BYTES)
+    for entry in ijson.items(ijson.parse(_shallow(events, name)), "item"):
         counted.since_entry = 0
         yield entry
+
+
+def _shallow(events: Iterator[tuple[str, Any]], name: str) -> Iterator[tuple[str, Any]]:
+    """The events of a parser while they nest no deeper than `MAX_DEPTH`.
+
+    ijson keeps the path of every level: the memory grows with the square of the depth, to
+    gigabytes within one buffer of brackets.
+    """
+    depth = 0
+    for event in events:
+        if event[0] in ("start_array", "start_map"):
+            depth += 1
+        elif event[0] in ("end_array", "end_map"):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            what = f"an entry nests deeper than {MAX_DEPTH} levels"
+            raise InvalidInput(what, got=name, fix="export it again")
+        yield event
 
 
 class _Raw(io.RawIOBase):
