@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,11 +14,13 @@ from hybridrec.audio.copies import opus_bytes
 from hybridrec.audio.melspec import log_mel, mel_bank
 from hybridrec.config import AudioConfig, EncoderConfig
 from hybridrec.encoder.distillation.sound import RATE_HZ, Excerpt, Sound, read_clean, read_coded
-from hybridrec.encoder.distillation.targets import SIZES, Space
+from hybridrec.encoder.distillation.targets import SIZES, Space, Teachers
 from hybridrec.encoder.distillation.training import Distillation, DistillationConfig
 from hybridrec.encoder.distillation.views import SCENE_SECONDS, Scenes, log_mels
 from hybridrec.encoder.model import ChunkEncoder, new_encoder
 from hybridrec.errors import Conflict
+
+pytestmark = pytest.mark.training
 
 AUDIO = AudioConfig(sample_rate_hz=16000, fmax_hz=8000, n_mels=32, chunk_seconds=2.0)
 SHAPE = EncoderConfig(
@@ -111,7 +114,7 @@ def test_a_space_keeps_the_directions_of_what_it_was_made_from() -> None:
 def distillation(sound: Sound, config: DistillationConfig = BRIEF, seed: int = 0) -> Distillation:
     student = new_encoder(SHAPE, AUDIO.n_mels, seed)
     bank = torch.from_numpy(mel_bank(AUDIO))
-    return Distillation(student, Bands(), sound, bank, AUDIO, config)
+    return Distillation(student, cast(Teachers, Bands()), sound, bank, AUDIO, config)
 
 
 def weights(model: ChunkEncoder) -> Tensor:

@@ -60,7 +60,7 @@ def test_volume_changes_nothing(volume: float) -> None:
 
 
 def test_a_chunk_shows_alike_however_loud_the_others_are() -> None:
-    alone = log_mel(sine(440) * 0.01, AUDIO)
+    alone = log_mel(sine(440) * np.float32(0.01), AUDIO)
     together = log_mel(np.stack([sine(440)[0] * 0.01, sine(2000)[0]]), AUDIO)
     np.testing.assert_allclose(together[:1], alone, atol=1e-4)
 

@@ -29,7 +29,8 @@ def block(entries: list[tuple[bytes, bytes]]) -> bytes:
     """A block of a LevelDB table, each key sharing what it can with the one before."""
     packed, before = b"", b""
     for key, value in entries:
-        shared = len(os.path.commonprefix([before, key]))
+        differences = (n for n, (a, b) in enumerate(zip(before, key, strict=False)) if a != b)
+        shared = next(differences, min(len(before), len(key)))
         sizes = varint(shared) + varint(len(key) - shared) + varint(len(value))
         packed, before = packed + sizes + key[shared:] + value, key
     return packed + (0).to_bytes(4, "little") + (1).to_bytes(4, "little")
@@ -91,9 +92,9 @@ def musicnn_tensors() -> Tensors:
             tensors[f"{name}/{part}"] = rng.normal(0, 0.1, size).astype(np.float32)
         tensors[f"{name}/moving_variance"] = np.ones(size, dtype=np.float32)
         tensors[f"{name}/gamma"] = rng.normal(0, 1, size).astype(np.float32)
-    for name, shape in (("dense", (1506, 200)), ("dense_1", (200, 50))):
-        tensors[f"{name}/kernel"] = rng.normal(0, 0.05, shape).astype(np.float32)
-        tensors[f"{name}/bias"] = np.zeros(shape[1], dtype=np.float32)
+    for name, inputs, outputs in (("dense", 1506, 200), ("dense_1", 200, 50)):
+        tensors[f"{name}/kernel"] = rng.normal(0, 0.05, (inputs, outputs)).astype(np.float32)
+        tensors[f"{name}/bias"] = np.zeros(outputs, dtype=np.float32)
     return tensors
 
 

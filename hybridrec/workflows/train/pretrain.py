@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -62,9 +62,9 @@ class Pretraining:
 
     mn04: Path
     musicnn: Path
-    audio: AudioConfig = AudioConfig()
-    encoder: EncoderConfig = EncoderConfig()
-    training: DistillationConfig = DistillationConfig()
+    audio: AudioConfig = field(default_factory=AudioConfig)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    training: DistillationConfig = field(default_factory=DistillationConfig)
     held_out_share: float = 0.2
     device: str = "cpu"
     workers: int = 2
