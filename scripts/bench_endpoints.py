@@ -33,7 +33,7 @@ def build_library(directory: Path, tracks: int) -> None:
     """Make a library of random embeddings with the fingerprint of its own encoder."""
     with Library.open(directory, create=True) as library:
         ensure_encoder(library)
-        fingerprint = library.encoder()
+        fingerprint = library.fingerprint()
         assert fingerprint is not None
         vectors = unit_length(np.random.default_rng(0).normal(size=(tracks, 128)))
         library.put_embeddings(

@@ -2,10 +2,10 @@
 
     python scripts/bench_hostile.py [--python OTHER/.venv/bin/python] [--case WORD] [--json]
 
-Prints one row a request: its answer, the processor time and the SQL statements of the server (with those that the
-neighbour's requests cost meanwhile), by how much the largest memory of a worker grew, and the longest that the
-neighbour, who asks for recommendations all the while, waited for an answer. Each request meets a server of
-its own, with one worker, over a small library. `--python` names the interpreter of an older checkout, to compare.
+Prints one row a request: its answer, the processor time and the SQL statements of the server (with
+those of the neighbour's requests meanwhile), how much the largest memory of a worker grew, and how
+long at most the neighbour, who asks for recommendations all the while, waited for an answer. Each request meets a server of its own, with one worker, over a small library. `--python` names the
+interpreter of an older checkout, to compare.
 Linux only.
 """
 
@@ -48,10 +48,13 @@ from hybridrec.storage.library import Library
 rng = np.random.default_rng(0)
 ids = tuple(f"track-{n:04d}" for n in range(500))
 with Library.open(sys.argv[1], create=True) as library:
-    library.put_tracks(Track(id_, title=f"song {id_}", artist=f"artist {n % 40}") for n, id_ in enumerate(ids))
+    library.put_tracks(
+        Track(id_, title=f"song {id_}", artist=f"artist {n % 40}") for n, id_ in enumerate(ids)
+    )
     vectors = unit_length(rng.normal(size=(len(ids), 128)))
     library.put_embeddings(Embeddings("external:bench", ids, vectors))
-    choose = getattr(library, "set_fingerprint", None) or library.set_ears  # as older checkouts call it
+    # Older checkouts have the second name.
+    choose = getattr(library, "set_fingerprint", None) or library.set_ears
     choose("external:bench")
     library.add_plays(
         Play(f"user-{user:02d}", ids[track], 1.7e9 + track)
@@ -173,7 +176,7 @@ def serving(python: str) -> Iterator[Server]:
 
 
 def longest_wait(place: str, over: threading.Event, at_least_seconds: float) -> float:
-    """Ask again and again; the longest wait, a refused or lost request counting as the whole patience."""
+    """Ask repeatedly; the longest wait, where a refused or lost request counts as the timeout."""
     longest, begin = 0.0, time.monotonic()
     while not over.is_set() and (
         at_least_seconds == 0 or time.monotonic() - begin < at_least_seconds
@@ -227,7 +230,8 @@ def main() -> None:
     options = parser.parse_args()
     if not options.json:
         print(
-            f"{'request':52} {'answer':16} {'CPU s':>7} {'SQL':>6} {'MB':>7} {'neighbour s':>11} {'lost':>5}"
+            f"{'request':52} {'answer':16} {'CPU s':>7} {'SQL':>6} {'MB':>7} "
+            f"{'neighbour s':>11} {'lost':>5}"
         )
     for case in CASES:
         if options.case in case.request:
@@ -239,7 +243,8 @@ def show(cost: Cost, as_json: bool) -> None:
     if as_json:
         print(json.dumps(asdict(cost)), flush=True)
         return
-    figures = f"{cost.cpu_seconds:7.2f} {cost.statements:6d} {cost.grown_megabytes:7.1f} {cost.neighbour_seconds:11.2f}"
+    server = f"{cost.cpu_seconds:7.2f} {cost.statements:6d} {cost.grown_megabytes:7.1f}"
+    figures = f"{server} {cost.neighbour_seconds:11.2f}"
     print(f"{cost.request:52} {cost.answer:16} {figures} {cost.lost_workers:5d}", flush=True)
 
 

@@ -11,7 +11,7 @@ OPENAPI = Path(__file__).parents[1] / "docs" / "reference" / "openapi.json"
 
 
 def on_pre_build(**_: Any) -> None:
-    """Write the OpenAPI document of an empty library to docs/reference, where the HTTP page reads it."""
+    """Write the OpenAPI document of an empty library to docs/reference, for the HTTP page."""
     text = json.dumps(openapi_document(), indent=1)
     if not OPENAPI.exists() or OPENAPI.read_text() != text:  # mkdocs serve watches the folder
         OPENAPI.write_text(text)

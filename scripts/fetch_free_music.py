@@ -38,7 +38,8 @@ def main(
     for package, why in report.missing:
         click.echo(f"missing: {package}: {why}", err=True)
     click.echo(
-        f"{report.fetched} tracks fetched, {report.skipped_present} there already; see {report.manifest}"
+        f"{report.fetched} tracks fetched, {report.skipped_present} there already; "
+        f"see {report.manifest}"
     )
 
 

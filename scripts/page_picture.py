@@ -1,4 +1,4 @@
-"""Draw the picture of the web page in README.md: what a listener of the demo's library is recommended.
+"""Draw the picture of the web page in README.md: recommendations of the demo's library.
 
 python scripts/page_picture.py hybridrec-demo/library docs/images/page.png
 """

@@ -70,7 +70,7 @@ def runner(folder: Path, library: str) -> Callable[[str], str]:
 
 
 def renew(page: Path, folder: Path, check: bool) -> bool:
-    """Run the examples of a page on a new library. Returns whether it was up to date, or has been made so."""
+    """Run the examples of a page on a new library; whether it was, or has been made, up to date."""
     shutil.rmtree(folder / "my-library", ignore_errors=True)
     run = runner(folder, "my-library")
     old = page.read_text(encoding="utf-8")
@@ -103,7 +103,7 @@ def example(command: str, run: Callable[[str], str]) -> list[str]:
 
 
 def shape(page: str) -> list[tuple[int, str]]:
-    """Of each block the count of lines, and its words: numbers and tracks differ from machine to machine."""
+    """Line count and words of each block: numbers and tracks differ between machines."""
     blocks = [block["body"].splitlines() for block in EXAMPLE.finditer(page)]
     outputs = [[line for line in block if not line.startswith("$ ")] for block in blocks]
     return [(len(block), re.sub(r"[^a-z ]+| +", " ", " ".join(block[:1]))) for block in outputs]

@@ -35,7 +35,7 @@ def melody(seconds: float, seed: int = 0) -> Samples:
 def write_sound(
     path: Path, samples: Samples, format_: str, subtype: str, rate_hz: int = RATE_HZ, **more: Any
 ) -> Path:
-    """Write `(n,)` or `(n, channels)` samples by libsndfile, a second at a time, as its encoders need it."""
+    """Write `(n,)` or `(n, channels)` samples by libsndfile, in blocks of one second."""
     channels = 1 if samples.ndim == 1 else samples.shape[1]
     with soundfile.SoundFile(
         path, "w", rate_hz, channels, format=format_, subtype=subtype, **more

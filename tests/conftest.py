@@ -44,7 +44,7 @@ TRACKS_BY_STYLE = 20
 
 
 def two_styles(seed: int = 0) -> tuple[list[Track], Embeddings, list[Play]]:
-    """Forty tracks of two styles with embeddings far apart, and thirty listeners who each keep to one style.
+    """Forty tracks of two styles with distant embeddings, and thirty listeners of one style each.
 
     The last two tracks of each style are cold.
     """

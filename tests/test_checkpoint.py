@@ -1,4 +1,4 @@
-"""A checkpoint brings back the same ears, and refuses to be anything else."""
+"""A checkpoint restores the same encoder and refuses anything else."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_the_fingerprint_names_weights_filterbank_and_audio_settings_but_not_fig
 def test_a_file_is_replaced_whole_and_leaves_nothing_beside_it(
     checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
-    path = tmp_path / "ears" / "encoder.safetensors"
+    path = tmp_path / "folder" / "encoder.safetensors"
     checkpoint.save(path)
     checkpoint.save(path)
     assert [entry.name for entry in path.parent.iterdir()] == ["encoder.safetensors"]
@@ -134,7 +134,8 @@ def test_a_filterbank_of_another_shape_is_refused(checkpoint: Checkpoint) -> Non
 
 
 def test_reading_a_checkpoint_needs_no_torch() -> None:
-    code = "import sys; from hybridrec.encoder.checkpoint import shipped; shipped(); print('torch' in sys.modules)"
+    load = "from hybridrec.encoder.checkpoint import shipped; shipped()"
+    code = f"import sys; {load}; print('torch' in sys.modules)"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.strip()
         == b"False"

@@ -23,7 +23,7 @@ ACKNOWLEDGED_BEFORE_EACH_KILL = 25
 
 @contextmanager
 def serving(library: Path) -> Iterator[tuple[subprocess.Popen[str], http.client.HTTPConnection]]:
-    """A real server process and a connection to it; the process group is killed at the end, as by kill -9."""
+    """A server process and a connection to it; killed as a group by SIGKILL."""
     command = [sys.executable, "-m", "hybridrec", "serve", "--library", str(library), "--port", "0"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:

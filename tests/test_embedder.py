@@ -150,7 +150,7 @@ def test_a_library_gets_the_shipped_encoder_once(library: Library) -> None:
     assert first == shipped().to_bytes()
     assert ensure_encoder(library) == first
     assert [artefact.version for artefact in library.artefacts("encoder")] == [1]
-    assert Checkpoint.from_bytes(encoder_in_use(library)).fingerprint == library.encoder()
+    assert Checkpoint.from_bytes(encoder_in_use(library)).fingerprint == library.fingerprint()
 
 
 def test_an_encoder_of_an_older_release_gives_way_to_the_shipped_one(library: Library) -> None:

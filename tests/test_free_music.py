@@ -1,4 +1,4 @@
-"""Free music comes out of Debian packages: real packages, built here, in a real package source on disk."""
+"""Free music comes out of Debian packages: built here, in a package source on disk."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ class PackageSource:
         (root / "state" / "status").touch()
         (root / "etc" / "sources.list").write_text(f"deb [trusted=yes] copy:{self._debs} ./\n")
         self.apt_config.write_text(
-            f'Dir::State "{root}/state"; Dir::State::status "{root}/state/status"; Dir::Cache "{root}/cache";'
+            f'Dir::State "{root}/state"; Dir::State::status "{root}/state/status"; '
+            f'Dir::Cache "{root}/cache";'
             f'Dir::Etc::sourcelist "{root}/etc/sources.list"; Dir::Etc::sourceparts "-";'
             'APT::Sandbox::User "root"; Acquire::Languages "none";'
         )
@@ -52,7 +53,10 @@ class PackageSource:
             else:
                 (tree / name).write_bytes(content)
         (tree / "DEBIAN").mkdir()
-        control = f"Package: {package}\nVersion: 2:1.0-3\nArchitecture: all\nMaintainer: T <t@example.org>\nDescription: t\n"
+        control = (
+            f"Package: {package}\nVersion: 2:1.0-3\nArchitecture: all\n"
+            "Maintainer: T <t@example.org>\nDescription: t\n"
+        )
         (tree / "DEBIAN" / "control").write_text(control)
         deb = self._debs / f"{package}.deb"
         subprocess.run(

@@ -122,7 +122,7 @@ def test_a_folder_is_heard_and_followed_as_it_or_the_ears_change(
 def _assert_vectors_are_what_the_encoder_makes(library: Library) -> None:
     encoder = Embedder.from_checkpoint(ENCODER)
     embeddings = library.embeddings(encoder.fingerprint)
-    assert library.encoder() == encoder.fingerprint
+    assert library.fingerprint() == encoder.fingerprint
     assert len(embeddings.ids) == 3
     for id_, vector in zip(embeddings.ids, embeddings.vectors, strict=True):
         path = library.track(id_).path
@@ -159,7 +159,7 @@ def processes_with(text: str) -> list[int]:
 def test_kill_9_loses_nothing_that_was_stored_and_the_next_run_goes_on(
     library: Library, tmp_path: Path
 ) -> None:
-    music, script, encoder = tmp_path / "music", tmp_path / "ingest.py", tmp_path / "ears"
+    music, script, encoder = tmp_path / "music", tmp_path / "ingest.py", tmp_path / "encoder"
     music.mkdir()
     for seed in range(40):
         write_sound(music / f"{seed:02d}.wav", melody(1, seed), "WAV", "PCM_16")

@@ -1,4 +1,4 @@
-"""Vectors of other ears, from files."""
+"""Embeddings of other encoders, from files."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_vectors_come_in_at_unit_length(library: Library, tmp_path: Path, form: 
     by_id = dict(zip(found.ids, found.vectors, strict=True))
     assert_allclose([by_id[id_] for id_ in ids], unit_length(VECTORS), rtol=1e-6)
     assert library.track("b").title == "known"
-    assert library.encoder() == "external:descriptors"
+    assert library.fingerprint() == "external:descriptors"
 
 
 def test_whole_numbers_are_ids_too(library: Library, tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_whole_numbers_are_ids_too(library: Library, tmp_path: Path) -> None:
 def test_ears_that_were_chosen_before_stay(library: Library, tmp_path: Path) -> None:
     library.set_fingerprint("mine")
     ingest_embeddings(library, npz(tmp_path, ids=np.arange(3), vectors=VECTORS), name="x")
-    assert library.encoder() == "mine"
+    assert library.fingerprint() == "mine"
 
 
 def test_a_name_stands_for_one_dimension(library: Library, tmp_path: Path) -> None:

@@ -48,9 +48,7 @@ def test_nothing_of_the_evaluation_split_is_trained_on(tmp_path: Path) -> None:
     assert [track.file.name for track in read_manifest(path)] == ["a.ogg", "c.ogg"]
 
 
-def test_the_published_table_shares_no_collection_and_no_artist_between_training_and_evaluation() -> (
-    None
-):
+def test_training_and_evaluation_share_no_collection_and_no_artist() -> None:
     lines = [line.split("\t") for line in TABLE.read_text(encoding="utf-8").splitlines()]
     column = {name: row for row, name in enumerate(lines[0])}
     trained = [line for line in lines[1:] if line[column["split"]] in ("train", "train-aux")]

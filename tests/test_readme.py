@@ -28,7 +28,7 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def shown_commands(program: str) -> list[tuple[str, str]]:
-    """A page, and a command of this program in it. Where outputs are shown too, commands begin with "$ "."""
+    """A page, and a command in it. Where outputs are shown too, commands begin with "$ "."""
     return [
         (named(page), line.removeprefix("$ "))
         for page in PAGES

@@ -243,13 +243,13 @@ def test_a_model_has_the_fingerprint_it_was_fitted_to_though_the_encoder_changes
         self.set_fingerprint("external:newer")
         return found
 
-    before = embedded_library.encoder()
+    before = embedded_library.fingerprint()
     monkeypatch.setattr(Library, "embeddings", changing)
     fit(embedded_library)
     monkeypatch.undo()
     model = embedded_library.current("model")
     assert model is not None
     assert model.fingerprint == before
-    assert embedded_library.encoder() == "external:newer"
+    assert embedded_library.fingerprint() == "external:newer"
     with RecommendationService(embedded_library) as service:
         assert service.recommend(CALM_USER, 10).fingerprint == "external:newer"

@@ -1,4 +1,4 @@
-"""From files of sound to ears: decoded once, resumed, and judged on tracks that were never trained on."""
+"""From audio files to an encoder: decoded once, resumed, evaluated on held-out tracks."""
 
 from __future__ import annotations
 

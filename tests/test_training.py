@@ -33,7 +33,7 @@ N_MELS, CHUNK_FRAMES = 24, 16
 
 
 def synthetic_tracks(n: int, seed: int) -> list[NDArray[np.float16]]:
-    """Tracks of 64 frames: a timbre of their own under noise that is louder than the differences."""
+    """Tracks of 64 frames: each its own timbre under noise louder than the differences."""
     rng = np.random.default_rng(seed)
     timbres = rng.normal(size=(n, N_MELS, 1))
     return list((timbres + 2.0 * rng.normal(size=(n, N_MELS, 64))).astype(np.float16))

@@ -191,7 +191,7 @@ def test_recommendations_and_running_services_use_the_choice(
 
     before = weights_of_played()
     payload = chosen(0.625).to_bytes()
-    fitted_library.save_artefact("tuning", payload, fitted_library.encoder() or "", {})
+    fitted_library.save_artefact("tuning", payload, fitted_library.fingerprint() or "", {})
     assert weights_of_played() == before != {0.625}  # the model is still the old one
     fit(fitted_library)
     wait_for(lambda: weights_of_played() == {0.625})  # answers go on while the new one is loaded

@@ -13,7 +13,7 @@ def encoder_in_use(library: Library) -> bytes:
     Raises:
         NotReady: if the library has no encoder, or uses embeddings that its encoder did not make.
     """
-    current, fingerprint = library.current("encoder"), library.encoder()
+    current, fingerprint = library.current("encoder"), library.fingerprint()
     if current is None:
         fix = "run `hybridrec ingest audio` or `hybridrec train-encoder`"
         raise NotReady("the library has no encoder", fix=fix)

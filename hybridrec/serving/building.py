@@ -23,7 +23,7 @@ def build_state(library: Library) -> State:
     Raises:
         LibraryError: if the library cannot be read, or its model is damaged or too new.
     """
-    seq, fingerprint = library.seq(), library.encoder()
+    seq, fingerprint = library.seq(), library.fingerprint()
     current = library.current("model")
     model, ids = (_unfitted(), IdMap()) if current is None else load_model(library)
     support = library.support()

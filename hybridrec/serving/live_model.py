@@ -214,7 +214,7 @@ class LiveModel:
             self.totals = self._count()
 
     def _embeddings(self, ids: Collection[str]) -> Embeddings | None:
-        fingerprint = self.state.fingerprint or self._library.encoder()
+        fingerprint = self.state.fingerprint or self._library.fingerprint()
         return None if fingerprint is None else self._library.embeddings(fingerprint, ids)
 
     def _remove(self, ids: Collection[str]) -> None:

@@ -111,9 +111,9 @@ class Uploads:
         from hybridrec.embedder.library_encoder import ensure_encoder
         from hybridrec.embedder.pool import library_pool
 
-        if self._library.encoder() is None:
+        if self._library.fingerprint() is None:
             ensure_encoder(self._library)
-        fingerprint = self._library.encoder()
+        fingerprint = self._library.fingerprint()
         assert fingerprint is not None
         if self._pool is None or self._pool[1] != fingerprint:
             if self._pool is not None:

@@ -147,7 +147,7 @@ class EmbeddingStore:
         return {fingerprint: count for fingerprint, count in rows}
 
     @retry_once
-    def encoder(self) -> str | None:
+    def fingerprint(self) -> str | None:
         """The fingerprint whose embeddings the library uses, or None before the first."""
         with self._database.read() as connection:
             return get_fingerprint(connection)

@@ -148,7 +148,7 @@ class Library(
             **self.counts(),
             "waiting_listens": self.waiting_listens(),
             "embeddings": self.fingerprints(),
-            "fingerprint": self.encoder(),
+            "fingerprint": self.fingerprint(),
             **{kind: artefact and artefact.version for kind, artefact in current.items()},
         }
 

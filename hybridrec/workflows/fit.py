@@ -73,7 +73,7 @@ def fit(
         what, fix = "the library has no tracks to fit", "ingest audio or plays first"
         raise NotReady(what, fix=fix)
     # Read once: the library may get another encoder while the model is fitted.
-    encoder, tuning = library.encoder(), library.current("tuning")
+    encoder, tuning = library.fingerprint(), library.current("tuning")
     embeddings = None
     if encoder is not None:
         embeddings = align(library.embeddings(encoder), interactions.track_ids)

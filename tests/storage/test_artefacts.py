@@ -14,12 +14,12 @@ from hybridrec.storage.library import Library
 
 def test_a_saved_artefact_is_current_at_once(library: Library) -> None:
     assert library.current("model") is None
-    assert library.save_artefact("model", b"first", "ears-1", {"factors": 64, "note": "é"}) == 1
+    assert library.save_artefact("model", b"first", "encoder-1", {"factors": 64, "note": "é"}) == 1
     current = library.current("model")
     assert current is not None
     assert (current.version, current.fingerprint, current.summary) == (
         1,
-        "ears-1",
+        "encoder-1",
         {"factors": 64, "note": "é"},
     )
     assert current.size_bytes == 5
@@ -27,9 +27,9 @@ def test_a_saved_artefact_is_current_at_once(library: Library) -> None:
 
 
 def test_versions_are_kept_and_can_be_switched_back_to(library: Library) -> None:
-    library.save_artefact("model", b"first", "ears-1", {})
-    library.save_artefact("model", b"second", "ears-2", {})
-    library.save_artefact("encoder", b"weights", "ears-2", {})
+    library.save_artefact("model", b"first", "encoder-1", {})
+    library.save_artefact("model", b"second", "encoder-2", {})
+    library.save_artefact("encoder", b"weights", "encoder-2", {})
     assert [artefact.version for artefact in library.artefacts("model")] == [1, 2]
     assert library.artefact_bytes("model") == b"second"
 
@@ -37,21 +37,21 @@ def test_versions_are_kept_and_can_be_switched_back_to(library: Library) -> None
 
     assert library.artefact_bytes("model") == b"first"
     assert library.artefact_bytes("model", version=2) == b"second"
-    assert library.save_artefact("model", b"third", "ears-2", {}) == 3
+    assert library.save_artefact("model", b"third", "encoder-2", {}) == 3
 
 
 def test_an_encoder_brings_its_ears_with_it(library: Library) -> None:
-    library.save_artefact("encoder", b"a", "ears-1", {})
-    library.save_artefact("encoder", b"b", "ears-2", {})
-    assert library.encoder() == "ears-2"
+    library.save_artefact("encoder", b"a", "encoder-1", {})
+    library.save_artefact("encoder", b"b", "encoder-2", {})
+    assert library.fingerprint() == "encoder-2"
     library.use_artefact("encoder", 1)
-    assert library.encoder() == "ears-1"
+    assert library.fingerprint() == "encoder-1"
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1, PART_BYTES, PART_BYTES + 1, 2 * PART_BYTES + 7])
 def test_payloads_of_any_size_come_back(library: Library, size_bytes: int) -> None:
     payload = os.urandom(size_bytes)
-    library.save_artefact("model", payload, "ears", {})
+    library.save_artefact("model", payload, "encoder-1", {})
     assert library.artefact_bytes("model") == payload
 
 
@@ -66,7 +66,7 @@ def test_what_is_missing_is_said_with_the_command_that_makes_it(library: Library
 
 
 def test_a_damaged_payload_is_never_handed_out(library: Library) -> None:
-    library.save_artefact("model", b"precious", "ears", {})
+    library.save_artefact("model", b"precious", "encoder-1", {})
     with library.engine.begin() as connection:
         connection.execute(
             text("UPDATE artefact_parts SET payload = :other"), {"other": b"pretious"}

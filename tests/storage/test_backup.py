@@ -34,10 +34,12 @@ def original(tmp_path: Path) -> Iterator[Library]:
         kept.parent.mkdir()
         kept.write_bytes(b"sound")
         track = Track("t", title="Blue", path=str(kept), content_hash="abcd")
-        library.put_embedded([EmbeddedTrack(track, None, "ears", np.array([0.6, 0.8], np.float32))])
+        library.put_embedded(
+            [EmbeddedTrack(track, None, "encoder-1", np.array([0.6, 0.8], np.float32))]
+        )
         library.put_tracks([Track("elsewhere", path="/music/x.mp3")])
         library.add_plays([Play("ann", "t", 1.0)])
-        library.save_artefact("model", b"model", "ears", {})
+        library.save_artefact("model", b"model", "encoder-1", {})
         yield library
 
 
@@ -388,13 +390,13 @@ def test_what_a_killed_backup_has_left_goes_with_the_next_one_and_a_live_one_sta
 
 def test_the_newest_models_and_the_one_in_use_stay(library: Library) -> None:
     for n in range(6):
-        library.save_artefact("model", f"model {n}".encode(), "ears", {})
+        library.save_artefact("model", f"model {n}".encode(), "encoder-1", {})
     library.use_artefact("model", 1)
     done = clean_up(library, keep=2)
     assert (done.models, done.encoders) == (3, 0)
     assert [artefact.version for artefact in library.artefacts("model")] == [1, 5, 6]
     assert library.artefact_bytes("model") == b"model 0"
-    assert library.save_artefact("model", b"next", "ears", {}) == 7
+    assert library.save_artefact("model", b"next", "encoder-1", {}) == 7
     with pytest.raises(InvalidInput, match="keep must be 1 or more"):
         clean_up(library, keep=0)
 

@@ -140,7 +140,7 @@ def test_deleting_a_track_takes_its_plays_embeddings_stamps_and_kept_file(
         stamp = FileStamp(5, 1, "ab", path.stem)
         vector = np.ones(3, np.float32)
         library.put_embedded(
-            [EmbeddedTrack(Track(path.stem, path=str(path)), stamp, "ears", vector)]
+            [EmbeddedTrack(Track(path.stem, path=str(path)), stamp, "encoder-1", vector)]
         )
     library.add_plays([Play("u", "kept"), Play("u", "own"), Play("u", "other")])
 
@@ -150,7 +150,7 @@ def test_deleting_a_track_takes_its_plays_embeddings_stamps_and_kept_file(
     assert library.track_ids() == ["other"]
     assert library.user_weights("u") == {"other": 1.0}
     assert library.file_stamps() == {}
-    assert library.embeddings("ears").ids == ()
+    assert library.embeddings("encoder-1").ids == ()
     assert not kept.exists()
     assert own.exists(), "a file outside the library belongs to its owner"
 

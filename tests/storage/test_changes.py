@@ -42,7 +42,7 @@ def test_each_kind_of_change_is_told(library: Library) -> None:
         False,
         False,
     )
-    embedded = Embeddings("ears", ("b",), vector)
+    embedded = Embeddings("encoder-1", ("b",), vector)
     assert news(library, lambda: library.put_embeddings(embedded)) == ({"b"}, set(), False, False)
     plays = [Play("u", "a"), Play("u", "new"), Play("v", "a")]
     assert news(library, lambda: library.add_plays(plays)) == ({"new"}, {"a", "new"}, False, False)
@@ -52,14 +52,14 @@ def test_each_kind_of_change_is_told(library: Library) -> None:
         False,
         False,
     )
-    assert news(library, lambda: library.save_artefact("model", b"", "ears", {})) == (
+    assert news(library, lambda: library.save_artefact("model", b"", "encoder-1", {})) == (
         set(),
         set(),
         True,
         False,
     )
     assert news(library, lambda: library.use_artefact("model", 1)) == (set(), set(), True, False)
-    assert news(library, lambda: library.save_artefact("encoder", b"", "ears", {})) == (
+    assert news(library, lambda: library.save_artefact("encoder", b"", "encoder-1", {})) == (
         set(),
         set(),
         False,
@@ -87,10 +87,10 @@ def test_a_reader_that_was_away_for_long_gets_all_of_it_once(library: Library) -
 def test_what_was_told_before_and_is_the_same_is_no_news(library: Library) -> None:
     library.put_tracks([Track("a", title="A")])
     library.add_plays([Play("u", "a")])
-    library.set_fingerprint("ears")
+    library.set_fingerprint("encoder-1")
     seq = library.seq()
     library.put_tracks([Track("a", title="A"), Track("a")])
-    library.set_fingerprint("ears")
+    library.set_fingerprint("encoder-1")
     library.add_plays([Play("u", "a")])
     found = library.changes_since(seq)
     assert (found.tracks, found.plays, found.models, found.encoder) == (

@@ -1,4 +1,4 @@
-"""Embeddings by fingerprint, heard files, and the ears a library goes by."""
+"""Embeddings by fingerprint, embedded files, and the fingerprint in use."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def vectors(n: int, dimension: int, seed: int = 0) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize("dimension", [1, 9, 128, 2048])
 def test_vectors_of_any_dimension_come_back_bit_for_bit(library: Library, dimension: int) -> None:
-    given = Embeddings("ears", ("b", "a", "c"), vectors(3, dimension))
+    given = Embeddings("encoder-1", ("b", "a", "c"), vectors(3, dimension))
     library.put_embeddings(given)
-    found = library.embeddings("ears")
+    found = library.embeddings("encoder-1")
     assert found.ids == ("b", "a", "c")
     assert found.vectors.dtype == np.float32
     assert_array_equal(found.vectors, given.vectors)
@@ -37,29 +37,29 @@ def test_fingerprints_never_mix(library: Library) -> None:
 
 
 def test_vectors_of_some_tracks_come_as_far_as_they_were_heard(library: Library) -> None:
-    library.put_embeddings(Embeddings("ears", ("b", "a", "c"), vectors(3, 4)))
-    found = library.embeddings("ears", ["unheard", "c", "b"])
+    library.put_embeddings(Embeddings("encoder-1", ("b", "a", "c"), vectors(3, 4)))
+    found = library.embeddings("encoder-1", ["not-embedded", "c", "b"])
     assert found.ids == ("b", "c")
     assert_array_equal(found.vectors, vectors(3, 4)[[0, 2]])
-    assert library.embeddings("ears", []).vectors.shape == (0, 4)
+    assert library.embeddings("encoder-1", []).vectors.shape == (0, 4)
 
 
 def test_a_vector_that_is_stored_again_is_replaced(library: Library) -> None:
-    library.put_embeddings(Embeddings("ears", ("a",), vectors(1, 4, seed=1)))
-    library.put_embeddings(Embeddings("ears", ("a",), vectors(1, 4, seed=2)))
-    assert_array_equal(library.embeddings("ears").vectors, vectors(1, 4, seed=2))
+    library.put_embeddings(Embeddings("encoder-1", ("a",), vectors(1, 4, seed=1)))
+    library.put_embeddings(Embeddings("encoder-1", ("a",), vectors(1, 4, seed=2)))
+    assert_array_equal(library.embeddings("encoder-1").vectors, vectors(1, 4, seed=2))
 
 
 def test_a_fingerprint_has_one_dimension(library: Library) -> None:
-    library.put_embeddings(Embeddings("ears", ("a",), vectors(1, 4)))
-    with pytest.raises(FingerprintMismatch, match="vectors of ears have 4 numbers; got 5"):
-        library.put_embeddings(Embeddings("ears", ("b",), vectors(1, 5)))
+    library.put_embeddings(Embeddings("encoder-1", ("a",), vectors(1, 4)))
+    with pytest.raises(FingerprintMismatch, match="vectors of encoder-1 have 4 numbers; got 5"):
+        library.put_embeddings(Embeddings("encoder-1", ("b",), vectors(1, 5)))
     assert library.track_ids() == ["a"]
 
 
 def test_vectors_that_are_not_finite_are_refused(library: Library) -> None:
     with pytest.raises(InvalidInput, match="vectors must be finite"):
-        library.put_embeddings(Embeddings("ears", ("a",), np.array([[np.nan]], np.float32)))
+        library.put_embeddings(Embeddings("encoder-1", ("a",), np.array([[np.nan]], np.float32)))
 
 
 def test_a_heard_file_brings_track_stamp_and_embedding(library: Library) -> None:
@@ -67,15 +67,15 @@ def test_a_heard_file_brings_track_stamp_and_embedding(library: Library) -> None
     stamp = FileStamp(
         size_bytes=5, mtime_ns=1_700_000_000_123_456_789, content_hash="ab", track_id="t"
     )
-    library.put_embedded([EmbeddedTrack(track, stamp, "ears", vectors(1, 4)[0])])
+    library.put_embedded([EmbeddedTrack(track, stamp, "encoder-1", vectors(1, 4)[0])])
     assert library.track("t") == track
     assert library.file_stamps() == {"/music/blue.flac": stamp}
-    assert_array_equal(library.embeddings("ears").vectors, vectors(1, 4))
+    assert_array_equal(library.embeddings("encoder-1").vectors, vectors(1, 4))
 
 
 def test_a_batch_of_heard_files_is_stored_as_a_whole_or_not_at_all(library: Library) -> None:
-    good = EmbeddedTrack(Track("good"), None, "ears", vectors(1, 4)[0])
-    bad = EmbeddedTrack(Track("bad"), None, "ears", np.array([np.inf] * 4, np.float32))
+    good = EmbeddedTrack(Track("good"), None, "encoder-1", vectors(1, 4)[0])
+    bad = EmbeddedTrack(Track("bad"), None, "encoder-1", np.array([np.inf] * 4, np.float32))
     with pytest.raises(InvalidInput, match="vectors must be finite"):
         library.put_embedded([good, bad])
     assert library.track_ids() == []
@@ -86,7 +86,7 @@ def test_a_file_that_was_heard_again_has_its_new_stamp_only(library: Library) ->
     for size_bytes in (5, 6):
         stamp = FileStamp(size_bytes, 1, "ab", "t")
         library.put_embedded(
-            [EmbeddedTrack(Track("t", path="/a.mp3"), stamp, "ears", vectors(1, 4)[0])]
+            [EmbeddedTrack(Track("t", path="/a.mp3"), stamp, "encoder-1", vectors(1, 4)[0])]
         )
     assert library.file_stamps() == {"/a.mp3": FileStamp(6, 1, "ab", "t")}
 
@@ -95,15 +95,15 @@ def test_two_files_may_be_one_track(library: Library) -> None:
     for path in ("/a.mp3", "/copy of a.mp3"):
         stamp = FileStamp(5, 1, "ab", "t")
         library.put_embedded(
-            [EmbeddedTrack(Track("t", path=path), stamp, "ears", vectors(1, 4)[0])]
+            [EmbeddedTrack(Track("t", path=path), stamp, "encoder-1", vectors(1, 4)[0])]
         )
     assert set(library.file_stamps()) == {"/a.mp3", "/copy of a.mp3"}
     assert library.track_ids() == ["t"]
 
 
 def test_a_library_goes_by_the_ears_it_is_told(library: Library) -> None:
-    assert library.encoder() is None
+    assert library.fingerprint() is None
     library.set_fingerprint("external:vggish")
-    assert library.encoder() == "external:vggish"
-    library.save_artefact("encoder", b"weights", "ears-1", {})
-    assert library.encoder() == "ears-1"
+    assert library.fingerprint() == "external:vggish"
+    library.save_artefact("encoder", b"weights", "encoder-1", {})
+    assert library.fingerprint() == "encoder-1"

@@ -35,8 +35,8 @@ def test_what_was_stored_is_there_after_opening_again(location: str, tmp_path: P
 
 def test_status_counts_what_is_there(library: Library) -> None:
     library.add_plays([Play("u", "t"), Play("u", "s"), Play("v", "t")])
-    library.put_embeddings(Embeddings("ears-1", ("t",), np.ones((1, 4), np.float32)))
-    library.save_artefact("model", b"m", "ears-1", {})
+    library.put_embeddings(Embeddings("encoder-1", ("t",), np.ones((1, 4), np.float32)))
+    library.save_artefact("model", b"m", "encoder-1", {})
 
     status = library.status()
 
@@ -45,7 +45,7 @@ def test_status_counts_what_is_there(library: Library) -> None:
         "users": 2,
         "plays": 3,
     }
-    assert status["embeddings"] == {"ears-1": 1}
+    assert status["embeddings"] == {"encoder-1": 1}
     assert (status["model"], status["encoder"], status["fingerprint"]) == (1, None, None)
 
 

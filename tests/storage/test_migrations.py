@@ -68,7 +68,7 @@ def test_a_library_of_an_earlier_release_opens_with_all_that_is_in_it(
         assert library.artefact_bytes("model") == b"second"
         assert library.artefact_bytes("model", 1) == b"first"
         assert library.file_stamps()["/music/t1.flac"].size_bytes == 1234
-        assert library.encoder() == "external:golden"
+        assert library.fingerprint() == "external:golden"
 
 
 def _library_of_schema(number: int, location: str, files: Path) -> Library:

@@ -123,14 +123,16 @@ def test_what_is_acknowledged_while_connections_are_cut_is_known_without_a_resta
         Library.open(postgresql_url, create=True, files=tmp_path) as library,
         Library.open(postgresql_url, files=tmp_path) as writer,
     ):
-        library.put_embeddings(Embeddings("ears", ("a", "b"), np.eye(2, 8, dtype=np.float32)))
-        library.set_fingerprint("ears")
+        library.put_embeddings(Embeddings("encoder-1", ("a", "b"), np.eye(2, 8, dtype=np.float32)))
+        library.set_fingerprint("encoder-1")
         stored = set()
         with RecommendationService(library) as service, writer.engine.connect() as knife:
             for n in range(30):
                 with suppress(HybridrecError, SQLAlchemyError):
                     writer.put_embeddings(
-                        Embeddings("ears", (f"t{n}",), rng.normal(size=(1, 8)).astype(np.float32))
+                        Embeddings(
+                            "encoder-1", (f"t{n}",), rng.normal(size=(1, 8)).astype(np.float32)
+                        )
                     )
                     stored.add(f"t{n}")
                 knife.execute(cut)
@@ -226,8 +228,8 @@ def test_a_connection_that_is_cut_while_an_upload_is_taken_in_loses_no_upload(
         Library.open(postgresql_url, files=tmp_path) as writer,
         writer.engine.connect() as knife,
     ):
-        writer.put_embeddings(Embeddings("ears", ("a", "b"), np.eye(2, 8, dtype=np.float32)))
-        writer.set_fingerprint("ears")
+        writer.put_embeddings(Embeddings("encoder-1", ("a", "b"), np.eye(2, 8, dtype=np.float32)))
+        writer.set_fingerprint("encoder-1")
         armed: list[bool] = []
 
         def strike(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
@@ -239,7 +241,7 @@ def test_a_connection_that_is_cut_while_an_upload_is_taken_in_loses_no_upload(
             service.recommend("anyone")
             event.listen(library.engine, "before_cursor_execute", strike)
             writer.put_embeddings(
-                Embeddings("ears", ("upload",), np.ones((1, 8), dtype=np.float32))
+                Embeddings("encoder-1", ("upload",), np.ones((1, 8), dtype=np.float32))
             )
             armed.append(True)
             with suppress(HybridrecError):

@@ -98,8 +98,8 @@ def put_synthetic_interactions(library: Library, tracks: int) -> None:
     """Tracks of a few genres with vectors, and listeners who keep to some of them."""
     synthetic = make_synthetic_interactions(tracks, 100, 20, genres=10, dimensions=16)
     ids = tuple(f"t{row:04d}" for row in range(tracks))
-    library.put_embeddings(Embeddings("external:crowd", ids, synthetic.embeddings))
-    library.set_fingerprint("external:crowd")
+    library.put_embeddings(Embeddings("external:synthetic", ids, synthetic.embeddings))
+    library.set_fingerprint("external:synthetic")
     library.add_plays(
         Play(f"u{user}", ids[track], 1e9)
         for user, track in zip(*synthetic.plays.nonzero(), strict=True)

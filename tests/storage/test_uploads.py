@@ -29,7 +29,7 @@ def upload(library: Library, tmp_path: Path, id_: str, audio: bytes) -> tuple[Tr
     path = tmp_path / f"{id_} {threading.get_ident()}"
     path.write_bytes(audio)
     track = Track(id_, content_hash=hashlib.sha256(audio).hexdigest())
-    return library.add_upload(path, EmbeddedTrack(track, None, "ears", np.ones(2, np.float32)))
+    return library.add_upload(path, EmbeddedTrack(track, None, "encoder-1", np.ones(2, np.float32)))
 
 
 def at_once(*calls: Any) -> list[Any]:

@@ -205,7 +205,7 @@ def test_killing_workers_loses_nothing_and_leaves_nothing_behind(
 
 
 def ensure_encoder_of(library: Library) -> str:
-    """The fingerprint of the ears that come with the program."""
+    """The fingerprint of the shipped encoder."""
     ensure_encoder(library)
     encoder = library.current("encoder")
     assert encoder is not None

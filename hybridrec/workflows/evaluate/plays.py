@@ -109,7 +109,7 @@ def evaluate_library(
         InvalidInput: for a split by time of plays without times, or if nothing is held out.
         NotReady: if there are too few plays.
     """
-    known, encoder = library.interactions(), library.encoder()
+    known, encoder = library.interactions(), library.fingerprint()
     embeddings = None if encoder is None else align(library.embeddings(encoder), known.track_ids)
     kind = kind or ("time" if known.plays.has_times else "pairs")
     # Splits by time are not random: more runs would only repeat the first.

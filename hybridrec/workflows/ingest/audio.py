@@ -149,7 +149,7 @@ class _Ingest:
         self._tracks_embedded = set(library.embeddings(fingerprint).ids)
         self._ids = {stamp.content_hash: stamp.track_id for stamp in self._stamps.values()}
         self._batch: list[EmbeddedTrack] = []
-        if library.encoder() is None:
+        if library.fingerprint() is None:
             library.set_fingerprint(fingerprint)
 
     def is_unchanged(self, path: Path) -> bool:

@@ -51,7 +51,7 @@ def ingest_embeddings(library: Library, path: str | Path, *, name: str) -> int:
     _check(ids, vectors)
     fingerprint = f"external:{name.strip()}"
     library.put_embeddings(Embeddings(fingerprint, tuple(ids), unit_length(vectors)))
-    if library.encoder() is None:
+    if library.fingerprint() is None:
         library.set_fingerprint(fingerprint)
     return len(ids)
 

@@ -32,7 +32,7 @@ def map_library(library: Library, *, k: int = 10, most: int = 5000, seed: int = 
         NotReady: if the library has no embeddings.
         InvalidInput: if it has fewer than `FEWEST_TRACKS`.
     """
-    encoder = library.encoder()
+    encoder = library.fingerprint()
     if encoder is None:
         raise NotReady("the library has no embeddings", fix="run `hybridrec ingest audio`")
     embedded = library.embeddings(encoder)

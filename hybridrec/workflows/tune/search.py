@@ -62,7 +62,7 @@ def tune(
     Raises:
         NotReady: if there are too few plays to hold some out.
     """
-    known, encoder = library.interactions(), library.encoder()
+    known, encoder = library.interactions(), library.fingerprint()
     embeddings = None if encoder is None else align(library.embeddings(encoder), known.track_ids)
     folds = validation_folds(known.matrix, embeddings, seed=seed)
     total = steps(folds[0])
