@@ -6,7 +6,7 @@ Prints one row a request: its answer, the processor time and the SQL statements 
 (with those of the neighbour's requests meanwhile), how much the largest memory of a worker
 grew, and how long at most the neighbour, who asks for recommendations all the while, waited for
 an answer. Each request meets a server of its own, with one worker, over a small library.
-`--python` names the interpreter of an older checkout, to compare. Linux only. """
+`--python` names the interpreter of an older checkout, to compare. Linux only."""
 
 from __future__ import annotations
 

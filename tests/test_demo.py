@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import requests
 
 from hybridrec.storage.library import Library
@@ -24,6 +25,7 @@ _become_server(place / "library", 0)
 """
 
 
+@pytest.mark.server
 def test_an_interrupted_demo_ends_without_a_message(tmp_path: Path) -> None:
     Library.open(tmp_path / "library", create=True).close()
     command = [sys.executable, "-c", SCRIPT, str(tmp_path)]

@@ -198,6 +198,7 @@ def test_an_archive_that_unpacks_to_one_huge_entry_is_refused_in_little_memory(
     assert peak_bytes(read) < 40_000_000
 
 
+@pytest.mark.slow
 def test_many_entries_of_an_archive_are_read_in_little_memory(
     catalogue: Library, tmp_path: Path
 ) -> None:

@@ -14,9 +14,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
+import pytest
 from servers import running
 
 from hybridrec.storage.library import Library
+
+pytestmark = pytest.mark.server
 
 ROUTES = (
     "/v1/users/user-03/recommendations",

@@ -22,6 +22,8 @@ from servers import ask, children
 from hybridrec.api.connections.limits import most_connections
 from hybridrec.storage.library import Library
 
+pytestmark = pytest.mark.server
+
 SERVE = """
 import sys
 from hybridrec.api.connections.limits import ConnectionLimits

@@ -152,6 +152,7 @@ def counts(
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("embedded")
 def test_every_route_sends_as_many_statements_to_a_grown_library_as_to_a_small_one(
     connect: Callable[..., FlaskClient], fitted_library: Library

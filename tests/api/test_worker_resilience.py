@@ -22,6 +22,8 @@ from hybridrec.api.library_startup import StartupApplication
 from hybridrec.errors import LibraryError
 from hybridrec.storage.library import Library
 
+pytestmark = pytest.mark.server
+
 PATIENCE_SECONDS = 600
 
 
