@@ -1,4 +1,4 @@
-"""Contrastive training: it teaches, repeats, and goes on after an interruption."""
+"""Contrastive training: it learns, is reproducible, and resumes after an interruption."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hybridrec.config import EncoderConfig, TrainingConfig
 from hybridrec.encoder.held_out import halves_found
 from hybridrec.encoder.model import ChunkEncoder, new_encoder
 from hybridrec.encoder.spectrograms import SpectrogramPairs
-from hybridrec.encoder.training import EpochReport, learning_rate, train
+from hybridrec.encoder.training import EpochReport, learning_rate_factor, train
 from hybridrec.errors import Conflict
 
 pytestmark = pytest.mark.training
@@ -47,12 +47,12 @@ def weights(model: ChunkEncoder) -> torch.Tensor:
     return torch.cat([tensor.flatten().double() for tensor in model.state_dict().values()])
 
 
-def test_training_beats_an_untrained_encoder_on_tracks_it_never_heard() -> None:
-    embedded, held_out = synthetic_tracks(64, 1), synthetic_tracks(60, 2)
+def test_training_beats_an_untrained_encoder_on_held_out_tracks() -> None:
+    train_tracks, held_out = synthetic_tracks(64, 1), synthetic_tracks(60, 2)
     untrained = halves_found(new_encoder(SHAPE, N_MELS, seed=0), held_out, CHUNK_FRAMES)
     model, reports = train(
         new_encoder(SHAPE, N_MELS, seed=0),
-        source(embedded),
+        source(train_tracks),
         replace(BRIEF, steps_per_epoch=20, tracks_per_step=32),
         seed=0,
         validate=lambda model: {"recall_at_1": halves_found(model, held_out, CHUNK_FRAMES)},
@@ -62,7 +62,7 @@ def test_training_beats_an_untrained_encoder_on_tracks_it_never_heard() -> None:
     assert reports[-1].loss < reports[0].loss
 
 
-def test_the_same_seed_gives_the_same_ears_and_another_seed_others() -> None:
+def test_the_same_seed_gives_the_same_encoder_and_another_seed_another() -> None:
     tracks = synthetic_tracks(20, 1)
     one, same, other = (
         weights(train(new_encoder(SHAPE, N_MELS, seed=0), source(tracks), BRIEF, seed=seed)[0])
@@ -105,7 +105,7 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(tmp_path: Path) ->
     )
 
 
-def test_a_state_of_other_settings_is_not_taken_up(tmp_path: Path) -> None:
+def test_a_state_of_other_settings_is_refused(tmp_path: Path) -> None:
     tracks, state = source(synthetic_tracks(20, 1)), tmp_path / "state.safetensors"
     train(new_encoder(SHAPE, N_MELS, seed=0), tracks, BRIEF, seed=0, state_path=state)
     with pytest.raises(Conflict, match="other settings"):
@@ -122,15 +122,15 @@ def test_every_weight_learns() -> None:
 
 
 def test_the_learning_rate_warms_up_and_comes_to_rest() -> None:
-    config = TrainingConfig(epochs=10, steps_per_epoch=10, learning_rate=1.0, warmup_share=0.1)
-    rates = [learning_rate(config, step) for step in range(100)]
+    config = TrainingConfig(epochs=10, steps_per_epoch=10, warmup_share=0.1)
+    rates = [learning_rate_factor(config, step) for step in range(100)]
     assert rates[:10] == sorted(rates[:10])
     assert rates[10] == pytest.approx(1.0)
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert 0 < rates[-1] < 0.001
 
 
-def test_a_step_hears_each_track_at_most_once_in_pairs_of_its_chunks() -> None:
+def test_a_step_draws_each_track_at_most_once_as_a_pair_of_chunks() -> None:
     tracks = [np.full((N_MELS, 40), value, dtype=np.float16) for value in range(10)]
     pairs = SpectrogramPairs(tracks, CHUNK_FRAMES, groups=np.arange(10) // 2)(
         np.random.default_rng(0), 32
@@ -143,7 +143,7 @@ def test_a_step_hears_each_track_at_most_once_in_pairs_of_its_chunks() -> None:
     np.testing.assert_array_equal(pairs.groups, pairs.first[:, 0, 0] // 2)
 
 
-def test_augmentation_reaches_both_chunks() -> None:
+def test_augmentation_applies_to_both_chunks() -> None:
     tracks = synthetic_tracks(4, 0)
     louder = SpectrogramPairs(tracks, CHUNK_FRAMES, augment=lambda chunks, _: chunks + 100)
     pairs = louder(np.random.default_rng(0), 4)

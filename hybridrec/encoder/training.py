@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import PARAM_LIST, AveragedModel
 
 from hybridrec.config import TrainingConfig
 from hybridrec.encoder.checkpoint import read_tensors, write_atomically, write_tensors
@@ -37,15 +39,21 @@ class Pairs:
 
 
 PairSource = Callable[[np.random.Generator, int], Pairs]
-"""Draws pairs of a number of tracks; all chance comes from the generator that it is given."""
+"""Draws pairs of a number of tracks, with no other source of randomness than the generator."""
 
 Validation = Callable[[ChunkEncoder], dict[str, float]]
-"""Figures of an encoder on tracks that training never sees."""
+"""Metrics of an encoder on held-out tracks, by name."""
 
 
 @dataclass(frozen=True)
 class EpochReport:
-    """How training stands after an epoch: its number from 1, the mean loss, and the held-out figures."""
+    """State of training after an epoch.
+
+    Attributes:
+        epoch: its number, from 1.
+        loss: mean over the steps of the epoch.
+        figures: metrics on held-out tracks; empty without validation.
+    """
 
     epoch: int
     loss: float
@@ -63,22 +71,22 @@ def train(
     state_path: Path | None = None,
     device: str = "cpu",
 ) -> tuple[ChunkEncoder, list[EpochReport]]:
-    """Train on pairs of chunks and return the averaged encoder with one report an epoch.
+    """Train on pairs of chunks; return the averaged encoder and one report per epoch.
 
-    Each step draws its pairs from a generator of the seed and the step number
-    alone, so an interrupted training that finds its state again does what the
-    uninterrupted one would have done. On one device with one thread count the
-    result repeats exactly; elsewhere within the rounding of float32.
+    Each step draws its pairs from a generator seeded with the seed and the step
+    number, so resuming from a saved state gives the result of an uninterrupted
+    run. On one device with one thread count the result repeats exactly;
+    elsewhere within the rounding of float32.
 
     Args:
-        model: where to start; changed in place.
-        pairs: where chunks come from.
-        config: length and recipe.
+        model: initial weights; changed in place.
+        pairs: source of positive pairs.
+        config: length and hyperparameters.
         seed: of the draws.
-        validate: figures after each epoch, of the averaged encoder.
+        validate: metrics of the averaged encoder, computed after each epoch.
         on_epoch: called after each epoch, once its state is on disk.
-        state_path: where the state is kept between epochs; None keeps none.
-        device: as torch names it.
+        state_path: file for the state between epochs; None saves no state.
+        device: torch device name.
 
     Raises:
         Conflict: if the state at `state_path` belongs to another seed or other settings.
@@ -90,25 +98,39 @@ def train(
         loss = training.epoch(pairs, epoch)
         reports.append(EpochReport(epoch, loss, validate(training.averaged) if validate else {}))
         if state_path is not None:
-            training.keep(state_path, reports)
+            training.save(state_path, reports)
         if on_epoch is not None:
             on_epoch(reports[-1])
     return training.averaged.cpu().eval(), reports
 
 
 class _Training:
-    """Everything that changes while training runs."""
+    """Model, weight average, optimizer and learning-rate schedule of one run."""
 
     def __init__(self, model: ChunkEncoder, config: TrainingConfig, seed: int) -> None:
         self.config = config
         self.seed = seed
         self.model = model
-        self.averaged = copy.deepcopy(model)
+        self.average = AveragedModel(
+            model, multi_avg_fn=partial(_update_average, config.averaging), use_buffers=True
+        )
         self.device = model.head.weight.device
-        self.optimizer = torch.optim.AdamW(model.parameters(), weight_decay=config.weight_decay)
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self.schedule = self._schedule(-1)
+
+    @property
+    def averaged(self) -> ChunkEncoder:
+        """The encoder with averaged weights."""
+        return cast(ChunkEncoder, self.average.module)
+
+    def _schedule(self, last_step: int) -> LambdaLR:
+        factor = partial(learning_rate_factor, self.config)
+        return LambdaLR(self.optimizer, factor, last_epoch=last_step)
 
     def epoch(self, pairs: PairSource, epoch: int) -> float:
-        """Take the steps of an epoch (from 1) and return their mean loss."""
+        """Run the steps of an epoch (numbered from 1) and return their mean loss."""
         self.model.train()
         first_step = (epoch - 1) * self.config.steps_per_epoch
         losses = [self._step(pairs, first_step + i) for i in range(self.config.steps_per_epoch)]
@@ -121,25 +143,14 @@ class _Training:
         groups = None if drawn.groups is None else torch.from_numpy(drawn.groups).to(self.device)
         first, second = self.model(chunks).chunk(2)
         loss = nt_xent(first, second, temperature=config.temperature, groups=groups)
-        for settings in self.optimizer.param_groups:
-            settings["lr"] = learning_rate(config, step)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         self.optimizer.step()
-        self._average(step)
+        self.schedule.step()
+        self.average.update_parameters(self.model)
         return float(loss.detach())
 
-    def _average(self, step: int) -> None:
-        """Move the running mean towards the weights; the first steps count less, as they are soon outdated."""
-        decay = min(self.config.averaging, (1 + step) / (10 + step))
-        now = self.model.state_dict()
-        for name, mean in self.averaged.state_dict().items():
-            if mean.is_floating_point():
-                mean.lerp_(now[name], 1 - decay)
-            else:
-                mean.copy_(now[name])
-
-    def keep(self, path: Path, reports: list[EpochReport]) -> None:
+    def save(self, path: Path, reports: list[EpochReport]) -> None:
         """Write the state to `path`, all or nothing."""
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         tensors |= {
@@ -147,20 +158,25 @@ class _Training:
         }
         for row, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{row}.{name}": tensor for name, tensor in moments.items()}
-        about = {"training": self._identity(), "reports": [asdict(report) for report in reports]}
+        metadata = {"training": self._identity(), "reports": [asdict(report) for report in reports]}
         arrays = {
             name: np.ascontiguousarray(tensor.numpy(force=True)) for name, tensor in tensors.items()
         }
-        write_atomically(path, write_tensors(arrays, about))
+        write_atomically(path, write_tensors(arrays, metadata))
 
     def restore(self, path: Path) -> list[EpochReport]:
-        """Take up the state at `path` and return the reports so far."""
-        arrays, about = read_tensors(path.read_bytes())
-        if about.get("training") != self._identity():
+        """Load the state at `path` and return the reports of its epochs.
+
+        Raises:
+            Conflict: if it belongs to another seed or other settings.
+            InvalidInput: if it is damaged.
+        """
+        arrays, metadata = read_tensors(path.read_bytes())
+        if metadata.get("training") != self._identity():
             raise Conflict(
-                "this training was begun with other settings",
+                "the saved training state has other settings",
                 got=str(path),
-                fix="use another place or delete the file",
+                fix="use another path or delete the file",
             )
         tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
         self.model.load_state_dict(_under("model.", tensors))
@@ -170,7 +186,12 @@ class _Training:
             row, _, moment = name.partition(".")
             moments.setdefault(int(row), {})[moment] = tensor
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
-        return [EpochReport(**report) for report in about["reports"]]
+        reports = [EpochReport(**report) for report in metadata["reports"]]
+        steps = len(reports) * self.config.steps_per_epoch
+        # The file holds no counters: schedule and averaging depend on the number of steps alone.
+        self.average.n_averaged.fill_(steps)
+        self.schedule = self._schedule(steps - 1)
+        return reports
 
     def _identity(self) -> dict[str, Any]:
         settings = {
@@ -181,13 +202,32 @@ class _Training:
         return dict(json.loads(json.dumps(settings)))
 
 
-def learning_rate(config: TrainingConfig, step: int) -> float:
-    """The learning rate at a step from 0: linear warm-up, then half a cosine to zero (Loshchilov and Hutter 2017)."""
+def learning_rate_factor(config: TrainingConfig, step: int) -> float:
+    """Share of `config.learning_rate` to use at a step, counted from 0.
+
+    Linear warm-up, then half a cosine to zero (Loshchilov and Hutter 2017, "SGDR").
+    """
     steps = config.epochs * config.steps_per_epoch
     warmup = config.warmup_share * steps
     if step < warmup:
-        return config.learning_rate * (step + 1) / (warmup + 1)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
+        return (step + 1) / (warmup + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
+
+
+def _update_average(
+    decay: float, averages: PARAM_LIST, currents: PARAM_LIST, n_averaged: Tensor | int
+) -> None:
+    """Update an exponential moving average whose decay rises to `decay`.
+
+    Fewer steps count at first, because early weights are soon outdated.
+    """
+    n = int(n_averaged)
+    weight = 1 - min(decay, (1 + n) / (10 + n))
+    for average, current in zip(averages, currents, strict=True):
+        if average.is_floating_point():
+            average.lerp_(current, weight)
+        else:  # BatchNorm's count of batches
+            average.copy_(current)
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
