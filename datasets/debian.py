@@ -1,8 +1,8 @@
-"""Debian and Ubuntu packages as places to take files from: nothing is installed, root is not needed.
+"""Extract files from Debian and Ubuntu packages without installing them and without root.
 
-`apt-cache` says what a mirror holds, `apt-get download` brings it and checks its
-hash, and `dpkg-deb` turns a package into a stream of files, of which only the
-named ones are written.
+`apt-cache` lists the packages of a mirror, `apt-get download` fetches one and checks
+its hash, and `dpkg-deb` turns it into a stream of files, of which only the named
+ones are written.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import IO
 
 from hybridrec.errors import HybridrecError, NotReady
 
-ZIP_PREFIX = "zip/"  # such a member lies inside a zip archive of the package
+ZIP_PREFIX = "zip/"  # marks a member inside a zip archive of the package
 ARCHIVE_SUFFIXES = (".zip", ".pk3", ".love")
 MAX_FILE_BYTES = 512 * 2**20
 MAX_ARCHIVE_BYTES = 8 * 2**30
@@ -31,7 +31,7 @@ class PackageError(HybridrecError):
 
 @dataclass(frozen=True)
 class Package:
-    """What the package lists know of a package: the version that would be downloaded, and its size."""
+    """Entry of the package lists: the version that would be downloaded, and its size."""
 
     name: str
     version: str
@@ -39,21 +39,16 @@ class Package:
 
 
 def find_packages(names: Iterable[str]) -> dict[str, Package]:
-    """Look packages up in the machine's package lists; a package that is gone is left out of the answer.
+    """Look packages up in the machine's package lists; absent packages are left out.
 
     Raises:
-        NotReady: if this is no Debian or Ubuntu, or if its package lists are empty.
+        NotReady: if this is not Debian or Ubuntu, or if its package lists are empty.
     """
     _require_tools()
-    command = [
-        "apt-cache",
-        "show",
-        "--no-all-versions",
-        "apt",
-        *names,
-    ]  # apt itself is in any list that is not empty
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    packages = [_parse_package(paragraph) for paragraph in answer.stdout.split("\n\n")]
+    # apt itself is in every list that is not empty.
+    command = ["apt-cache", "show", "--no-all-versions", "apt", *names]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    packages = [_parse_package(paragraph) for paragraph in result.stdout.split("\n\n")]
     found = {package.name: package for package in packages if package is not None}
     if not found:
         raise NotReady(
@@ -66,14 +61,14 @@ def _require_tools() -> None:
     for tool in ("apt-cache", "apt-get", "dpkg-deb"):
         if shutil.which(tool) is None:
             raise NotReady(
-                "free music comes out of Debian packages",
+                "free music is extracted from Debian packages",
                 got=f"no {tool}",
                 fix="use Debian or Ubuntu",
             )
 
 
 def _parse_package(paragraph: str) -> Package | None:
-    """One paragraph of the lists, or None where it is only known as installed and could not be downloaded."""
+    """Parse a paragraph of the lists; None if the package cannot be downloaded."""
     fields = dict(
         line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] != " "
     )
@@ -83,10 +78,10 @@ def _parse_package(paragraph: str) -> Package | None:
 
 
 def download(package: Package, directory: Path) -> Path:
-    """Download a package into an existing directory, and return where it is.
+    """Download a package into an existing directory and return its path.
 
     Raises:
-        PackageError: with apt's own words.
+        PackageError: with the first error line of apt.
     """
     command = [
         "apt-get",
@@ -96,35 +91,37 @@ def download(package: Package, directory: Path) -> Path:
         "download",
         f"{package.name}={package.version}",
     ]
-    answer = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)  # noqa: S603
+    result = subprocess.run(  # noqa: S603
+        command, cwd=directory, capture_output=True, text=True, check=False
+    )
     debs = sorted(directory.glob(f"{package.name}_*.deb"))
-    if answer.returncode != 0 or not debs:
-        words = [line for line in answer.stderr.splitlines() if line.startswith("E:")] or [
-            "no reason given"
-        ]
-        raise PackageError(f"could not download: {words[0]}")
+    if result.returncode != 0 or not debs:
+        errors = [line for line in result.stderr.splitlines() if line.startswith("E:")]
+        raise PackageError(f"could not download: {errors[0] if errors else 'no reason given'}")
     return debs[0]
 
 
 def extract(deb: Path, targets: Mapping[str, Path]) -> set[str]:
-    """Take named files out of a package.
+    """Extract named files from a package.
 
-    Only the named members are written, and only to the targets given here: what
-    else a package or an archive inside it holds, under whatever name, stays there.
+    Only the named members are written, and only to the targets given here; paths
+    inside the package or its archives never decide where a file is written.
 
     Args:
         deb: the package.
         targets: for each member (`usr/share/...`, or `zip/...` inside the package's
-            own zip archive) where it goes. The parent directories exist.
+            own zip archive) its target path. The parent directories must exist.
 
     Returns:
-        The members that were there.
+        The members that were found and written.
 
     Raises:
         PackageError: if the package is damaged.
     """
     command = ["dpkg-deb", "--fsys-tarfile", str(deb)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as unpacker:  # noqa: S603
+    with subprocess.Popen(  # noqa: S603
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as unpacker:
         assert unpacker.stdout is not None
         try:
             with tarfile.open(fileobj=unpacker.stdout, mode="r|") as tar:
@@ -171,12 +168,13 @@ def _extract_from_zip(archive: Path, targets: Mapping[str, Path]) -> set[str]:
                         _write(source, target)
                     found.add(member)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
-        return found  # damaged, locked or packed in an unknown way: what it does not give is reported as missing
+        # Damaged, encrypted or unsupported compression: the caller reports the rest as missing.
+        return found
     return found
 
 
 def _write(source: IO[bytes] | None, target: Path) -> None:
-    """Write a stream beside its target and rename it: a half-written file never has the final name."""
+    """Write a stream beside its target and rename it, so that the target is never partial."""
     assert source is not None
     partial = target.with_name(target.name + ".partial")
     with partial.open("wb") as sink:

@@ -1,4 +1,4 @@
-"""Freely licensed game music that anyone on Debian or Ubuntu can get; see free_music.md, its data card."""
+"""Freely licensed game music from Debian and Ubuntu packages; data card: free_music.md."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ MANIFEST_COLUMNS = ("file", "collection", "artist", "title", "genre", "licence",
 
 @dataclass(frozen=True)
 class FreeTrack:
-    """One line of the table.
+    """One row of the table.
 
     Attributes:
         package: the Debian package that holds the track.
-        path_in_package: where, from the root; `zip/...` lies inside the package's own zip archive.
+        path_in_package: path from the root; `zip/...` is inside the package's own zip archive.
         collection: the soundtrack that it belongs to.
-        artist, title, genre: as tagged or as the package states; empty where unknown.
+        artist, title, genre: as tagged or as the package states; empty if unknown.
         licence: as the package states it.
         seconds: length.
-        kind: `recording`, or `module-render` and `midi-render` for what needs a player to become sound.
-        split: `train`, `train-aux` or `eval`; no artist or collection is in two of train and eval.
+        kind: `recording`, or `module-render` and `midi-render` for files that need a player.
+        split: `train`, `train-aux` or `eval`; no artist or collection is in both train and eval.
     """
 
     package: str
@@ -49,7 +49,7 @@ class FreeTrack:
 
     @property
     def file(self) -> str:
-        """Where a fetch puts the track, below its directory: `package/name`."""
+        """Path of the fetched track below the target directory: `package/name`."""
         path = self.path_in_package
         for prefix in (ZIP_PREFIX, "usr/share/", "games/"):
             path = path.removeprefix(prefix)
@@ -58,13 +58,13 @@ class FreeTrack:
 
 @dataclass(frozen=True)
 class FetchReport:
-    """What a fetch did.
+    """Result of a fetch.
 
     Attributes:
-        fetched: files that were brought now.
-        skipped_present: files that were there already.
-        missing: (package, why) for each package or file that could not be had.
-        manifest: the table of all that lies in the directory now.
+        fetched: number of files fetched now.
+        skipped_present: number of files that were present already.
+        missing: (package, reason) for each package or file that could not be fetched.
+        manifest: path of the table of all files in the directory.
     """
 
     fetched: int
@@ -77,7 +77,10 @@ def read_free_music(table: Path = TABLE) -> list[FreeTrack]:
     """The table of freely licensed music, 1,174 tracks."""
     with table.open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines, delimiter="\t"))
-    return [FreeTrack(**{**row, "seconds": float(row["seconds"])}) for row in rows]  # type: ignore[arg-type]
+    return [
+        FreeTrack(**{**row, "seconds": float(row["seconds"])})  # type: ignore[arg-type]
+        for row in rows
+    ]
 
 
 def fetch_free_music(
@@ -88,23 +91,23 @@ def fetch_free_music(
     limit: int | None = None,
     progress: bool = True,
 ) -> FetchReport:
-    """Fetch soundtracks out of Debian's or Ubuntu's packages, small packages first.
+    """Fetch soundtracks from Debian or Ubuntu packages, small packages first.
 
-    Files that are there already are kept, so a fetch that was interrupted goes on.
-    Each file appears whole or not at all, and each package is removed as soon as
-    its music is out. Run one fetch a directory at a time.
+    Files that are present already are not fetched again, so an interrupted fetch
+    resumes. Each file is written whole or not at all, and each package is deleted
+    once its music is extracted. Run one fetch per directory at a time.
 
     Args:
-        directory: where the music goes, as `package/name`, with a `manifest.tsv`.
-        split: `train`, `eval`, or `train-aux` (modules and MIDI files, which need a player to
-            become sound); None takes every recording.
-        packages: only these packages.
-        limit: at most so many tracks.
+        directory: target of the music, as `package/name`, and of `manifest.tsv`.
+        split: `train`, `eval`, or `train-aux` (modules and MIDI files, which need a
+            player); None takes every recording.
+        packages: only these packages; None for all.
+        limit: maximum number of tracks; None for all.
         progress: whether to show a progress bar.
 
     Raises:
         InvalidInput: for an unknown split, package or limit, or packages with nothing in the split.
-        NotReady: if this is no Debian or Ubuntu, or if its package lists are empty.
+        NotReady: if this is not Debian or Ubuntu, or if its package lists are empty.
     """
     wanted = _select(split, None if packages is None else set(packages))
     if limit is not None and limit < 1:
@@ -155,7 +158,7 @@ def _fetch(
         for name, tracks in by_package.items():
             bar.set_description(name)
             missing += [
-                (name, why) for why in _fetch_package(directory, available.get(name), tracks)
+                (name, reason) for reason in _fetch_package(directory, available.get(name), tracks)
             ]
             manifest.add(wanted, available)
             bar.update(available[name].size_bytes if name in available else 0)
@@ -167,11 +170,11 @@ def _fetch(
 def _fetch_package(
     directory: Path, package: Package | None, tracks: Sequence[FreeTrack]
 ) -> list[str]:
-    """Bring the tracks of one package, and say why what is missing is missing."""
+    """Fetch the tracks of one package; return the reason for each one that is missing."""
     if package is None:
         return ["no such package in this machine's package lists"]
     scratch = directory / ".fetching"
-    shutil.rmtree(scratch, ignore_errors=True)  # of a fetch that was killed
+    shutil.rmtree(scratch, ignore_errors=True)  # left by a fetch that was killed
     scratch.mkdir(parents=True)
     (directory / package.name).mkdir(exist_ok=True)
     try:
@@ -185,7 +188,7 @@ def _fetch_package(
 
 
 class _Manifest:
-    """`manifest.tsv`: for each file in the directory its labels, licence and source."""
+    """`manifest.tsv`: labels, licence and source of each file in the directory."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -196,7 +199,7 @@ class _Manifest:
                 self._rows = {row["file"]: row for row in csv.DictReader(lines, delimiter="\t")}
 
     def add(self, tracks: Iterable[FreeTrack], available: dict[str, Package]) -> None:
-        """Add what has arrived; files that were known keep the version that they came from."""
+        """Add the files that exist now; rows of known files keep their source version."""
         for track in tracks:
             if track.file not in self._rows and (self.path.parent / track.file).exists():
                 package = available.get(track.package)

@@ -161,7 +161,7 @@ def test_weights_that_are_not_numbers_are_refused() -> None:
         Checkpoint.from_bytes(Checkpoint.of(model, AudioConfig(), BANK).to_bytes())
 
 
-def test_the_shipped_ears_are_small_and_were_judged_on_music_they_never_heard() -> None:
+def test_the_shipped_encoder_is_small_and_was_evaluated_on_held_out_music() -> None:
     encoder = shipped()
     assert encoder.figures["held_out"] > 0
     assert 0.5 < encoder.figures["recall_at_1"] <= 1

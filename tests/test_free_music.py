@@ -85,7 +85,7 @@ class PackageSource:
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PackageSource:
     if shutil.which("dpkg-deb") is None or shutil.which("apt-get") is None:
-        pytest.skip("needs dpkg-deb and apt-get: this is no Debian or Ubuntu")
+        pytest.skip("needs dpkg-deb and apt-get: this is not Debian or Ubuntu")
     source = PackageSource(tmp_path / "mirror")
     monkeypatch.setenv("APT_CONFIG", str(source.apt_config))
     return source

@@ -71,8 +71,8 @@ def test_tracks_that_share_an_artist_or_a_collection_are_one_family() -> None:
     family = families(tracks)
     assert family[Path("1")] == family[Path("2")] == family[Path("3")]
     assert len({family[Path(name)] for name in "345"}) == 3
-    embedded, held_out = split_tracks([track.file for track in tracks], 0.4, 1, family)
-    assert {family[path] for path in embedded}.isdisjoint({family[path] for path in held_out})
+    train_files, held_out = split_tracks([track.file for track in tracks], 0.4, 1, family)
+    assert {family[path] for path in train_files}.isdisjoint({family[path] for path in held_out})
 
 
 class Bands(nn.Module):
@@ -86,7 +86,7 @@ class Bands(nn.Module):
         return torch.log1p(bins.reshape(len(scenes), sum(SIZES), 70).mean(dim=2))
 
 
-def test_a_manifest_becomes_an_encoder_judged_on_families_it_never_heard(
+def test_a_manifest_becomes_an_encoder_evaluated_on_held_out_families(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pretrain, "Teachers", Bands)

@@ -75,7 +75,7 @@ def test_files_that_cannot_be_learnt_from_are_named_with_a_reason(
 ) -> None:
     skipped = learn(music, tmp_path).skipped
     assert {Path(path).name for path in skipped} == {"cover.jpg", "jingle.wav"}
-    assert "too short to learn from" in skipped[str(music / "jingle.wav")]
+    assert "too short to train on" in skipped[str(music / "jingle.wav")]
 
 
 def test_the_same_seed_gives_the_same_ears(music: Path, tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_an_interrupted_training_goes_on_without_decoding_again(
         np.testing.assert_allclose(resumed.weights[name], tensor, atol=1e-5, err_msg=name)
 
 
-def test_going_on_from_ears_keeps_the_better_of_the_two(music: Path, tmp_path: Path) -> None:
+def test_fine_tuning_returns_the_better_of_start_and_result(music: Path, tmp_path: Path) -> None:
     start = learn(music, tmp_path).checkpoint
     encoder = train_encoder(music, tmp_path, Recipe(training=BRIEF), seed=0, start_from=start)
     improved = encoder.after["recall_at_1"] > encoder.before["recall_at_1"]
@@ -130,10 +130,10 @@ def test_too_little_music_is_refused(music: Path, tmp_path: Path) -> None:
 def test_groups_are_held_out_as_a_whole() -> None:
     files = [Path(f"{track}.ogg") for track in range(20)]
     albums = {path: f"album {row // 4}" for row, path in enumerate(files)}
-    embedded, held_out = split_tracks(files, 0.4, 3, albums)
+    train_files, held_out = split_tracks(files, 0.4, 3, albums)
     assert len(held_out) == 8
-    assert sorted(embedded + held_out) == sorted(files)
-    assert {albums[path] for path in embedded}.isdisjoint({albums[path] for path in held_out})
+    assert sorted(train_files + held_out) == sorted(files)
+    assert {albums[path] for path in train_files}.isdisjoint({albums[path] for path in held_out})
 
 
 def test_a_library_takes_the_new_ears_and_keeps_no_spectrograms(

@@ -1,4 +1,4 @@
-"""Changes that a chunk survives as the same music: pitch, gain, noise, and masks over time and frequency."""
+"""Augmentation of log-mel chunks: pitch, gain, noise, and masks over time and frequency."""
 
 from __future__ import annotations
 
@@ -14,25 +14,24 @@ def augment_chunks(
     augment: AugmentConfig,
     audio: AudioConfig,
 ) -> NDArray[np.float32]:
-    """A changed copy of log-mel chunks, each chunk changed by its own chance.
+    """An augmented copy of log-mel chunks, with random parameters drawn per chunk.
 
-    Pitch moves the mels, which above 1 kHz are near enough to evenly spaced in pitch. Gain and
-    noise are applied to the power that the log-mel stands for, so that both act as they would
-    on the sound. Masks put the chunk's mean in place of what they hide (SpecAugment; Park et al.
-    2019).
+    Pitch shifts the mel bands, which are roughly evenly spaced in pitch above 1 kHz. Gain and
+    noise are applied to the power behind the log-mel, as they would act on the signal. Masks
+    replace bands and frames by the chunk's mean (SpecAugment; Park et al. 2019).
 
     Args:
         chunks: `(n, n_mels, n_frames)` float32 from `log_mel`.
-        rng: all chance comes from here.
-        augment: which changes, and how strong.
+        rng: the only source of randomness.
+        augment: which augmentations, and their ranges.
         audio: the settings of `log_mel`.
 
     Returns:
         `(n, n_mels, n_frames)` float32.
     """
-    changed = _transposed(chunks, rng, augment.pitch_mels) if augment.pitch else chunks.copy()
+    changed = _shift_pitch(chunks, rng, augment.pitch_mels) if augment.pitch else chunks.copy()
     if augment.gain or augment.noise:
-        changed = _louder_and_noisier(changed, rng, augment, audio)
+        changed = _add_gain_and_noise(changed, rng, augment, audio)
     if augment.time_mask:
         _mask(changed.transpose(0, 2, 1), rng, augment.time_mask_share)
     if augment.frequency_mask:
@@ -40,16 +39,16 @@ def augment_chunks(
     return changed
 
 
-def _transposed(
+def _shift_pitch(
     chunks: NDArray[np.float32], rng: np.random.Generator, most: int
 ) -> NDArray[np.float32]:
-    """Each chunk some mels up or down; the mel at the edge fills up what is laid open."""
+    """Shift each chunk up or down by up to `most` mel bands; the edge band is repeated."""
     shifts = rng.integers(-most, most + 1, len(chunks))
     sources = np.clip(np.arange(chunks.shape[1]) - shifts[:, None], 0, chunks.shape[1] - 1)
     return np.take_along_axis(chunks, sources[:, :, None], axis=1)
 
 
-def _louder_and_noisier(
+def _add_gain_and_noise(
     chunks: NDArray[np.float32],
     rng: np.random.Generator,
     augment: AugmentConfig,
@@ -74,7 +73,7 @@ def _ratio(decibels: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 def _mask(chunks: NDArray[np.float32], rng: np.random.Generator, share: float) -> None:
-    """Put each chunk's mean over a stretch of its middle axis, in place."""
+    """Replace a random range of each chunk's middle axis by the chunk's mean, in place."""
     size = chunks.shape[1]
     widths = rng.integers(0, int(size * share) + 1, len(chunks))
     starts = rng.integers(0, size - widths + 1)

@@ -18,14 +18,14 @@ from hybridrec.errors import NotReady
     "start",
     type=click.Choice(["shipped", "scratch"]),
     default="shipped",
-    help="Start from the encoder that comes with hybridrec, or from random weights.",
+    help="Start from the encoder shipped with hybridrec, or from random weights.",
 )
 @click.option(
     "--epochs",
     type=click.IntRange(1),
     default=None,
     show_default="brief",
-    help="Passes of training.",
+    help="Training epochs.",
 )
 @click.option("--seed", type=int, default=0, help="Same seed, same encoder.")
 @as_json_option
@@ -34,7 +34,7 @@ def train_encoder(
 ) -> None:
     """Train the encoder on the audio below DIRECTORY and make it the library's.
 
-    The shipped encoder is kept if training does not improve it on held-out tracks.
+    The shipped encoder stays in use if training does not improve it on held-out tracks.
     Run `hybridrec ingest audio` and `hybridrec fit` afterwards: a new encoder needs new embeddings.
     """
     from hybridrec.encoder.checkpoint import shipped

@@ -1,1 +1,1 @@
-"""From log-mel chunks to an embedding."""
+"""The audio encoder: network, loss, training and checkpoints."""

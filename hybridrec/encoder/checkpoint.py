@@ -1,6 +1,6 @@
-"""Trained ears as one safetensors file: weights, the settings they need, and the figures they reached.
+"""A trained encoder as one safetensors file: weights, settings and evaluation figures.
 
-Reading one needs no torch, which is slow to import; only hearing does.
+Reading a checkpoint does not import torch, which is slow; building the network does.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from hybridrec.encoder.model import ChunkEncoder
 
 FORMAT_VERSION = 3
-"""Versions 1 and 2 had other networks."""
+"""Version of the file format; versions 1 and 2 had other network architectures."""
 
 Tensors = dict[str, NDArray[Any]]
 SHIPPED_NAME = "encoder.safetensors"
 _METADATA_KEY = "hybridrec"
 _MEL_BANK = "mel_bank"
-_REPLACE = "copy the file again or train anew"
+_REPLACE = "copy the file again or train a new encoder"
 _EMBED_ANEW = (
     "run `hybridrec ingest audio`, which embeds the library with the present encoder; until then"
     " its stored embeddings go on working"
@@ -44,14 +44,14 @@ _EMBED_ANEW = (
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """An encoder at rest.
+    """A stored encoder.
 
     Attributes:
-        audio: how sound must become chunks for these weights.
-        encoder: the shape of the network.
-        weights: the network's state by name.
-        mel_bank: `(n_mels, 1 + fft_samples // 2)` float32, the filterbank they were trained with.
-        figures: what was measured when it was trained, plain JSON values; not part of the fingerprint.
+        audio: settings of the log-mel chunks that the weights were trained on.
+        encoder: architecture of the network.
+        weights: state of the network by name.
+        mel_bank: `(n_mels, 1 + fft_samples // 2)` float32, the filterbank used in training.
+        figures: metrics measured after training, plain JSON values; not in the fingerprint.
     """
 
     audio: AudioConfig
@@ -68,7 +68,7 @@ class Checkpoint:
         mel_bank: NDArray[np.float32],
         figures: Mapping[str, Any] | None = None,
     ) -> Checkpoint:
-        """A copy of a model's weights with the audio settings and the filterbank that it was trained on."""
+        """A copy of a model's weights with the audio settings and filterbank of its training."""
         weights = {
             name: tensor.detach().cpu().numpy().copy()
             for name, tensor in model.state_dict().items()
@@ -76,10 +76,10 @@ class Checkpoint:
         return cls(audio, model.config, weights, mel_bank, dict(figures or {}))
 
     def build(self) -> ChunkEncoder:
-        """The encoder, ready to hear.
+        """The network with these weights, in evaluation mode.
 
         Raises:
-            InvalidInput: if the weights do not fit the shape that the settings describe.
+            InvalidInput: if names or shapes of the weights do not fit the settings.
         """
         import torch
 
@@ -92,8 +92,9 @@ class Checkpoint:
             name for name in wanted.keys() | got.keys() if wanted.get(name) != got.get(name)
         )
         if wrong:
+            expected = wanted.get(wrong[0], "absent")
             raise InvalidInput(
-                f"weights of the encoder do not fit its settings: {wrong[0]} must be {wanted.get(wrong[0], 'absent')}",
+                f"weights of the encoder do not fit its settings: {wrong[0]} must be {expected}",
                 got=got.get(wrong[0], "absent"),
                 fix="use the checkpoint as it was written",
             )
@@ -107,7 +108,7 @@ class Checkpoint:
         return model.eval()
 
     def halved(self) -> Checkpoint:
-        """The same with weights of half the precision, for a file of half the size."""
+        """The same with float16 weights, for a file of half the size."""
         weights = {
             name: tensor.astype(np.float16) if tensor.dtype == np.float32 else tensor
             for name, tensor in self.weights.items()
@@ -116,7 +117,7 @@ class Checkpoint:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits that name these ears: a hash of the weights, the filterbank and the audio settings."""
+        """16 hex digits: a hash of the weights, the filterbank and the audio settings."""
         digest = hashlib.sha256(json.dumps(self.audio.to_dict(), sort_keys=True).encode())
         for name, tensor in sorted(self._tensors().items()):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -141,7 +142,7 @@ class Checkpoint:
         """Read what `to_bytes` wrote.
 
         Raises:
-            InvalidInput: if the bytes are no checkpoint, damaged, or written by another version.
+            InvalidInput: if the bytes are not a checkpoint, are damaged or of another version.
         """
         weights, about = read_tensors(payload)
         if _outdated(about):
@@ -201,14 +202,17 @@ class Checkpoint:
 
 
 def shipped() -> Checkpoint:
-    """The ears that come with the package, trained on freely licensed music; `weights/MODEL_CARD.md` describes them."""
+    """The encoder shipped with the package, trained on freely licensed music.
+
+    `weights/MODEL_CARD.md` describes it.
+    """
     return Checkpoint.from_bytes(
         resources.files(hybridrec.encoder).joinpath("weights", SHIPPED_NAME).read_bytes()
     )
 
 
 def is_outdated(payload: bytes) -> bool:
-    """Whether a checkpoint is of an older release, whose network this one does not have.
+    """Whether a checkpoint has a format, and so a network, that only older releases support.
 
     Raises:
         InvalidInput: as `read_tensors`.
@@ -230,7 +234,7 @@ def read_tensors(payload: bytes) -> tuple[Tensors, dict[str, Any]]:
     """The tensors of a safetensors file and the JSON values beside them.
 
     Raises:
-        InvalidInput: if the bytes are damaged, not ours, or written by a newer version.
+        InvalidInput: if the bytes are damaged, not of hybridrec, or written by a newer version.
     """
     try:
         tensors = safetensors.numpy.load(payload)
@@ -250,7 +254,7 @@ def read_tensors(payload: bytes) -> tuple[Tensors, dict[str, Any]]:
 
 
 def write_atomically(path: Path, payload: bytes) -> None:
-    """Write beside `path` and rename, so that a reader finds the old file or the new one, never a part."""
+    """Write to a temporary file beside `path` and rename it: readers see the old or new file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(
         dir=path.parent, prefix=f".{path.name}.", delete=False

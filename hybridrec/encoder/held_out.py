@@ -1,4 +1,4 @@
-"""Retrieval figures on tracks that training never hears."""
+"""Retrieval metrics on held-out tracks."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from hybridrec.encoder.model import ChunkEncoder
 from hybridrec.encoder.spectrograms import spaced_chunks
 
 HALF_CHUNKS = 5
-"""Chunks that stand for half a track."""
+"""Chunks that are averaged into the embedding of half a track."""
 
 
 def halves_found(
     model: ChunkEncoder, spectrograms: Sequence[NDArray[np.float16]], chunk_frames: int
 ) -> float:
-    """Recall@1 of tracks by their other half: the share of halves whose nearest neighbour is the other half.
+    """Recall@1 of track halves: the share whose nearest neighbour is the track's other half.
 
     Args:
-        model: the ears to judge.
+        model: the encoder to evaluate.
         spectrograms: `(n_mels, n_frames)` float16 log-mel each, two chunks or longer.
         chunk_frames: frames in a chunk.
 
     Returns:
-        0 to 1, over both halves of all tracks, each sought among all other halves.
+        0 to 1, over both halves of all tracks; candidates are all other halves.
     """
     vectors = []
     for spectrogram in spectrograms:

@@ -1,4 +1,4 @@
-"""The contrastive loss: two chunks of a track attract, chunks of other tracks repel."""
+"""The contrastive loss: two chunks of one track attract, chunks of different tracks repel."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ def nt_xent(
 ) -> Tensor:
     """Normalised temperature-scaled cross entropy (NT-Xent; Chen et al. 2020, "SimCLR", eq. 1).
 
-    Row i of `first` and row i of `second` come from one track and must find each
-    other among all other rows. Tracks of one group (an album) may sound alike for
-    a good reason: with `groups` they are left out, neither alike nor different.
+    Row i of `first` and row i of `second` come from one track and are each other's
+    positive among all other rows. Tracks of one group (an album) may sound alike:
+    with `groups` they are masked out, neither positives nor negatives.
 
     Args:
         first, second: `(n, d)` float32 of unit length.
@@ -28,7 +28,7 @@ def nt_xent(
     track = torch.arange(n, device=rows.device)
     group = (track if groups is None else groups).repeat(2)
     partner = torch.cat([track + n, track])
-    hidden = group[:, None] == group
-    hidden[torch.arange(2 * n), partner] = False
-    logits = (rows @ rows.T / temperature).masked_fill(hidden, torch.finfo(rows.dtype).min)
+    masked = group[:, None] == group
+    masked[torch.arange(2 * n), partner] = False
+    logits = (rows @ rows.T / temperature).masked_fill(masked, torch.finfo(rows.dtype).min)
     return torch.nn.functional.cross_entropy(logits, partner)

@@ -1,4 +1,4 @@
-"""The chunk encoder: log-mel chunks in, vectors out."""
+"""The chunk encoder: a convolutional network from log-mel chunks to unit vectors."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from hybridrec.config import EncoderConfig
 from hybridrec.data.embeddings import unit_length
 
 SQUEEZE = 4
-"""How many times fewer channels the gates of a block see."""
+"""Ratio of channels to hidden units in the gates (squeeze-and-excitation; Hu et al. 2018)."""
 
 
 class ChunkEncoder(nn.Module):
     """A convolutional network in the manner of EfficientNetV2 (Tan and Le 2021).
 
-    Each stage halves mels and frames; the early ones convolve all channels at once, the later
-    ones each channel for itself, with gates. What is left of frequency is then read as a whole,
-    so that high and low stay apart, and mean and deviation over time are mapped to the embedding.
-    The loudness of a chunk is taken out first, so that the same music at half volume is the same.
+    Each stage halves mels and frames. Early stages use full convolutions, later ones depthwise
+    convolutions with gates. One convolution then spans all remaining frequency rows, which keeps
+    low and high bands apart; mean and standard deviation over time are mapped to the embedding.
+    Each chunk's mean level is subtracted first, so that volume does not change the embedding.
 
     Args:
-        config: the shape of the network.
-        n_mels: mel bands of the chunks that it embeds.
+        config: architecture of the network.
+        n_mels: mel bands of the chunks.
     """
 
     def __init__(self, config: EncoderConfig, n_mels: int) -> None:
@@ -50,7 +50,7 @@ class ChunkEncoder(nn.Module):
         self.head = nn.Linear(2 * config.features, config.embedding_size)
 
     def features(self, chunks: Tensor) -> Tensor:
-        """What the network finds in chunks: mean and deviation over time of each of its features.
+        """Features of chunks: mean and standard deviation over time of each feature map.
 
         Args:
             chunks: `(n, n_mels, n_frames)` float32 log-mel.
@@ -71,12 +71,12 @@ class ChunkEncoder(nn.Module):
     def embed(
         self, chunks: NDArray[np.float32], loudness: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
-        """The embedding of a track: the mean of its chunks' directions, the loud ones first.
+        """The embedding of a track: the loudness-weighted mean of its chunk vectors, normalised.
 
         Args:
             chunks: `(n_chunks, n_mels, n_frames)` float32 log-mel, one chunk or more.
-            loudness: `(n_chunks,)` float32, how much each counts, such as its root mean square, so
-                that a faint tail does not decide; None counts all alike.
+            loudness: `(n_chunks,)` float32, weights such as the root mean square of each chunk, so
+                that a quiet ending counts little; None weights all chunks equally.
 
         Returns:
             `(embedding_size,)` float32 of unit length.
@@ -91,7 +91,7 @@ class ChunkEncoder(nn.Module):
 
 
 class _FusedBlock(nn.Module):
-    """A full convolution to more channels, and back to fewer."""
+    """Fused-MBConv: a full convolution that expands the channels, then a projection."""
 
     def __init__(self, inputs: int, outputs: int, expansion: int, stride: int) -> None:
         super().__init__()
@@ -103,12 +103,12 @@ class _FusedBlock(nn.Module):
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, maps: Tensor) -> Tensor:
-        found: Tensor = self.layers(maps)
-        return maps + found if self.residual else found
+        output: Tensor = self.layers(maps)
+        return maps + output if self.residual else output
 
 
 class _GatedBlock(nn.Module):
-    """To more channels, each convolved separately and gated by all, and back to fewer."""
+    """MBConv: expansion, depthwise convolution, squeeze-and-excitation gates, projection."""
 
     def __init__(self, inputs: int, outputs: int, expansion: int, stride: int) -> None:
         super().__init__()
@@ -128,8 +128,8 @@ class _GatedBlock(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         inner = self.layers(maps)
-        found: Tensor = self.back(inner * self.gates(inner.mean(dim=(2, 3), keepdim=True)))
-        return maps + found if self.residual else found
+        output: Tensor = self.back(inner * self.gates(inner.mean(dim=(2, 3), keepdim=True)))
+        return maps + output if self.residual else output
 
 
 def _convolution(
@@ -153,7 +153,7 @@ def _convolution(
 
 
 def new_encoder(config: EncoderConfig, n_mels: int, seed: int) -> ChunkEncoder:
-    """An untrained encoder, the same for the same seed; torch's random state stays as it is."""
+    """An untrained encoder, determined by the seed; torch's global random state is unchanged."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return ChunkEncoder(config, n_mels)

@@ -1,4 +1,4 @@
-"""What training reads: whole spectrograms, drawn from in chunks."""
+"""Draws training chunks from whole spectrograms."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hybridrec.encoder.training import Pairs
 
 Augment = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]]
-"""Changes `(n, n_mels, n_frames)` chunks as a recording might be changed without becoming other music."""
+"""Augments `(n, n_mels, n_frames)` chunks in ways that leave the music recognisable."""
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,13 @@ class SpectrogramPairs:
     """Draws two random chunks a track, the positive pairs of contrastive training.
 
     Attributes:
-        spectrograms: `(n_mels, n_frames)` float16 log-mel each, memory-mapped or not, no shorter than a chunk.
+        spectrograms: `(n_mels, n_frames)` float16 log-mel each, memory-mapped or not, with at
+            least `chunk_frames` frames.
         chunk_frames: frames in a chunk.
         groups: `(n_tracks,)` int64, equal for tracks of one group, or None.
-        tempo_share: chunks are taken longer or shorter by up to this share and brought to length: faster or slower.
-        augment: changes the chunks of both sides, or None.
+        tempo_share: largest relative change of tempo: chunks are drawn longer or shorter by up
+            to this share, then resampled to `chunk_frames`.
+        augment: applied to both chunks of a pair, or None.
     """
 
     spectrograms: Sequence[NDArray[np.float16]]
@@ -33,7 +35,7 @@ class SpectrogramPairs:
     augment: Augment | None = None
 
     def __call__(self, rng: np.random.Generator, n_tracks: int) -> Pairs:
-        """Pairs of `n_tracks` different tracks, or of all where there are fewer."""
+        """Pairs of `n_tracks` different tracks, or of all tracks if there are fewer."""
         rows = rng.choice(
             len(self.spectrograms), min(n_tracks, len(self.spectrograms)), replace=False
         )
@@ -57,7 +59,7 @@ class SpectrogramPairs:
 def random_chunk(
     spectrogram: NDArray[np.float16], chunk_frames: int, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """A chunk from anywhere in a spectrogram, `(n_mels, chunk_frames)` float32."""
+    """A chunk at a random position of a spectrogram, `(n_mels, chunk_frames)` float32."""
     start = rng.integers(spectrogram.shape[1] - chunk_frames + 1)
     return spectrogram[:, start : start + chunk_frames].astype(np.float32)
 
@@ -65,7 +67,11 @@ def random_chunk(
 def spaced_chunks(
     spectrogram: NDArray[np.float16], chunk_frames: int, n_chunks: int
 ) -> NDArray[np.float32]:
-    """Evenly spaced chunks from end to end, `(n_chunks, n_mels, chunk_frames)` float32; they may overlap."""
+    """Evenly spaced chunks from start to end; they may overlap.
+
+    Returns:
+        `(n_chunks, n_mels, chunk_frames)` float32.
+    """
     starts = np.linspace(0, spectrogram.shape[1] - chunk_frames, n_chunks).round().astype(np.int64)
     return np.stack([spectrogram[:, start : start + chunk_frames] for start in starts]).astype(
         np.float32

@@ -1,1 +1,1 @@
-"""Ears made from music."""
+"""Workflows that train an encoder on music."""

@@ -1,4 +1,7 @@
-"""Train ears on a folder of audio: learn from its spectrograms, keep what the held-out figure keeps."""
+"""Train an encoder on a folder of audio and evaluate it on held-out tracks.
+
+A training that starts from an encoder returns that encoder unless held-out recall improves.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +29,12 @@ if TYPE_CHECKING:
     from hybridrec.storage.library import Library
 
 FINE_TUNING_RATE = 1e-4
-"""Learning rate from a trained start; a faster one forgets what the start knows of other music."""
+"""Learning rate for fine-tuning; higher rates lose quality on music outside the training set."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All settings of a training: how sound becomes chunks, the network, the learning, and what chunks survive."""
+    """All settings of a training: audio, network, hyperparameters and augmentation."""
 
     audio: AudioConfig = field(default_factory=AudioConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
@@ -39,25 +42,26 @@ class Recipe:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def state_name(self, files: Sequence[Path], seed: int, start_from: Checkpoint | None) -> str:
-        """What the state of a training is called, so that only the same training takes it up."""
+        """File name of the training state; only a run with equal inputs resumes from it."""
         settings = [
             part.to_dict() for part in (self.audio, self.encoder, self.training, self.augment)
         ]
         start = start_from.fingerprint if start_from else ""
-        return f"training-{short_hash(settings, seed, start, [str(path) for path in files])}.safetensors"
+        digest = short_hash(settings, seed, start, [str(path) for path in files])
+        return f"training-{digest}.safetensors"
 
 
 @dataclass(frozen=True)
 class TrainedEncoder:
-    """What came of training.
+    """Result of training.
 
     Attributes:
         checkpoint: the better of the trained encoder and the one it started from.
-        tracks, held_out: how many tracks were trained on, and how many judged.
-        skipped: files that could not be learnt from, and why.
-        kept_start: whether that is the one it started from, because training did not improve the figure.
-        before, after: the held-out figures of the start and of what training made of it.
-        reports: how training went, one an epoch.
+        tracks, held_out: numbers of training tracks and of held-out tracks.
+        skipped: the reason for each file that could not be used.
+        kept_start: whether `checkpoint` is the start, because held-out recall did not improve.
+        before, after: held-out metrics before and after training.
+        reports: one per epoch.
     """
 
     checkpoint: Checkpoint
@@ -70,12 +74,13 @@ class TrainedEncoder:
     reports: list[EpochReport]
 
     def in_words(self) -> str:
-        """Which ears are kept, and why."""
+        """One sentence: which encoder results, and held-out recall before and after."""
         before, after = self.before["recall_at_1"], self.after["recall_at_1"]
-        kept = "kept as it was, for training did not improve it" if self.kept_start else "trained"
+        outcome = "unchanged, as training did not improve it" if self.kept_start else "trained"
         return (
-            f"encoder {self.checkpoint.fingerprint}: {kept}; of {self.held_out} tracks held out, {before:.1%} of the"
-            f" halves found their other half first before, {after:.1%} after training on {self.tracks} others"
+            f"encoder {self.checkpoint.fingerprint}: {outcome}; recall@1 of track halves on"
+            f" {self.held_out} held-out tracks was {before:.1%} before and {after:.1%} after"
+            f" training on {self.tracks} tracks"
         )
 
 
@@ -92,24 +97,25 @@ def train_encoder(
     show_progress: bool = False,
     device: str = "cpu",
 ) -> TrainedEncoder:
-    """Train an encoder contrastively: two chunks of a track belong together (SimCLR; Chen et al. 2020).
+    """Train an encoder contrastively on pairs of chunks of a track (SimCLR; Chen et al. 2020).
 
-    Files are decoded once; an interrupted training goes on where it stopped.
+    Files are decoded once; an interrupted training resumes after its last whole epoch.
 
     Args:
         source: a folder of audio, or the files.
-        work_directory: for spectrograms and the state of the training; may be deleted between runs.
-        recipe: all settings; with `start_from`, audio and network are those of the start.
-        seed: same files, settings, seed and thread count: same ears.
-        start_from: ears to go on from; they are kept where training does not improve the held-out recall.
-        groups: names of what sounds alike for a reason, such as albums; None puts each track on its own.
-        families: names of what must be trained on or held out as a whole; None takes the groups.
+        work_directory: for spectrograms and the training state; may be deleted between runs.
+        recipe: all settings; with `start_from`, audio and network settings are those of the start.
+        seed: equal files, settings, seed and thread count give an equal encoder.
+        start_from: encoder to fine-tune; returned unchanged if held-out recall does not improve.
+        groups: name of each file's group of similar tracks, such as its album; tracks of a group
+            are not negatives of each other. None makes each track its own group.
+        families: name of each file's family, which is split as a whole; None uses the groups.
         on_epoch: called after each epoch.
-        show_progress: a bar on standard error while files are decoded.
-        device: as torch names it.
+        show_progress: whether to show a bar on standard error while files are decoded.
+        device: torch device name.
 
     Raises:
-        InvalidInput: if there are too few tracks that are long enough.
+        InvalidInput: if too few tracks are long enough.
     """
     recipe = recipe or Recipe()
     if start_from:
@@ -123,17 +129,21 @@ def train_encoder(
         groups,
         show_progress=show_progress,
     )
-    embedded, held_out = music.split(recipe.training.held_out_share, seed, families or groups or {})
+    train_music, held_out = music.split(
+        recipe.training.held_out_share, seed, families or groups or {}
+    )
     model = (
         start_from.build() if start_from else new_encoder(recipe.encoder, recipe.audio.n_mels, seed)
     )
     before = held_out.figures(model)
-    state_path = work_directory / recipe.state_name(embedded.files, seed, start_from)
-    trained, reports = _learn(model, embedded, held_out, recipe, seed, on_epoch, state_path, device)
+    state_path = work_directory / recipe.state_name(train_music.files, seed, start_from)
+    trained, reports = _fit(
+        model, train_music, held_out, recipe, seed, on_epoch, state_path, device
+    )
     after = held_out.figures(trained)
     figures = {
         **after,
-        "tracks": len(embedded.files),
+        "tracks": len(train_music.files),
         "held_out": len(held_out.files),
         "seed": seed,
     }
@@ -141,13 +151,13 @@ def train_encoder(
     kept_start = start_from is not None and after["recall_at_1"] <= before["recall_at_1"]
     if start_from is not None and kept_start:
         checkpoint = start_from
-    counts = len(embedded.files), len(held_out.files)
+    counts = len(train_music.files), len(held_out.files)
     return TrainedEncoder(checkpoint, *counts, music.skipped, kept_start, before, after, reports)
 
 
-def _learn(
+def _fit(
     model: ChunkEncoder,
-    embedded: Music,
+    train_music: Music,
     held_out: Music,
     recipe: Recipe,
     seed: int,
@@ -162,7 +172,11 @@ def _learn(
     return train(
         model,
         SpectrogramPairs(
-            embedded.spectrograms, recipe.audio.chunk_frames, embedded.groups, tempo_share, augment
+            train_music.spectrograms,
+            recipe.audio.chunk_frames,
+            train_music.groups,
+            tempo_share,
+            augment,
         ),
         recipe.training,
         seed=seed,
@@ -182,12 +196,12 @@ def train_library_encoder(
     start_from: Checkpoint | None = None,
     progress: bool = False,
 ) -> TrainedEncoder:
-    """Train ears on the audio below a directory and make them the library's.
+    """Train an encoder on the audio below a directory and store it as the library's.
 
-    What is decoded is kept in a directory of the library's files until the training is through.
+    Spectrograms and the training state lie in the library's `training` folder until the end.
 
     Raises:
-        InvalidInput: if there are too few tracks that are long enough.
+        InvalidInput: if too few tracks are long enough.
     """
     training = TrainingConfig() if epochs is None else TrainingConfig(epochs=epochs)
     if start_from is not None:

@@ -1,4 +1,4 @@
-"""The music of a training: read once into spectrograms, and parted into what is learnt and what is judged by."""
+"""Training data: spectrograms of audio files, decoded once and split into training and held-out."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from hybridrec.evaluation.retrieval import cosines, group_retrieval
 
 FEWEST_TRACKS = 4
 FEWEST_CHUNKS = 2
-"""A track must hold this many chunks to be learnt from: two that need not be the same one."""
+"""Minimum length of a track in chunks, so that the two chunks of a pair can differ."""
 
 
 @dataclass(frozen=True)
 class Music:
-    """Tracks as training reads them.
+    """Tracks with their spectrograms.
 
     Attributes:
-        audio: how sound became spectrograms.
-        files: one a track.
-        spectrograms: `(n_mels, n_frames)` float16 log-mel, memory-mapped, one a track.
+        audio: settings of the spectrograms.
+        files: one per track.
+        spectrograms: `(n_mels, n_frames)` float16 log-mel, memory-mapped, one per track.
         groups: `(n_tracks,)` int64, equal for tracks of one group, or None.
         skipped: the reason for each file that could not be read.
     """
@@ -50,13 +50,13 @@ class Music:
     def split(
         self, held_out_share: float, seed: int, families: Mapping[Path, str]
     ) -> tuple[Music, Music]:
-        """Music to learn from, and music to judge by.
+        """Training tracks and held-out tracks.
 
         Raises:
             InvalidInput: if there are too few tracks.
         """
-        embedded, held_out = split_tracks(self.files, held_out_share, seed, families)
-        return self._only(set(embedded)), self._only(set(held_out))
+        train, held_out = split_tracks(self.files, held_out_share, seed, families)
+        return self._only(set(train)), self._only(set(held_out))
 
     def _only(self, files: set[Path]) -> Music:
         rows = [row for row, path in enumerate(self.files) if path in files]
@@ -68,7 +68,11 @@ class Music:
         )
 
     def figures(self, model: ChunkEncoder) -> dict[str, float]:
-        """How ears do on these tracks: `recall_at_1` of their halves; with groups `group_map` and more."""
+        """Metrics of an encoder on these tracks.
+
+        Returns:
+            `recall_at_1` of track halves; with groups also `group_map` and other group metrics.
+        """
         chunk_frames = self.audio.chunk_frames
         figures = {"recall_at_1": halves_found(model, self.spectrograms, chunk_frames)}
         if self.groups is not None:
@@ -77,8 +81,8 @@ class Music:
                 for each in self.spectrograms
             )
             vectors = np.stack([model.embed(chunks) for chunks in tracks])
-            found = group_retrieval(cosines(vectors), self.groups)
-            figures |= {f"group_{name}": mean for name, mean in found.means().items()}
+            retrieval = group_retrieval(cosines(vectors), self.groups)
+            figures |= {f"group_{name}": mean for name, mean in retrieval.means().items()}
         return figures
 
 
@@ -91,15 +95,15 @@ def read_music(
     *,
     show_progress: bool = False,
 ) -> Music:
-    """The middle of each file as a spectrogram, decoded only where that was not done before.
+    """Spectrograms of the middle of each file; files decoded before are read from the cache.
 
     Args:
-        source: a folder of audio, or the files; those that are no audio are skipped.
-        directory: where the spectrograms are kept, one npy file a track.
-        audio: how sound becomes a spectrogram.
-        training: says how much of a track is read.
-        groups: names of what sounds alike for a reason, or None.
-        show_progress: a bar on standard error.
+        source: a folder of audio, or the files; unreadable ones are listed in `skipped`.
+        directory: the cache of spectrograms, one npy file per track.
+        audio: settings of the spectrograms.
+        training: gives the seconds to read of each track.
+        groups: name of each file's group of similar tracks, or None.
+        show_progress: whether to show a bar on standard error.
     """
     files = (
         sorted(path for path in source.rglob("*") if path.is_file())
@@ -114,13 +118,13 @@ def read_music(
             return str(error)
 
     with ThreadPoolExecutor() as pool:
-        answers = tqdm(
+        results = tqdm(
             pool.map(read, files), "decoding", len(files), unit="file", disable=not show_progress
         )
-        answer_of = dict(zip(files, answers, strict=True))
-    skipped = {str(path): answer for path, answer in answer_of.items() if isinstance(answer, str)}
+        result_of = dict(zip(files, results, strict=True))
+    skipped = {str(path): result for path, result in result_of.items() if isinstance(result, str)}
     spectrograms = {
-        path: answer for path, answer in answer_of.items() if not isinstance(answer, str)
+        path: result for path, result in result_of.items() if not isinstance(result, str)
     }
     rows = (
         None
@@ -133,29 +137,35 @@ def read_music(
 def _spectrogram(
     path: Path, directory: Path, audio: AudioConfig, seconds: float
 ) -> NDArray[np.float16]:
-    facts = path.stat()
-    kept = (
-        directory
-        / f"{short_hash([str(path.resolve()), facts.st_size, facts.st_mtime_ns, audio.to_dict(), seconds])}.npy"
+    stat = path.stat()
+    digest = short_hash(
+        [str(path.resolve()), stat.st_size, stat.st_mtime_ns, audio.to_dict(), seconds]
     )
-    if not kept.exists():
+    cached = directory / f"{digest}.npy"
+    if not cached.exists():
         levels = log_mel(read_middle(path, audio, seconds)[None], audio)[0]
         packed = io.BytesIO()
         np.save(packed, levels.astype(np.float16), allow_pickle=False)
-        write_atomically(kept, packed.getvalue())
-    spectrogram: NDArray[np.float16] = np.load(kept, mmap_mode="r", allow_pickle=False)
+        write_atomically(cached, packed.getvalue())
+    spectrogram: NDArray[np.float16] = np.load(cached, mmap_mode="r", allow_pickle=False)
     if spectrogram.shape[1] < FEWEST_CHUNKS * audio.chunk_frames:
         least = FEWEST_CHUNKS * audio.chunk_seconds
-        raise AudioError(f"{path.name}: too short to learn from", fix=f"give {least:g} s or more")
+        raise AudioError(f"{path.name}: too short to train on", fix=f"give {least:g} s or more")
     return spectrogram
 
 
 def split_tracks(
     files: list[Path], held_out_share: float, seed: int, groups: Mapping[Path, str]
 ) -> tuple[list[Path], list[Path]]:
-    """Files to learn from and files to judge by; groups stay whole and none larger than the share is held out."""
+    """Training files and held-out files, split by whole groups in random order.
+
+    A group larger than what remains of the held-out share goes to training.
+
+    Raises:
+        InvalidInput: if there are fewer than `FEWEST_TRACKS` files.
+    """
     if len(files) < FEWEST_TRACKS:
-        fix = "give more audio, or use the ears that come with hybridrec"
+        fix = "give more audio, or use the encoder shipped with hybridrec"
         raise InvalidInput(
             f"training needs {FEWEST_TRACKS} tracks or more that are long enough",
             got=len(files),
@@ -164,11 +174,11 @@ def split_tracks(
     members: dict[str, list[Path]] = {}
     for path in files:
         members.setdefault(groups.get(path, str(path)), []).append(path)
-    room = max(2, round(held_out_share * len(files)))
+    capacity = max(2, round(held_out_share * len(files)))
     held_out: set[Path] = set()
     for row in np.random.default_rng(seed).permutation(len(members)):
         group = list(members.values())[row]
-        if len(held_out) + len(group) <= room:
+        if len(held_out) + len(group) <= capacity:
             held_out.update(group)
     return [path for path in files if path not in held_out], [
         path for path in files if path in held_out
@@ -176,5 +186,5 @@ def split_tracks(
 
 
 def short_hash(*values: object) -> str:
-    """32 hex digits that stand for plain JSON values."""
+    """32 hex digits: a hash of plain JSON values."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Make the encoder that the package ships: a student of larger networks, on listed audio."""
+"""Train the shipped encoder by distillation from larger networks on listed audio files."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ STEPS_PER_STATE = 100
 
 @dataclass(frozen=True)
 class LabelledTrack:
-    """A line of a manifest: a file with its collection (a soundtrack, an album) and artist.
+    """A row of a manifest: a file with its collection (a soundtrack, an album) and artist.
 
-    The artist is empty where unknown. `kind` is MUSIC, or `speech` or `sung` for voices that
-    are laid over music.
+    The artist is empty if unknown. `kind` is MUSIC, or `speech` or `sung` for voices that are
+    mixed into music.
     """
 
     file: Path
@@ -49,15 +49,15 @@ class LabelledTrack:
 
 @dataclass(frozen=True)
 class Pretraining:
-    """How the encoder is made.
+    """Settings of a distillation run.
 
     Attributes:
         mn04: weights of EfficientAT mn04 as npz.
         musicnn: folder of MusiCNN's model `MSD_musicnn`.
         audio, encoder, training: settings.
-        held_out_share: share of the tracks, in whole families, that gives the figures.
-        device: as torch names it.
-        workers: processes that decode and make coded copies.
+        held_out_share: share of the tracks, in whole families, that is used for evaluation.
+        device: torch device name.
+        workers: processes that decode audio and make lossy copies.
     """
 
     mn04: Path
@@ -71,11 +71,11 @@ class Pretraining:
 
 
 def read_manifest(path: Path) -> list[LabelledTrack]:
-    """The tracks of a manifest that may be trained on; the evaluation split is left out.
+    """The training tracks of a manifest; rows of the evaluation split are left out.
 
     Args:
         path: tab-separated, with the columns `file` (below the manifest's folder),
-            `collection`, `artist`, `split`, and where wanted `kind`.
+            `collection`, `artist`, `split`, and optionally `kind`.
 
     Raises:
         InvalidInput: if a column is missing, or no track is left.
@@ -104,7 +104,7 @@ def read_manifest(path: Path) -> list[LabelledTrack]:
 
 
 def families(tracks: Sequence[LabelledTrack]) -> dict[Path, str]:
-    """A family for each track: it shares a collection or an artist, directly or through others."""
+    """The family of each track: a connected component of shared collections and artists."""
     names = sorted(
         {f"collection {t.collection}" for t in tracks}
         | {f"artist {t.artist}" for t in tracks if t.artist}
@@ -127,18 +127,18 @@ def pretrain_encoder(
     settings: Pretraining,
     on_step: Callable[[int, Mapping[str, float]], None] | None = None,
 ) -> Checkpoint:
-    """Train a student on tracks, and judge it on families of music that it never heard.
+    """Distil an encoder on tracks and evaluate it on held-out families of music.
 
-    An interrupted training goes on where it stopped, as long as the settings are the same.
+    An interrupted training resumes from its last saved state if the settings are equal.
 
     Args:
         tracks: of all manifests.
-        work_directory: for excerpts and the state; may be deleted between runs.
-        settings: teachers and recipe.
-        on_step: called with the number of a step and the parts of its loss.
+        work_directory: for excerpts and the training state; may be deleted between runs.
+        settings: teachers, network and hyperparameters.
+        on_step: called with the number of each step and the terms of its loss.
 
     Returns:
-        The encoder at half precision, with the figures of the tracks held out.
+        The encoder at half precision, with its metrics on the held-out tracks.
 
     Raises:
         InvalidInput: if there are too few tracks, or the teachers' files are damaged.
@@ -146,30 +146,31 @@ def pretrain_encoder(
     """
     music = [track for track in tracks if track.kind == MUSIC]
     family = families(music)
-    learnt, held_out = split_tracks(
+    train_files, held_out = split_tracks(
         [track.file for track in music],
         settings.held_out_share,
         settings.training.seed,
         family,
     )
-    taught = [track for track in tracks if track.kind != MUSIC or track.file in set(learnt)]
+    music_files = set(train_files)
+    train_tracks = [track for track in tracks if track.kind != MUSIC or track.file in music_files]
     excerpts = [
         Excerpt(_excerpt(track.file, work_directory / "excerpts"), track.kind)
-        for track in tqdm(taught, "excerpts", unit="file")
+        for track in tqdm(train_tracks, "excerpts", unit="file")
     ]
     sound = Sound(excerpts, settings.device, settings.workers)
     threading.Thread(
         target=_add_copies, args=(sound, excerpts, settings.workers), daemon=True
     ).start()
-    student = _taught(sound, settings, work_directory / "distillation.safetensors", on_step)
+    student = _distil(sound, settings, work_directory / "distillation.safetensors", on_step)
     checkpoint = Checkpoint.of(student, settings.audio, mel_bank(settings.audio)).halved()
-    figures = _judged(held_out, checkpoint, {t.file: t.collection for t in music}, work_directory)
+    figures = _evaluate(held_out, checkpoint, {t.file: t.collection for t in music}, work_directory)
     return replace(
-        checkpoint, figures={**figures, "tracks": len(taught), "held_out": len(held_out)}
+        checkpoint, figures={**figures, "tracks": len(train_tracks), "held_out": len(held_out)}
     )
 
 
-def _taught(
+def _distil(
     sound: Sound,
     settings: Pretraining,
     state: Path,
@@ -198,17 +199,17 @@ def _add_copies(sound: Sound, excerpts: list[Excerpt], workers: int) -> None:
 
 
 def _excerpt(path: Path, directory: Path) -> Path:
-    """The middle of a track as mono Opus, made only where that was not done before."""
-    facts = path.stat()
-    kept = directory / f"{short_hash([str(path.resolve()), facts.st_size, facts.st_mtime_ns])}.opus"
-    if not kept.exists():
+    """The middle of a track as mono Opus, encoded once and then read from the cache."""
+    stat = path.stat()
+    cached = directory / f"{short_hash([str(path.resolve()), stat.st_size, stat.st_mtime_ns])}.opus"
+    if not cached.exists():
         wide = AudioConfig(sample_rate_hz=EXCERPT_RATE_HZ)
         samples = read_middle(path, wide, EXCERPT_SECONDS)
-        write_atomically(kept, opus_bytes(samples, EXCERPT_RATE_HZ, EXCERPT_BITS_PER_SECOND))
-    return kept
+        write_atomically(cached, opus_bytes(samples, EXCERPT_RATE_HZ, EXCERPT_BITS_PER_SECOND))
+    return cached
 
 
-def _judged(
+def _evaluate(
     held_out: list[Path],
     checkpoint: Checkpoint,
     collections: Mapping[Path, str],
