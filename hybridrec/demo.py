@@ -12,7 +12,6 @@ from hybridrec.data.plays import Play
 from hybridrec.datasets.listeners import simulate_plays
 from hybridrec.datasets.synthetic import synthesise_catalogue
 from hybridrec.embedder.library_encoder import ensure_encoder
-from hybridrec.encoder.checkpoint import shipped
 from hybridrec.files import sha256_of
 from hybridrec.serving.answers import Answer
 from hybridrec.serving.service import RecommendationService
@@ -21,11 +20,9 @@ from hybridrec.storage.library import Library
 from hybridrec.workflows.fit import fit
 from hybridrec.workflows.ingest.audio import ingest_audio
 from hybridrec.workflows.ingest.plays import ingest_plays
-from hybridrec.workflows.train.encoder import train_library_encoder
 
 TRACKS = 240
 FRESH_SEED = 1
-EPOCHS = 1
 Say = Callable[[str], object]
 Show = Callable[[Answer], object]
 
@@ -53,7 +50,7 @@ def prepare_demo(
         synthesise_catalogue(directory / "music", tracks=tracks)
     place = directory / ("library" if music is None else f"library-{_short_name(music)}")
     with Library.open(place, create=True) as library:
-        _train_and_ingest(library, music or directory / "music", say)
+        _ingest(library, music or directory / "music", say)
         _simulate_users(library, directory / "simulated-plays.csv", say)
         say("\nFitting the model")
         fit(library)
@@ -68,11 +65,7 @@ def _short_name(folder: Path) -> str:
     return f"{whole.name}-{sha256_of(bytes(whole))[:8]}"
 
 
-def _train_and_ingest(library: Library, music: Path, say: Say) -> None:
-    if library.current("encoder") is None:
-        say("\nTraining the shipped encoder on them, briefly")
-        report = train_library_encoder(library, music, start_from=shipped(), epochs=EPOCHS)
-        say(report.in_words())
+def _ingest(library: Library, music: Path, say: Say) -> None:
     say("\nEmbedding them")
     embedded = ingest_audio(library, music, ensure_encoder(library))
     for unreadable in embedded.failed:

@@ -138,7 +138,7 @@ def test_a_library_on_postgresql_is_backed_up_by_postgresql(
     postgresql_url: str, tmp_path: Path
 ) -> None:
     says = pytest.raises(
-        InvalidInput, match=r"backed up by PostgreSQL.*; use pg_dump.*copy the kept uploads in"
+        InvalidInput, match=r"backed up by PostgreSQL.*; use pg_dump.*copy the uploads in"
     )
     with Library.open(postgresql_url, create=True, files=tmp_path / "files") as library, says:
         back_up(library, tmp_path / "backup")

@@ -26,14 +26,17 @@ CLIENTS = 4
 INDEXED_FROM = 1000
 
 
-@pytest.fixture(autouse=True)
-def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the files of a library in a database lie."""
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a library in a database keeps its uploads, as its servers are told."""
     monkeypatch.setenv("HYBRIDREC_FILES", str(tmp_path / "files"))
+    return tmp_path / "files"
 
 
-def test_what_one_worker_accepts_every_worker_knows_at_its_next_answer(location: str) -> None:
-    with Library.open(location, create=True) as library:
+def test_what_one_worker_accepts_every_worker_knows_at_its_next_answer(
+    location: str, files: Path
+) -> None:
+    with Library.open(location, create=True, files=files) as library:
         ensure_encoder(library)
         encoder = library.current("encoder")
         assert encoder is not None
@@ -72,9 +75,9 @@ def test_what_one_worker_accepts_every_worker_knows_at_its_next_answer(location:
 
 @pytest.mark.parametrize("tracks", [100, INDEXED_FROM + 200])
 def test_every_worker_goes_over_to_a_new_fit_while_no_request_fails(
-    location: str, tracks: int
+    location: str, files: Path, tracks: int
 ) -> None:
-    with Library.open(location, create=True) as library:
+    with Library.open(location, create=True, files=files) as library:
         put_synthetic_interactions(library, tracks)
         fit(library, index_from=INDEXED_FROM)
         with running(location, workers=2) as (server, address):

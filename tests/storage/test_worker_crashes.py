@@ -169,8 +169,9 @@ def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_killing_workers_loses_nothing_and_leaves_nothing_behind(
     location: str, scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HYBRIDREC_FILES", str(tmp_path / "files"))
-    with Library.open(location, create=True) as library:
+    files = tmp_path / "files"
+    monkeypatch.setenv("HYBRIDREC_FILES", str(files))
+    with Library.open(location, create=True, files=files) as library:
         library.set_fingerprint(ensure_encoder_of(library))
     rng, helpers = random.Random(0), set[int]()
     with running(location, workers=3, stderr=None) as (server, address):
