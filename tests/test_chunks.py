@@ -39,7 +39,7 @@ def test_enough_chunks_cover_the_whole_track(length: int, chunk: int) -> None:
 
 
 def test_chunks_of_a_long_track_leave_out_its_ends() -> None:
-    starts = [28, 88, 148, 208]  # the first is at 28.5; ties go to even
+    starts = [29, 89, 149, 209]  # the first is at 28.5; halves go up
     assert regular_starts(240, 3, 4).tolist() == starts
 
 

@@ -93,7 +93,7 @@ def test_every_worker_goes_over_to_a_new_fit_while_no_request_fails(
                 finally:
                     stopping.set()
             seen = [client.result() for client in clients]
-            assert of_each_worker(server.pid, lambda: version(address)) == [2, 2]
+            wait_for(lambda: of_each_worker(server.pid, lambda: version(address)) == [2, 2])
     assert set().union(*seen) <= {1, 2}
 
 
