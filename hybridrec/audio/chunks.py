@@ -25,8 +25,8 @@ def regular_starts(length: int, chunk: int, limit: int) -> NDArray[np.int64]:
     n = min(limit, max(1, math.ceil(length / chunk)))
     middles = (np.arange(n) + 0.5) * (length / n)
     # Rounding halves up, not to even, keeps the distances equal to within one sample.
-    starts = np.floor(middles - chunk / 2 + 0.5)
-    return np.clip(starts, 0, max(0, length - chunk)).astype(np.int64)
+    starts = np.floor(middles - chunk / 2 + 0.5).astype(np.int64)
+    return np.asarray(np.clip(starts, 0, max(0, length - chunk)))
 
 
 def looped(samples: NDArray[np.float32], length: int) -> NDArray[np.float32]:
