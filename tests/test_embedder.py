@@ -19,6 +19,8 @@ from hybridrec.encoder.checkpoint import Checkpoint, shipped, write_tensors
 from hybridrec.errors import AudioError, InvalidInput, NotReady
 from hybridrec.storage.library import Library
 
+pytestmark = pytest.mark.slow
+
 FORMATS = ("flac", "mp3", "opus", "ogg")
 
 

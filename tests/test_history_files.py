@@ -170,6 +170,7 @@ def peak_bytes(work: Callable[[], object]) -> int:
 MEGABYTE = b" " * 1_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pieces",
     [

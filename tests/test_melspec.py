@@ -28,6 +28,7 @@ def test_a_sine_shows_in_the_band_of_its_frequency(frequency_hz: float) -> None:
     assert edges[loudest] <= frequency_hz <= edges[loudest + 2]
 
 
+@pytest.mark.slow
 def test_the_powers_are_those_of_librosa() -> None:
     samples = np.random.default_rng(0).normal(0, 0.1, (1, AUDIO.chunk_samples)).astype(np.float32)
     power = librosa.feature.melspectrogram(
@@ -69,6 +70,7 @@ def test_silence_is_zero_and_never_a_nan() -> None:
     assert (log_mel(np.zeros((1, 4096), dtype=np.float32), AUDIO) == 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["mp3", "opus", "ogg", "m4a"])
 def test_codecs_change_little(tmp_path: Path, ending: str) -> None:
     samples = melody(9, seed=1)

@@ -10,6 +10,8 @@ from hybridrec.config import EncoderConfig
 from hybridrec.encoder.model import new_encoder
 from hybridrec.errors import InvalidInput
 
+pytestmark = pytest.mark.slow
+
 SMALL = EncoderConfig(
     channels=(8, 8, 16),
     blocks=(1, 2),

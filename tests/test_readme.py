@@ -73,6 +73,7 @@ def test_every_script_takes_the_options_it_is_shown_with(page: str, line: str) -
     assert all(option in answer.stdout for option in options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "code"), [(named(page), code) for page in PAGES for code in blocks(page, "python")]
 )

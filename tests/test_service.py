@@ -212,6 +212,7 @@ def test_a_disliked_style_is_pushed_down(service: RecommendationService) -> None
     assert disliked < liked
 
 
+@pytest.mark.slow
 def test_a_new_encoder_is_used_as_it_embeds_and_behaviour_answers_meanwhile(
     fitted_library: Library,
 ) -> None:

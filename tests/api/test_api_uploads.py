@@ -18,6 +18,8 @@ from hybridrec.embedder.library_encoder import encoder_in_use, ensure_encoder
 from hybridrec.serving.service import RecommendationService
 from hybridrec.storage.library import Library
 
+pytestmark = pytest.mark.slow
+
 
 def tone(hertz: float, kind: str = "FLAC", seconds: float = 4.0) -> bytes:
     """A sine wave with two overtones, as the bytes of a file."""
@@ -87,7 +89,6 @@ def test_an_id_belongs_to_one_audio(client: FlaskClient) -> None:
     assert (answer.status_code, answer.get_json(force=True)["type"]) == (409, "/problems/conflict")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("title", ["1999", '"Heroes"', "null", "1e3", "[untitled]", "Ünïcode 日本"])
 def test_titles_are_kept_as_they_were_sent(client: FlaskClient, title: str) -> None:
     assert upload(client, tone(220), title=title).json["track"]["title"] == title
@@ -97,7 +98,6 @@ def test_the_title_of_a_file_without_tags_is_its_name(client: FlaskClient) -> No
     assert upload(client, tone(220), "My Song.flac").json["track"]["title"] == "My Song"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["../../etc/passwd", "/etc/passwd", "C:\\a.flac", "tone.exe", "a" * 5000, "\u202e.flac"]
 )

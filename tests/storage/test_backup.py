@@ -158,6 +158,7 @@ def altered(original: Library, tmp_path: Path, *statements: str) -> Path:
     return backup
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("statements", "says"),
     [
@@ -329,6 +330,7 @@ def test_a_backup_of_every_schema_is_restored(golden: Path, tmp_path: Path) -> N
         assert library.music_folders() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "last", ["_copy_database", "check_database", "_name_music", "_copied", "_copy_files"]
 )

@@ -167,6 +167,7 @@ def test_a_person_who_is_forgotten_keeps_no_token(library: Library) -> None:
     assert library.create_token("erika", "read") not in (token, device)
 
 
+@pytest.mark.slow
 def test_nothing_of_a_forgotten_person_stays_in_the_files_of_the_database(tmp_path: Path) -> None:
     with Library.open(tmp_path / "library", create=True) as library:
         name = "erika-mustermann-1964"
