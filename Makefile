@@ -20,7 +20,8 @@ test: check
 	$(PYTEST)
 
 test-fast: setup-dev
-	$(PYTEST) -m "not browser and not server and not training and not slow and not data"
+	$(PYTEST) --ignore tests/browser --ignore tests/api/test_generated_requests.py \
+		-m "not browser and not server and not training and not slow and not data"
 
 coverage: setup-dev
 	$(PYTEST) --cov --cov-report=html --cov-report=term:skip-covered
