@@ -45,7 +45,7 @@ def with_about(payload: bytes, **changes: object) -> bytes:
     return struct.pack("<Q", len(text)) + text + payload[8 + size :]
 
 
-def test_a_round_trip_hears_the_same(checkpoint: Checkpoint) -> None:
+def test_a_round_trip_embeds_the_same(checkpoint: Checkpoint) -> None:
     back = Checkpoint.from_bytes(checkpoint.to_bytes())
     chunks = np.random.default_rng(0).normal(size=(3, 96, 130)).astype(np.float32)
     np.testing.assert_array_equal(back.build().embed(chunks), checkpoint.build().embed(chunks))

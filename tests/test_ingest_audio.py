@@ -74,7 +74,7 @@ def music(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_folder_is_heard_and_followed_as_it_or_the_ears_change(
+def test_a_folder_is_embedded_again_as_its_files_or_the_encoder_change(
     library: Library, music: Path
 ) -> None:
     first = ingest(library, music, workers=2)
@@ -184,7 +184,7 @@ def test_kill_9_loses_nothing_that_was_stored_and_the_next_run_goes_on(
 
 
 @pytest.mark.slow
-def test_a_file_that_kills_its_process_is_found_out_and_the_others_are_heard(
+def test_a_file_that_kills_its_process_is_reported_and_the_others_are_embedded(
     library: Library, tmp_path: Path
 ) -> None:
     music = tmp_path / "music"

@@ -36,7 +36,7 @@ def test_each_chunk_becomes_128_numbers_of_unit_length() -> None:
 
 @pytest.mark.parametrize("n_frames", [2, 7, 130, 431])
 @pytest.mark.parametrize("n_mels", [40, 64, 96])
-def test_chunks_of_any_length_are_heard(n_mels: int, n_frames: int) -> None:
+def test_chunks_of_any_length_are_embedded(n_mels: int, n_frames: int) -> None:
     vectors = new_encoder(SMALL, n_mels, seed=0).eval()(log_mels(2, n_mels, n_frames))
     assert vectors.shape == (2, 16)
 
@@ -54,7 +54,7 @@ def test_a_seed_decides_the_weights_and_leaves_torch_alone() -> None:
     assert not torch.equal(one.head.weight, other.head.weight)
 
 
-def test_a_chunk_is_heard_alike_whatever_is_heard_beside_it() -> None:
+def test_the_vector_of_a_chunk_does_not_depend_on_its_batch() -> None:
     model = new_encoder(SMALL, 96, seed=0).eval()
     chunks = log_mels(4)
     torch.testing.assert_close(model(chunks)[:1], model(chunks[:1]))
@@ -66,7 +66,7 @@ def test_loudness_does_not_matter() -> None:
     torch.testing.assert_close(model(chunks - 6.0), model(chunks), atol=1e-4, rtol=1e-4)
 
 
-def test_silence_is_heard_without_nan() -> None:
+def test_silence_is_embedded_without_nan() -> None:
     assert np.isfinite(
         new_encoder(SMALL, 96, seed=0).embed(np.full((2, 96, 130), -80, dtype=np.float32))
     ).all()

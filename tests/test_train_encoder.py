@@ -61,7 +61,7 @@ def learn(music: Path, work: Path, seed: int = 0, **more: object) -> TrainedEnco
     return train_encoder(music, work, RECIPE, seed=seed, **more)  # type: ignore[arg-type]
 
 
-def test_a_folder_becomes_ears_with_a_held_out_figure(music: Path, tmp_path: Path) -> None:
+def test_a_folder_becomes_an_encoder_with_a_held_out_figure(music: Path, tmp_path: Path) -> None:
     encoder = learn(music, tmp_path)
     assert (encoder.tracks, encoder.held_out) == (9, 3)
     assert encoder.checkpoint.audio == AUDIO
@@ -78,7 +78,7 @@ def test_files_that_cannot_be_learnt_from_are_named_with_a_reason(
     assert "too short to train on" in skipped[str(music / "jingle.wav")]
 
 
-def test_the_same_seed_gives_the_same_ears(music: Path, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_encoder(music: Path, tmp_path: Path) -> None:
     one, same, other = (
         learn(music, tmp_path / name, seed).checkpoint
         for name, seed in (("one", 1), ("same", 1), ("other", 2))
@@ -136,7 +136,7 @@ def test_groups_are_held_out_as_a_whole() -> None:
     assert {albums[path] for path in train_files}.isdisjoint({albums[path] for path in held_out})
 
 
-def test_a_library_takes_the_new_ears_and_keeps_no_spectrograms(
+def test_a_library_takes_the_new_encoder_and_keeps_no_spectrograms(
     music: Path, tmp_path: Path
 ) -> None:
     with Library.open(tmp_path / "library", create=True) as library:

@@ -40,7 +40,7 @@ def test_versions_are_kept_and_can_be_switched_back_to(library: Library) -> None
     assert library.save_artefact("model", b"third", "encoder-2", {}) == 3
 
 
-def test_an_encoder_brings_its_ears_with_it(library: Library) -> None:
+def test_a_stored_encoder_sets_the_fingerprint_in_use(library: Library) -> None:
     library.save_artefact("encoder", b"a", "encoder-1", {})
     library.save_artefact("encoder", b"b", "encoder-2", {})
     assert library.fingerprint() == "encoder-2"

@@ -36,7 +36,7 @@ def test_fingerprints_never_mix(library: Library) -> None:
     assert library.embeddings("three").vectors.shape == (0, 0)
 
 
-def test_vectors_of_some_tracks_come_as_far_as_they_were_heard(library: Library) -> None:
+def test_embeddings_of_some_tracks_leave_out_tracks_without(library: Library) -> None:
     library.put_embeddings(Embeddings("encoder-1", ("b", "a", "c"), vectors(3, 4)))
     found = library.embeddings("encoder-1", ["not-embedded", "c", "b"])
     assert found.ids == ("b", "c")
@@ -62,7 +62,7 @@ def test_vectors_that_are_not_finite_are_refused(library: Library) -> None:
         library.put_embeddings(Embeddings("encoder-1", ("a",), np.array([[np.nan]], np.float32)))
 
 
-def test_a_heard_file_brings_track_stamp_and_embedding(library: Library) -> None:
+def test_an_embedded_file_brings_track_stamp_and_embedding(library: Library) -> None:
     track = Track("t", title="Blue", path="/music/blue.flac", content_hash="ab")
     stamp = FileStamp(
         size_bytes=5, mtime_ns=1_700_000_000_123_456_789, content_hash="ab", track_id="t"
@@ -73,7 +73,7 @@ def test_a_heard_file_brings_track_stamp_and_embedding(library: Library) -> None
     assert_array_equal(library.embeddings("encoder-1").vectors, vectors(1, 4))
 
 
-def test_a_batch_of_heard_files_is_stored_as_a_whole_or_not_at_all(library: Library) -> None:
+def test_a_batch_of_embedded_files_is_stored_whole_or_not_at_all(library: Library) -> None:
     good = EmbeddedTrack(Track("good"), None, "encoder-1", vectors(1, 4)[0])
     bad = EmbeddedTrack(Track("bad"), None, "encoder-1", np.array([np.inf] * 4, np.float32))
     with pytest.raises(InvalidInput, match="vectors must be finite"):
@@ -82,7 +82,7 @@ def test_a_batch_of_heard_files_is_stored_as_a_whole_or_not_at_all(library: Libr
     assert library.fingerprints() == {}
 
 
-def test_a_file_that_was_heard_again_has_its_new_stamp_only(library: Library) -> None:
+def test_a_file_that_was_embedded_again_has_its_new_stamp_only(library: Library) -> None:
     for size_bytes in (5, 6):
         stamp = FileStamp(size_bytes, 1, "ab", "t")
         library.put_embedded(
@@ -101,7 +101,7 @@ def test_two_files_may_be_one_track(library: Library) -> None:
     assert library.track_ids() == ["t"]
 
 
-def test_a_library_goes_by_the_ears_it_is_told(library: Library) -> None:
+def test_a_library_uses_the_fingerprint_it_is_given(library: Library) -> None:
     assert library.fingerprint() is None
     library.set_fingerprint("external:vggish")
     assert library.fingerprint() == "external:vggish"
