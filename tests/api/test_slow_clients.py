@@ -25,12 +25,12 @@ from hybridrec.storage.library import Library
 pytestmark = pytest.mark.server
 
 SERVE = """
-import sys
+import json, sys
 from hybridrec.api.connections.limits import ConnectionLimits
 from hybridrec.api.server import serve
 from hybridrec.api.settings import ApiSettings
 certificate, key = sys.argv[3:] or (None, None)
-settings = ApiSettings(connections=ConnectionLimits(**eval(sys.argv[2])))
+settings = ApiSettings(connections=ConnectionLimits(**json.loads(sys.argv[2])))
 serve(sys.argv[1], port=0, threads=2, settings=settings, certificate=certificate, key=key)
 """
 PATIENT: dict[str, float] = {"header_seconds": 600.0, "body_seconds": 600.0, "send_seconds": 600.0}
@@ -58,7 +58,7 @@ def slow_server(
     library: Path, limits: dict[str, float], *tls: Path, files: int | None = None
 ) -> Iterator[Server]:
     """A server with deadlines of its own, and perhaps with few file descriptors."""
-    command = [sys.executable, "-c", SERVE, str(library), repr(limits), *map(str, tls)]
+    command = [sys.executable, "-c", SERVE, str(library), json.dumps(limits), *map(str, tls)]
     if files is not None:
         command = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *command]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -191,7 +191,7 @@ def test_bodies_are_buffered_only_for_callers_with_a_token(
     """Else strangers could fill the disk."""
     fitted_library.create_token("ann", "write")
     serve = SERVE.replace("settings = ApiSettings(", "settings = ApiSettings(require_tokens=True, ")
-    command = [sys.executable, "-c", serve, str(tmp_path / "library"), repr(PATIENT)]
+    command = [sys.executable, "-c", serve, str(tmp_path / "library"), json.dumps(PATIENT)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
