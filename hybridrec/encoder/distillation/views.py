@@ -141,7 +141,7 @@ class Scenes:
         return waves.index_add(0, some, taken * (layer.gain * power.sqrt())[:, None])
 
     def _in_rooms(self, spectrum: Tensor, count: int) -> Tensor:
-        """Convolved with decaying noise, as a phone hears a loudspeaker across a room."""
+        """Convolved with decaying noise, as a phone records a loudspeaker across a room."""
         some = self._some(0.25)
         if not len(some):
             return spectrum
